@@ -1,0 +1,1 @@
+"""The mathematics: pure functions on arrays. Needs numpy and scipy only."""

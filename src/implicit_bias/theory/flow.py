@@ -1,0 +1,123 @@
+"""Gradient flow of a reduced state, by any integrator: output times, stopping, record."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from scipy.optimize import brentq
+
+from implicit_bias.theory.explicit import explicit_steps
+from implicit_bias.theory.exponential import exponential_steps
+from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.state import State
+from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
+
+INTEGRATORS: dict[str, Integrator] = {"explicit": explicit_steps, "exponential": exponential_steps}
+EXPLICIT_REACH = 300.0
+"""The explicit method is chosen while lambda_max(K) T, which its cost is proportional to, is below this number."""
+
+RESOLVED = 1e-20
+"""In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
+
+
+def choose_integrator(problem: Problem, state: State, horizon: float) -> str:
+    """Name of the cheaper integrator: an explicit step resolves 1 / lambda_max(K), an exponential one does not."""
+    _, fastest = kernel_range(problem, state.R)
+    return "explicit" if fastest * horizon < EXPLICIT_REACH else "exponential"
+
+
+def gradient_flow(
+    problem: Problem,
+    state: State,
+    times: Iterable[float],
+    stop: Stop,
+    method: str = "exponential",
+    tol: float = 1e-8,
+) -> Trajectory:
+    """Train a network by gradient flow on L = 1/2 ||Y - X U V^T||_F^2 (paper, eq. 3, reduced).
+
+    Args:
+        problem: the reparametrised problem.
+        state: initial reduced state.
+        times: increasing positive flow times to record; may be endless. Start and end are always recorded.
+        stop: what ends the run; its excess loss is located by root finding on the dense output.
+        method: "explicit" or "exponential".
+        tol: local error relative to the size of the state.
+
+    Raises:
+        ValueError: method or tol is outside its range, or a time is negative, NaN or not increasing.
+    """
+    if method not in INTEGRATORS:
+        raise ValueError(f"method must be one of {', '.join(INTEGRATORS)}, got {method!r}")
+    recorder = Recorder(problem, state.R)
+    recorder.record(0.0, state.R)
+    speed0 = np.linalg.norm(velocity(problem, state.R))
+    if excess_loss(problem, state.R) <= stop.excess:
+        return recorder.trajectory(state.R, TOLERANCE, 0)
+    if speed0 == 0:
+        return recorder.trajectory(state.R, STATIONARY, 0)
+    pending = _Times(times)
+    for count, step in enumerate(INTEGRATORS[method](problem, state.R, tol), start=1):
+        end, reason = _end_of_run(problem, step, stop, float(speed0))
+        for t, R in pending.states(problem, step, min(step.t1, end)):
+            recorder.record(t, R)
+        if reason:
+            R = step.R if end == step.t1 else step.at(end)
+            recorder.record(end, R)
+            return recorder.trajectory(R, reason, count)
+    raise AssertionError("integrators yield steps until the run ends")
+
+
+def _end_of_run(problem: Problem, step: Step, stop: Stop, speed0: float) -> tuple[float, str]:
+    """Time at which this step ends the run and why; (inf, "") where it does not."""
+    if stop.excess > 0 and excess_loss(problem, step.R) <= stop.excess:
+        t = _crossing(problem, step, stop.excess)
+        if t <= stop.t_max:
+            return t, TOLERANCE
+    if step.t1 >= stop.t_max:
+        return stop.t_max, TIME_LIMIT
+    if step.t1 == np.inf or np.linalg.norm(velocity(problem, step.R)) <= stop.stationary * speed0:
+        return step.t1, STATIONARY
+    return np.inf, ""
+
+
+def _crossing(problem: Problem, step: Step, excess: float) -> float:
+    """Time in the step at which the decreasing excess loss equals `excess`."""
+
+    def gap(t: float) -> float:
+        return float(np.log(max(excess_loss(problem, step.at(t)), 1e-300)) - np.log(excess))
+
+    late = step.t1
+    if late == np.inf:
+        late = step.t0 + 1 / max(kernel_range(problem, step.R)[1], 1e-300)
+        while gap(late) > 0:
+            late = step.t0 + 2 * (late - step.t0)
+    if gap(step.t0) <= 0:
+        return step.t0
+    return float(brentq(gap, step.t0, late, xtol=4 * np.finfo(float).eps * late, rtol=1e-14))
+
+
+class _Times:
+    """Output times, taken in order as the integration reaches them."""
+
+    def __init__(self, times: Iterable[float]) -> None:
+        self._times = iter(times)
+        self._next = 0.0
+        self._advance()
+
+    def _advance(self) -> None:
+        t = next(self._times, np.inf)
+        if not t > self._next:
+            raise ValueError(f"times must be positive and increasing, got {t} after {self._next}")
+        self._next = t
+
+    def states(self, problem: Problem, step: Step, end: float) -> Iterator[tuple[float, Array]]:
+        """Times of the step before `end` with their states; in an endless step while the residual can be resolved."""
+        floor = RESOLVED * excess_loss(problem, step.at(step.t0)) if end == np.inf else -1.0
+        while self._next < end:
+            R = step.at(self._next)
+            if excess_loss(problem, R) <= floor:
+                return
+            yield self._next, R
+            self._advance()

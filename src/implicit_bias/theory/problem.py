@@ -1,0 +1,138 @@
+"""The regression problem in the coordinates of its data: SVD reparametrisation and min-norm solution."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A regression problem min ||Y - X Theta||_F^2 reparametrised by X = W diag(sigma) Phi1^T (paper, eq. 4).
+
+    Attributes:
+        n: number of rows of X.
+        sigma: (r,) the singular values of X above the rank cut, decreasing; Sigma_x = diag(sigma^2).
+        Phi1: (D, r) orthonormal basis of the row space of X.
+        Y_tilde: (r, m) W^T Y, the reachable part of the targets.
+        loss_floor: L* = 1/2 ||(I - W W^T) Y||_F^2, the part of the loss no network can remove (eq. 8).
+    """
+
+    n: int
+    sigma: Array
+    Phi1: Array
+    Y_tilde: Array
+    loss_floor: float
+
+    @property
+    def D(self) -> int:
+        """Input dimension."""
+        return self.Phi1.shape[0]
+
+    @property
+    def m(self) -> int:
+        """Output dimension."""
+        return self.Y_tilde.shape[1]
+
+    @property
+    def r(self) -> int:
+        """Numerical rank of X."""
+        return self.sigma.size
+
+    @property
+    def k(self) -> int:
+        """Rows r + m of the stacked state [U1; V]."""
+        return self.r + self.m
+
+    @property
+    def cond(self) -> float:
+        """Condition number lambda_1(Sigma_x) / lambda_r(Sigma_x) = (sigma_1 / sigma_r)^2."""
+        return float((self.sigma[0] / self.sigma[-1]) ** 2)
+
+    @property
+    def min_norm_coordinates(self) -> Array:
+        """(r, m) Phi1^T Theta^ = diag(1/sigma) Y~, the value of U1 V^T at convergence."""
+        return self.Y_tilde / self.sigma[:, None]
+
+    @property
+    def min_norm_solution(self) -> Array:
+        """(D, m) Theta^ = Phi1 diag(1/sigma) Y~ = X^T (X X^T)^+ Y (eq. 11, 13)."""
+        return self.Phi1 @ self.min_norm_coordinates
+
+    @property
+    def y_norm(self) -> float:
+        """||Y||_F, the norm of all targets: reachable and unreachable parts are orthogonal (eq. 8)."""
+        return float(np.sqrt(np.sum(self.Y_tilde**2) + 2 * self.loss_floor))
+
+    def averaged(self, excess: ArrayLike) -> Array:
+        """Turn an excess loss L - L* into that of the averaged loss L~ = ||Y - X U V^T||_F^2 / n, i.e. times 2/n."""
+        return np.asarray(excess, float) * (2 / self.n)
+
+    def iterations(self, t: ArrayLike, step_size: float) -> Array:
+        """Gradient-descent iterations on the averaged loss that span flow time t: k = t n / (2 eta)."""
+        return np.asarray(t, float) * (self.n / (2 * step_size))
+
+    def flow_time(self, iterations: ArrayLike, step_size: float) -> Array:
+        """Flow time of iteration k of gradient descent with step eta on the averaged loss: t = k 2 eta / n."""
+        return np.asarray(iterations, float) * (2 * step_size / self.n)
+
+
+def as_matrix(name: str, value: ArrayLike) -> Array:
+    """Return `value` as a finite two-dimensional float64 array; one-dimensional targets become a column.
+
+    Raises:
+        ValueError: the value is not numeric, not a matrix, empty, or holds NaN or infinite entries.
+    """
+    try:
+        matrix = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a numeric array, got {type(value).__name__}: {error}") from None
+    if matrix.ndim == 1:
+        matrix = matrix[:, None]
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ValueError(f"{name} must be a non-empty matrix, got shape {matrix.shape}")
+    bad = np.argwhere(~np.isfinite(matrix))
+    if bad.size:
+        row, column = bad[0]
+        raise ValueError(
+            f"{name} must be finite, got {matrix[row, column]} at row {row}, column {column} ({len(bad)} such entries)"
+        )
+    return matrix
+
+
+def reparametrize(X: ArrayLike, Y: ArrayLike, rank_rtol: float | None = None) -> Problem:
+    """Reparametrise a regression problem by the thin SVD of its data (paper, section 2.1).
+
+    The numerical rank r counts the singular values sigma_i > rank_rtol * sigma_1.
+
+    Args:
+        X: (n, D) data, one sample a row.
+        Y: (n, m) or (n,) targets.
+        rank_rtol: relative rank cut; None means max(n, D) * machine epsilon.
+
+    Raises:
+        ValueError: X or Y is not a finite matrix, their rows differ, X is zero, or rank_rtol is outside [0, 1).
+    """
+    X, Y = as_matrix("X", X), as_matrix("Y", Y)
+    if X.shape[0] != Y.shape[0]:
+        raise ValueError(f"X and Y must have the same number of rows, got {X.shape[0]} and {Y.shape[0]}")
+    if rank_rtol is None:
+        rank_rtol = max(X.shape) * np.finfo(float).eps
+    if not 0 <= rank_rtol < 1:
+        raise ValueError(f"rank_rtol must be in [0, 1), got {rank_rtol}")
+    W, sigma, PhiT = np.linalg.svd(X, full_matrices=False)
+    r = int(np.count_nonzero(sigma > rank_rtol * sigma[0]))
+    if r == 0:
+        raise ValueError("X must have rank at least 1, got a zero matrix")
+    W, sigma, Phi1 = W[:, :r], sigma[:r], np.ascontiguousarray(PhiT[:r].T)
+    Y_tilde = W.T @ Y
+    return Problem(
+        n=X.shape[0],
+        sigma=sigma,
+        Phi1=Phi1,
+        Y_tilde=Y_tilde,
+        loss_floor=float(0.5 * np.sum((Y - W @ Y_tilde) ** 2)),
+    )

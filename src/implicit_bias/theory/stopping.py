@@ -1,0 +1,20 @@
+"""When a run ends."""
+
+from dataclasses import dataclass
+
+TOLERANCE, STATIONARY, TIME_LIMIT, ITERATION_LIMIT = "tolerance", "stationary", "time limit", "iteration limit"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The first of these ends a run.
+
+    Attributes:
+        excess: the excess loss L - L* is at or below this value; 0 never stops a run.
+        stationary: the speed ||d[U1; V]/dt||_F is at or below this fraction of its initial value.
+        t_max: flow time limit.
+    """
+
+    excess: float = 0.0
+    stationary: float = 1e-13
+    t_max: float = float("inf")
