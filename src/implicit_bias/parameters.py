@@ -1,0 +1,214 @@
+"""The parameters a person sets, validated before any node runs. Unknown keys are refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Width = Annotated[int, Field(ge=1, le=2**53)]
+
+
+def _expand(value: Any) -> Any:
+    """Turn "500:2000:500" and "1 2 5" into lists, so that lists can be given on the command line, too."""
+    if isinstance(value, str):
+        items: list[Any] = []
+        for word in value.split():
+            parts = word.split(":")
+            if len(parts) == 1:
+                items.append(word)
+            elif len(parts) in (2, 3) and all(part.isdigit() for part in parts) and parts[2:] != ["0"]:
+                start, end, *step = map(int, parts)
+                items.extend(range(start, end + 1, *step))
+            else:
+                raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
+        return items
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Model(BaseModel):
+    """Base of all parameters: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSet(Model):
+    """One synthetic data set: X (n, D), Y = X Theta + noise (n, m)."""
+
+    n: Count = 100
+    D: Count = 400
+    m: Count = 1
+    rank: Count | None = Field(None, description="rank of X; by default min(n, D)")
+    spectrum: Literal["gaussian", "whitened", "geometric"] = "gaussian"
+    cond: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    theta_std: NonNegative | None = Field(None, description="standard deviation of Theta's entries; by default D^-1/2")
+    noise_std: NonNegative = 0.01
+    draws: Count = Field(1, description="independent data sets drawn")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _rank_fits(self) -> Self:
+        if self.rank is not None and self.rank > min(self.n, self.D):
+            raise ValueError(f"rank must be at most min(n, D) = {min(self.n, self.D)}, got {self.rank}")
+        return self
+
+
+class DataSets(RootModel[dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], DataSet]]):
+    """The data sets to draw, by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Reparametrization(Model):
+    """How the data are reparametrised."""
+
+    rank_rtol: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="singular values above rank_rtol * sigma_1 count; by default max(n, D) * eps"
+    )
+
+
+class Stopping(Model):
+    """When a run ends, in the units of the averaged loss and of gradient-descent iterations."""
+
+    tolerance: Positive | None = Field(None, description="excess averaged loss at which a run ends")
+    relative: bool = Field(False, description="the tolerance is a fraction of the initial excess loss")
+    max_iterations: Count = 10_000_000
+    stationary: Positive = Field(1e-13, description="speed, relative to the initial one, at which a run has ended")
+
+
+class Cases(Model):
+    """Initial scales (sigma_U, sigma_V) to compare: pairs, or ratios sigma_U / sigma_V at a fixed product."""
+
+    pairs: list[tuple[Positive, Positive]] = []
+    product: Positive | None = None
+    ratios: list[Positive] = []
+    balanced: bool = Field(True, description="add the balanced initialisation with the first case's end-to-end matrix")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if bool(self.ratios) != (self.product is not None):
+            raise ValueError("ratios and product go together: give both or neither")
+        if not self.scales():
+            raise ValueError("give at least one of pairs, or ratios with their product")
+        return self
+
+    def scales(self) -> list[tuple[float, float]]:
+        """All (sigma_U, sigma_V), pairs first."""
+        product = self.product or 1.0
+        return self.pairs + [((product * ratio) ** 0.5, (product / ratio) ** 0.5) for ratio in self.ratios]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training run of a sweep.
+
+    Attributes:
+        key: name of its partition, unique in the sweep.
+        problem: name of its data set.
+        width: hidden width h.
+        seed: selects the draw of U0, V0.
+        sigma_u: scale of U(0).
+        sigma_v: scale of V(0).
+        solver: name of the solver.
+        alpha: the scales are h^-alpha; None where a case gives them.
+        case: name of the case; None where alpha gives the scales.
+    """
+
+    key: str
+    problem: str
+    width: int
+    seed: int
+    sigma_u: float
+    sigma_v: float
+    solver: str
+    alpha: float | None = None
+    case: str | None = None
+
+    @property
+    def name(self) -> str:
+        """A short name for people."""
+        what = f"case {self.case}" if self.case else f"h={self.width} alpha={self.alpha:g}"
+        method = "descent" if self.solver == "gradient_descent" else "flow"
+        return f"{what} seed={self.seed} {method}"
+
+
+class Sweep(Model):
+    """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
+
+    title: str
+    figure: Literal["width", "imbalance"] = Field(description="which figure of the paper is drawn")
+    problem: str = Field(description="name of a data set")
+    redraw_data: bool = Field(
+        False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
+    )
+    widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
+    seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
+    alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
+    cases: Cases | None = None
+    initialization: Literal["gaussian", "invariant_set", "orthogonal"] = "gaussian"
+    sampler: Literal["auto", "dense", "bartlett"] = "auto"
+    solvers: list[Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]] = ["gradient_flow"]
+    step_size: Positive = Field(
+        description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
+    )
+    stop: Stopping = Stopping()
+    flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
+    curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
+    seed: Seed = 0
+    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in ("widths", "seeds", "alpha", "solvers"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must differ from each other, got {values}")
+        if bool(self.alpha) == bool(self.cases):
+            raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
+        if self.workers == 0 or self.workers < -1:
+            raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
+        if not self.solvers:
+            raise ValueError("solvers must name at least one solver")
+        return self
+
+    def points(self) -> list[Point]:
+        """Every point of the sweep, in a fixed order."""
+        digits = len(str(max(self.widths)))
+        return [
+            Point(
+                key=f"width={h:0{digits}d}-{label}-seed={seed}-{solver}",
+                problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
+                width=h,
+                seed=seed,
+                solver=solver,
+                **scales(h),
+            )
+            for h in self.widths
+            for label, scales in self._initial_scales().items()
+            for seed in self.seeds
+            for solver in self.solvers
+        ]
+
+    def _initial_scales(self) -> dict[str, Callable[[int], dict[str, Any]]]:
+        """Label of each initialisation -> its part of a Point, given the width."""
+        if self.cases is None:
+            return {f"alpha={alpha}": partial(_power_scales, alpha) for alpha in self.alpha}
+        pairs = self.cases.scales()
+        named = {str(i): pair for i, pair in enumerate(pairs, start=1)}
+        if self.cases.balanced:
+            named["balanced"] = pairs[0]
+        return {f"case={case}": partial(_case_scales, case, pair) for case, pair in named.items()}
+
+
+def _power_scales(alpha: float, h: int) -> dict[str, Any]:
+    return {"alpha": alpha, "sigma_u": float(h) ** -alpha, "sigma_v": float(h) ** -alpha}
+
+
+def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]:
+    return {"case": case, "sigma_u": pair[0], "sigma_v": pair[1]}

@@ -1,0 +1,23 @@
+"""The pipelines of this project, by name."""
+
+from kedro.pipeline import Pipeline
+
+from implicit_bias.pipelines import data_generation, reparametrization, sweep
+
+SWEEPS = ("width_sweep", "imbalance_sweep")
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """The main job, each sweep alone from nothing, and each stage for both sweeps."""
+    stages = {
+        "data_generation": data_generation.create_pipeline(),
+        "reparametrization": reparametrization.create_pipeline(),
+        **{
+            stage: sum((sweep.create_pipeline(name, (stage,)) for name in SWEEPS), Pipeline([]))
+            for stage in sweep.STAGES
+        },
+    }
+    problems = stages["data_generation"] + stages["reparametrization"]
+    sweeps = {name: problems + sweep.create_pipeline(name) for name in SWEEPS}
+    main = sum(sweeps.values(), Pipeline([]))
+    return {"__default__": main, "implicit_bias": main} | sweeps | stages

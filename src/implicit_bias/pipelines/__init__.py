@@ -1,0 +1,1 @@
+"""The workflow: six stages, the last four of them once for each sweep."""

@@ -1,0 +1,79 @@
+"""Stage 5: measure every point against the bounds, the law and the min-norm solution."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.parameters import Point, Sweep
+from implicit_bias.points import run_points
+from implicit_bias.theory.evaluation import evaluate
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.state import State
+from implicit_bias.theory.trajectory import Trajectory
+
+Loaders = dict[str, Callable[[], dict[str, Any]]]
+
+
+def evaluate_points(
+    problems: Loaders, sweep: Sweep, plan: dict[str, Any], initial_states: Loaders, trajectories: Loaders
+) -> Iterator[tuple[dict[str, bytes], dict[str, dict[str, Any]]]]:
+    """Measure and draw every trained point: distance to the min-norm solution, bounds, law.
+
+    Args:
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+        plan: the points to evaluate.
+        initial_states: point -> loader of a State's fields.
+        trajectories: point -> loader of a Trajectory's fields.
+
+    Yields:
+        point -> its figure (PNG), and point -> its metrics and curves.
+    """
+    points = {p.key: p for p in sweep.points() if p.key in plan["points"]}
+    failed = {key: record["error"] for key in points if "error" in (record := trajectories[key]())}
+    if len(failed) == len(points):
+        raise RuntimeError(f"no point of the sweep could be trained; {next(iter(failed))}: {next(iter(failed.values()))}")
+    tasks = (
+        (key, (p, sweep, problems[p.problem](), initial_states[key](), trajectories[key]()))
+        for key, p in points.items()
+        if key not in failed
+    )
+    for key, record in run_points(evaluate_point, tasks, len(points) - len(failed), sweep.workers, "evaluate"):
+        if "error" not in record:
+            yield {key: record.pop("figure")}, {key: record}
+
+
+def evaluate_point(
+    point: Point,
+    sweep: Sweep,
+    problem_fields: dict[str, Any],
+    state_fields: dict[str, Any],
+    trajectory_fields: dict[str, Any],
+) -> dict[str, Any]:
+    """Measure and draw one point."""
+    from implicit_bias.figures import png, point_figure
+
+    problem, state = Problem(**problem_fields), State(**state_fields)
+    trajectory = Trajectory(**{field.name: trajectory_fields[field.name] for field in fields(Trajectory)})
+    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, point.alpha, sweep.delta)
+    iteration = problem.iterations(trajectory.t, sweep.step_size)
+    record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
+    record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
+    record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1], "metric/iterations": iteration[-1]}
+    return record | {"figure": png(point_figure(record))}
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Trajectories -> figures and evaluations, point by point."""
+    return Pipeline(
+        [
+            Node(
+                evaluate_points,
+                inputs=["problems", "params:sweep", "plan", "initial_states", "trajectories"],
+                outputs=["point_figures", "evaluations"],
+                name="evaluate_points",
+            )
+        ]
+    )

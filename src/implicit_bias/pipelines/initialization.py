@@ -1,0 +1,91 @@
+"""Stage 3: plan the sweep and draw the initial networks of its points."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.parameters import Point, Sweep
+from implicit_bias.plan import sweep_plan
+from implicit_bias.points import run_points
+from implicit_bias.theory import initialization
+from implicit_bias.theory.problem import Problem
+
+Loaders = dict[str, Callable[[], dict[str, Any]]]
+
+logger = logging.getLogger(__name__)
+
+
+def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
+    """Write down every point of the sweep with all that determines it, before any of them is run.
+
+    Args:
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+
+    Returns:
+        Title, description, parameters, points and data sets of the sweep, as tracked.
+
+    Raises:
+        ValueError: a data set or a draw of it that the sweep names does not exist.
+    """
+    needed = sorted({point.problem for point in sweep.points()})
+    missing = [name for name in needed if name not in problems]
+    if missing:
+        raise ValueError(f"problem {missing[0]!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
+    for alpha in sweep.alpha:
+        if not 0.25 < alpha <= 0.5:
+            logger.warning("alpha = %g is outside (1/4, 1/2]: Lemma 1 and Theorem 2 do not cover it", alpha)
+    loaded = {name: Problem(**problems[name]()) for name in needed}
+    for name, problem in loaded.items():
+        if problem.D == problem.r:
+            logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
+    return sweep_plan(sweep, loaded)
+
+
+def initialize_points(problems: Loaders, sweep: Sweep, plan: dict[str, Any]) -> Iterator[dict[str, dict[str, Any]]]:
+    """Draw the initial network of every point, as a reduced state.
+
+    Args:
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+        plan: the points to initialise.
+
+    Yields:
+        point -> the fields of its State.
+    """
+    tasks = ((p.key, (p, sweep, problems[p.problem]())) for p in sweep.points() if p.key in plan["points"])
+    for key, record in run_points(initialize_point, tasks, len(plan["points"]), sweep.workers, "initialise"):
+        yield {key: record}
+
+
+def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any]) -> dict[str, Any]:
+    """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
+    problem = Problem(**problem_fields)
+    rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))
+    state = initialization.standard_normal(problem, point.width, rng, sweep.sampler)
+    state = initialization.scaled(state, point.sigma_u, point.sigma_v)
+    if point.case == "balanced":
+        state = initialization.balanced(problem, state)
+    elif sweep.initialization == "invariant_set":
+        state = initialization.in_invariant_set(state)
+    elif sweep.initialization == "orthogonal":
+        state = initialization.orthogonal_layers(state)
+    return vars(state)
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Problems -> plan, initial states."""
+    return Pipeline(
+        [
+            Node(plan_points, inputs=["problems", "params:sweep"], outputs="plan", name="plan_points"),
+            Node(
+                initialize_points,
+                inputs=["problems", "params:sweep", "plan"],
+                outputs="initial_states",
+                name="initialize_points",
+            ),
+        ]
+    )

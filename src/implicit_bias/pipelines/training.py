@@ -1,0 +1,87 @@
+"""Stage 4: train every point."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.parameters import Point, Stopping, Sweep
+from implicit_bias.points import run_points
+from implicit_bias.theory.experiment import train
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.state import State
+from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.trajectory import excess_loss
+
+Loaders = dict[str, Callable[[], dict[str, Any]]]
+
+
+def train_points(
+    problems: Loaders, sweep: Sweep, plan: dict[str, Any], initial_states: Loaders
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Train every point by gradient flow or gradient descent; each is saved as soon as it is done.
+
+    Args:
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+        plan: the points to train.
+        initial_states: point -> loader of a State's fields.
+
+    Yields:
+        point -> the fields of its Trajectory, its loss curve and what else is tracked; {"error": ...} if it failed.
+    """
+    tasks = (
+        (p.key, (p, sweep, problems[p.problem](), initial_states[p.key]()))
+        for p in sweep.points()
+        if p.key in plan["points"]
+    )
+    for key, record in run_points(train_point, tasks, len(plan["points"]), sweep.workers, "train"):
+        yield {key: record}
+
+
+def train_point(
+    point: Point, sweep: Sweep, problem_fields: dict[str, Any], state_fields: dict[str, Any]
+) -> dict[str, Any]:
+    """Train one point."""
+    started = time.perf_counter()
+    if "error" in state_fields:
+        return state_fields
+    problem, state = Problem(**problem_fields), State(**state_fields)
+    stop = stop_rule(problem, state, sweep)
+    trajectory, method = train(
+        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance
+    )
+    return {
+        **vars(trajectory),
+        "curve/iteration": problem.iterations(trajectory.t, sweep.step_size),
+        "curve/loss": problem.averaged(trajectory.excess + problem.loss_floor),
+        "param/stop_reason": trajectory.stop_reason,
+        "param/method": method,
+        "metric/steps": trajectory.steps,
+        "metric/seconds": time.perf_counter() - started,
+    }
+
+
+def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
+    """The sweep's stopping rule in flow time and in the units of L."""
+    rule: Stopping = sweep.stop
+    excess = (rule.tolerance or 0.0) * problem.n / 2
+    if rule.relative:
+        excess = (rule.tolerance or 0.0) * excess_loss(problem, state.R)
+    t_max = float(problem.flow_time(rule.max_iterations, sweep.step_size))
+    return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Initial states -> trajectories."""
+    return Pipeline(
+        [
+            Node(
+                train_points,
+                inputs=["problems", "params:sweep", "plan", "initial_states"],
+                outputs="trajectories",
+                name="train_points",
+            )
+        ]
+    )
