@@ -1,0 +1,147 @@
+"""The files a sweep is made of, one a point: mappings of arrays (.npz) and rendered figures, written atomically."""
+
+import math
+import os
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from kedro.io.core import AbstractDataset, DatasetError
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold: equal contents give equal bytes
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
+    """A flat mapping of names to arrays, numbers, strings and booleans in one uncompressed .npz file.
+
+    Names may contain "/". Scalars come back as Python scalars, and equal mappings give equal bytes. Nothing is ever
+    pickled: objects are refused on save, and a file that is not what `save` writes is refused on load.
+
+    Args:
+        filepath: a local path; its folder is created on save.
+        max_bytes: the largest content to load, as the file declares it.
+        metadata: ignored here, for plugins.
+    """
+
+    def __init__(self, *, filepath: str, max_bytes: int = 4 * 2**30, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = _local(filepath)
+        self._max_bytes = max_bytes
+        self.metadata = metadata
+
+    def save(self, data: Mapping[str, Any]) -> None:
+        if not isinstance(data, Mapping):
+            raise DatasetError(f"{self._filepath}: expected a mapping of names to arrays, got {type(data).__name__}")
+        arrays = {name: self._as_array(name, value) for name, value in data.items()}
+        with _replacing(self._filepath) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name in sorted(arrays):
+                member = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    npy.write_array(stream, arrays[name], allow_pickle=False)
+
+    def load(self) -> dict[str, Any]:
+        try:
+            with zipfile.ZipFile(self._filepath) as archive:
+                members = archive.infolist()
+                size = sum(member.file_size for member in members)
+                if size > self._max_bytes:
+                    raise ValueError(f"it declares {size} bytes, more than max_bytes = {self._max_bytes}")
+                return {member.filename.removesuffix(".npy"): _read(archive, member) for member in members}
+        except FileNotFoundError:
+            raise DatasetError(f"{self._filepath} does not exist") from None
+        except Exception as error:  # a damaged archive fails in too many ways to list
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise DatasetError(f"{self._filepath} is not a readable array file: {reason}") from error
+
+    def _as_array(self, name: str, value: object) -> NDArray[Any]:
+        if not isinstance(name, str):
+            raise DatasetError(f"{self._filepath}: names must be strings, got {name!r}")
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise DatasetError(f"{self._filepath}: {name!r} is not an array: {error}") from None
+        if array.dtype.hasobject:
+            raise DatasetError(
+                f"{self._filepath}: {name!r} holds objects ({type(value).__name__}), not numbers or text"
+            )
+        return array
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "max_bytes": self._max_bytes}
+
+
+class BytesDataset(AbstractDataset[bytes, bytes]):
+    """The bytes of one file, such as a rendered figure.
+
+    Args:
+        filepath: a local path; its folder is created on save.
+        metadata: ignored here, for plugins.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = _local(filepath)
+        self.metadata = metadata
+
+    def save(self, data: bytes) -> None:
+        if not isinstance(data, bytes):
+            raise DatasetError(f"{self._filepath}: expected bytes, got {type(data).__name__}")
+        with _replacing(self._filepath) as file:
+            file.write(data)
+
+    def load(self) -> bytes:
+        try:
+            return self._filepath.read_bytes()
+        except OSError as error:
+            raise DatasetError(f"{self._filepath} cannot be read: {error.strerror}") from error
+
+    def _exists(self) -> bool:
+        return self._filepath.is_file()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+
+def _local(filepath: str) -> Path:
+    if "://" in filepath:
+        raise DatasetError(f"{filepath}: only local paths are supported")
+    return Path(filepath)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` once it is written and on disk: readers see the old or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
+    """Read one .npy member; its header must account for every byte, so that nothing is allocated on its word alone."""
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"{member.filename} has format version {version}")
+        shape, fortran_order, dtype = _HEADERS[version](stream)
+        data = bytearray(stream.read())
+    if dtype.hasobject:
+        raise ValueError(f"{member.filename} holds pickled objects")
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{member.filename} has {len(data)} bytes for shape {shape} of {dtype}")
+    array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data, order="F" if fortran_order else "C")
+    return array.item() if array.ndim == 0 else array

@@ -1,0 +1,493 @@
+"""What a sweep leaves in MLflow: a parent run, one child run a point, and their states, through MlflowClient alone."""
+
+import getpass
+import hashlib
+import json
+import logging
+import math
+import os
+import platform
+import re
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+# MLflow reads these while it is imported.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+
+import numpy as np
+import sqlalchemy
+from mlflow import MlflowClient, MlflowException
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+from mlflow.store.db.db_types import DATABASE_ENGINES
+
+PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
+COMPARED = 20  # runs in a comparison link: more are unreadable as parallel coordinates, and too long for a browser
+
+CHILD_OF = "tags.`mlflow.parentRunId`"
+
+logger = logging.getLogger(__name__)
+
+
+class TrackingError(RuntimeError):
+    """The tracking store cannot be used, or was given something it cannot hold."""
+
+
+@dataclass
+class Point:
+    """The child run of one point: what it has been given so far, and how it ended."""
+
+    run_id: str
+    params: dict[str, str] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+    status: str = "RUNNING"
+
+
+class Store:
+    """A tracking server or database that answers.
+
+    Args:
+        uri: an MLflow tracking URI; a relative sqlite path is relative to the project.
+        project: the folder of the project: a local database keeps its artifacts in `mlruns` there.
+
+    Raises:
+        TrackingError: nothing usable answers there.
+    """
+
+    def __init__(self, uri: str, project: Path) -> None:
+        self.project = project.absolute()
+        self.uri = re.sub(r"^sqlite:///(?=[^/:])", f"sqlite:///{self.project.as_posix()}/", uri)
+        self._repaired: set[str] = set()
+        try:
+            with impatient(), quiet("alembic", "mlflow.store.db.utils"):
+                if self.uri.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
+                    _probe(self.uri)  # MLflow itself retries a dead database for minutes
+                self.client = MlflowClient(self.uri)
+                self.client.search_experiments(max_results=1)
+        except Exception as error:
+            raise TrackingError(
+                redacted(f"The MLflow tracking store {self.uri} cannot be used: {first_line(error)}")
+            ) from error
+
+    def open(self, plan: Mapping[str, Any]) -> "Sweep":
+        """Start the parent run of a sweep, after closing what dead processes left running in its experiment."""
+        experiment_id = self._experiment(str(plan["experiment"]))
+        if experiment_id not in self._repaired:
+            self._repaired.add(experiment_id)
+            self._repair(experiment_id)
+        return Sweep(self.client, experiment_id, plan, self.project)
+
+    def _experiment(self, name: str) -> str:
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            local = self.uri.startswith("sqlite:")
+            try:
+                return str(self.client.create_experiment(name, (self.project / "mlruns").as_uri() if local else None))
+            except MlflowException:  # another process was faster
+                experiment = self.client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+        if experiment.lifecycle_stage != "active":
+            raise TrackingError(
+                f"The MLflow experiment {name!r} is deleted: restore it with "
+                f"`mlflow experiments restore -x {experiment.experiment_id}`"
+            )
+        return str(experiment.experiment_id)
+
+    def _repair(self, experiment_id: str) -> None:
+        """Mark as KILLED the runs whose process died without a word, at the last time they are known to have lived."""
+        for parent in find_runs(self.client, experiment_id, "tags.process LIKE '%' AND attributes.status = 'RUNNING'"):
+            if not is_dead(parent.data.tags["process"]):
+                continue
+            children = find_runs(self.client, experiment_id, f"{CHILD_OF} = '{parent.info.run_id}'")
+            last = max([parent.info.start_time, *(run.info.end_time or run.info.start_time for run in children)])
+            for run in [*(child for child in children if child.info.status == "RUNNING"), parent]:
+                self.client.set_terminated(run.info.run_id, "KILLED", last)
+            logger.warning("Run %r was killed with its process: marked as such in MLflow", parent.info.run_name)
+
+    def ui_command(self) -> str:
+        """The shell command that shows this store, empty for a server that shows itself."""
+        if self.uri.startswith("http"):
+            return ""
+        uri, here = self.uri, f"sqlite:///{Path.cwd().as_posix()}/"
+        uri = uri.replace(here, "sqlite:///", 1) if uri.startswith(here) else uri
+        return f"mlflow ui --backend-store-uri {shlex.quote(redacted(uri))}"
+
+    def links(self, sweep: "Sweep") -> list[str]:
+        """Addresses in MLflow's UI: all points of a sweep, then some of them evenly chosen side by side."""
+        ui = redacted(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        return [f"{ui}/{view}" for view in sweep.views().values()]
+
+
+class Sweep:
+    """The parent run of one sweep, and its points. Saying the same thing twice changes nothing.
+
+    Args:
+        client: the client of the store.
+        experiment_id: the experiment the runs are in.
+        plan: name, description, params, datasets and points of the sweep, known before any of it is computed.
+        project: the folder whose git commit the runs belong to.
+    """
+
+    def __init__(self, client: MlflowClient, experiment_id: str, plan: Mapping[str, Any], project: Path) -> None:
+        self.client, self.experiment_id, self.plan = client, experiment_id, plan
+        self.points: dict[str, Point] = {}
+        self._summaries: set[str] = set()
+        self._common = {
+            "sweep": str(plan["sweep"]),
+            "mlflow.user": user(),
+            "mlflow.source.name": project.name,
+            "mlflow.source.type": "LOCAL",
+        }
+        tags = {
+            **self._common,
+            "plan": fingerprint(plan),
+            "process": process_tag(),
+            "mlflow.note.content": str(plan.get("description", "")),
+            **{f"version.{name}": number for name, number in versions().items()},
+            **git_tags(project),
+        }
+        self.run_id = client.create_run(experiment_id, tags=tags, run_name=str(plan["name"])).info.run_id
+        client.log_batch(self.run_id, params=_params(_strings(plan.get("params", {}))))
+        datasets = [_dataset(entry) for entry in plan.get("datasets", ())]
+        if datasets:
+            client.log_inputs(self.run_id, [DatasetInput(dataset) for dataset in datasets])
+
+    def log(self, key: str, part: str, record: Mapping[str, Any]) -> None:
+        """Log one part of a point: its params, metrics and curves; the part `evaluation` is the last, and ends it."""
+        point = self._point(key, record)
+        if part in point.logged or point.status != "RUNNING":
+            return
+        metrics, skipped = metrics_of(record, now())
+        tags = {f"non_finite.{part}": ", ".join(skipped)} if skipped else {}
+        self._write(key, metrics, entries(record, "param/"), tags)
+        point.logged.add(part)
+        if part == "evaluation":
+            self._end(point, "FINISHED")
+
+    def fail(self, key: str, error: str) -> None:
+        """End a point that could not be computed."""
+        point = self._point(key)
+        if point.status == "RUNNING":
+            self._write(key, tags={"error": first_line(error)})
+            self._end(point, "FAILED")
+
+    def point_file(self, key: str, name: str, content: bytes) -> None:
+        """Keep a file with a point."""
+        point = self._point(key)
+        if name not in point.logged:
+            self._upload(point.run_id, name, content)
+            point.logged.add(name)
+
+    def summary(self, name: str, record: Mapping[str, Any]) -> None:
+        """Log a record of the whole sweep on its parent, once a name."""
+        if name not in self._summaries:
+            metrics, _ = metrics_of(record, now())
+            self.client.log_batch(self.run_id, metrics)
+            self._summaries.add(name)
+
+    def file(self, path: Path, name: str) -> None:
+        """Keep a file, or a folder of files, with the parent under a name."""
+        if path.is_dir():
+            for part in sorted(part for part in path.rglob("*") if part.is_file()):
+                self.file(part, f"{name}/{part.relative_to(path).as_posix()}")
+        elif path.name == PurePosixPath(name).name:
+            self.client.log_artifact(self.run_id, str(path), _folder(name))
+        else:
+            self._upload(self.run_id, name, path.read_bytes())
+
+    def missing(self) -> list[str]:
+        """The points of the plan that are not FINISHED."""
+        return [key for key in self.plan["points"] if key not in self.points or self.points[key].status != "FINISHED"]
+
+    def views(self) -> dict[str, str]:
+        """Where MLflow's UI shows the points: all of them, and at most COMPARED of them evenly chosen, side by side."""
+        mine = f"tags.mlflow.parentRunId = '{self.run_id}'"
+        views = {"All points": f"#/experiments/{self.experiment_id}/runs?searchFilter={quote(mine)}"}
+        runs = [self.points[key].run_id for key in self.plan["points"] if key in self.points]
+        if len(runs) > 1:
+            chosen, experiments = runs[:: -(-len(runs) // COMPARED)], [self.experiment_id]
+            query = "&".join(
+                f"{name}={quote(json.dumps(ids, separators=(',', ':')))}"
+                for name, ids in {"runs": chosen, "experiments": experiments}.items()
+            )
+            views["Side by side"] = f"#/compare-runs?{query}"
+        return views
+
+    def close(self, status: str | None = None, error: str = "") -> str:
+        """End the parent and whatever is still open, and return the parent's status.
+
+        Args:
+            status: how it ended; None means that it ran to its end: FINISHED, or FAILED if points are missing.
+            error: what ended it.
+        """
+        missing = self.missing()
+        final = status or ("FAILED" if missing else "FINISHED")
+        tags = {"error": first_line(error)} if error else {}
+        if missing:
+            tags["missing"] = f"{len(missing)} of {len(self.plan['points'])}"
+            still_open = f"{CHILD_OF} = '{self.run_id}' AND attributes.status = 'RUNNING'"
+            for run in find_runs(self.client, self.experiment_id, still_open):
+                self.client.set_tag(run.info.run_id, "error", first_line(error) or "the run ended before this point")
+                self.client.set_terminated(run.info.run_id, final)
+        links = " · ".join(f"[{title}]({view})" for title, view in self.views().items())
+        tags["mlflow.note.content"] = f"{self.plan.get('description', '')}\n\n{links}"
+        self.client.log_batch(self.run_id, tags=_tags(tags))
+        self.client.set_terminated(self.run_id, final)
+        return final
+
+    def _point(self, key: str, record: Mapping[str, Any] | None = None) -> Point:
+        """The child run of a point, started at its first mention, dated back by the seconds its record took."""
+        if key not in self.points:
+            if key not in self.plan["points"]:
+                raise TrackingError(f"Point {key!r} is not in the plan of sweep {self.plan['sweep']!r}")
+            name = str(self.plan["points"][key].get("name", key))
+            tags = {**self._common, "mlflow.parentRunId": self.run_id, "point": key}
+            seconds = float((record or {}).get("metric/seconds", 0))
+            start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
+            self.points[key] = Point(self.client.create_run(self.experiment_id, start, tags, name).info.run_id)
+        return self.points[key]
+
+    def _write(
+        self,
+        key: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send to a point's run what it does not have yet, its planned params included, in as few calls as can be."""
+        point = self.points[key]
+        planned = _strings(self.plan["points"][key].get("params", {}))
+        params = _strings(params or {})
+        known = planned | point.params
+        for name, value in params.items():
+            if known.get(name, value) != value:
+                raise TrackingError(f"Point {key!r}: param {name!r} is {value}, but was {known[name]} before")
+        new = {name: value for name, value in (planned | params).items() if name not in point.params}
+        self.client.log_batch(point.run_id, metrics, _params(new), _tags(tags or {}))
+        point.params |= new
+
+    def _end(self, point: Point, status: str) -> None:
+        self.client.set_terminated(point.run_id, status)
+        point.status = status
+
+    def _upload(self, run_id: str, name: str, content: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, PurePosixPath(name).name)
+            path.write_bytes(content)
+            self.client.log_artifact(run_id, str(path), _folder(name))
+
+
+def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric], list[str]]:
+    """The metrics of a record, and the names of those that lost values: NaN and infinities cannot be drawn.
+
+    `metric/<name>` is a number, logged at step 0. `curve/<name>` is an array (T,), logged over the integer steps in
+    `curve/iteration` (T,), or over 0 ... T - 1 without it; of several values at one step the first is kept.
+    """
+    metrics, skipped = [], []
+    for name, value in entries(record, "metric/").items():
+        number = np.asarray(value, float)
+        if number.ndim:
+            raise TrackingError(f"metric/{name} must be a number, got shape {number.shape}")
+        if np.isfinite(number):
+            metrics.append(Metric(name, float(number), timestamp, 0))
+        else:
+            skipped.append(name)
+    curves = entries(record, "curve/")
+    iteration = curves.pop("iteration", None)
+    for name, value in curves.items():
+        values = np.asarray(value, float)
+        steps = np.arange(values.size, dtype=float) if iteration is None else np.asarray(iteration, float)
+        if values.ndim != 1 or steps.shape != values.shape:
+            raise TrackingError(f"curve/{name} must be as long as its {steps.shape} iterations, got {values.shape}")
+        finite = np.isfinite(values) & (np.abs(steps) < 2.0**63)
+        if not finite.all():
+            skipped.append(f"curve/{name}")
+        distinct, first = np.unique(np.rint(steps[finite]).astype(np.int64), return_index=True)
+        points = zip(distinct.tolist(), values[finite][first].tolist(), strict=True)
+        metrics += [Metric(f"curve/{name}", number, timestamp, step) for step, number in points]
+    return metrics, skipped
+
+
+def entries(record: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries of a record under a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)}
+
+
+def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """All active runs of an experiment that a filter selects."""
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], query, max_results=1000, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            return runs
+
+
+def fingerprint(plan: Mapping[str, Any]) -> str:
+    """A digest of what a plan computes, whatever it is called."""
+    points = {key: point.get("params", {}) for key, point in plan["points"].items()}
+    content = [plan["sweep"], plan.get("params", {}), points, plan.get("datasets", [])]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def process_tag() -> str:
+    """Host, pid and start of this process: enough to know later whether it still lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def is_dead(tag: str) -> bool:
+    """Whether the process of a tag is known to be gone; processes of other hosts never are."""
+    host, pid, start = tag.rsplit(":", 2)
+    return host == socket.gethostname() and _started(int(pid)) != start
+
+
+def _started(pid: int) -> str:
+    """When a process of this host started, in ticks since boot; "" if it is gone, "?" if that cannot be told."""
+    if os.name != "posix":
+        return "?"
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return ""
+        except PermissionError:
+            pass
+        return "?"
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state == "Z" else rest[18]
+
+
+def user() -> str:
+    """The name of the user, where there is one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container without a user database
+        return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that determine a result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_tags(folder: Path) -> dict[str, str]:
+    """The commit a folder is at, and whether tracked files differ from it; nothing outside a repository."""
+    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    try:
+        status = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    lines = status.splitlines()
+    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
+    if commit == "(initial)":
+        return {}
+    dirty = any(not line.startswith("#") for line in lines)
+    return {"mlflow.source.git.commit": commit, "git.dirty": str(dirty).lower()}
+
+
+def first_line(error: object) -> str:
+    """What went wrong, in one line of at most 500 characters."""
+    text = str(error).strip() or (type(error).__name__ if isinstance(error, Exception) else "")
+    return text.partition("\n")[0][:500]
+
+
+def redacted(text: str) -> str:
+    """A text without the passwords of the addresses in it."""
+    return re.sub(r"(://[^/@\s:]*):[^@\s]*@", r"\1:***@", text)
+
+
+def now() -> int:
+    """Milliseconds since the epoch, as MLflow counts."""
+    return time.time_ns() // 1_000_000
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Let requests fail soon: MLflow retries an unreachable server for minutes."""
+    hasty = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in hasty}
+    os.environ.update(hasty)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def quiet(*names: str) -> Iterator[None]:
+    """Let loggers say warnings and errors only."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
+def _probe(uri: str) -> None:
+    """Connect to a database and read its list of tables."""
+    url = sqlalchemy.make_url(uri)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(url)
+    try:
+        sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def _dataset(entry: Mapping[str, Any]) -> Dataset:
+    """A dataset of a plan: name, digest and, if known, source, schema and profile (text, or anything JSON holds)."""
+    source = str(entry.get("source", entry["name"]))
+    kind, key = ("http", "url") if source.startswith(("http://", "https://")) else ("local", "uri")
+    schema, profile = (
+        value if value is None or isinstance(value, str) else json.dumps(value)
+        for value in (entry.get("schema"), entry.get("profile"))
+    )
+    return Dataset(str(entry["name"]), str(entry["digest"])[:36], kind, json.dumps({key: source}), schema, profile)
+
+
+def _strings(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def _params(values: Mapping[str, str]) -> list[Param]:
+    return [Param(name, value) for name, value in values.items()]
+
+
+def _tags(values: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value) for name, value in values.items()]
+
+
+def _folder(name: str) -> str | None:
+    folder = PurePosixPath(name).parent.as_posix()
+    return None if folder == "." else folder

@@ -1,0 +1,233 @@
+"""Kedro hooks that write sweeps to MLflow as their datasets are saved.
+
+A dataset takes part by its catalog entry:
+
+    metadata:
+      implicit_bias:
+        role: trajectory
+        sweep: width          # by default the namespace of the dataset
+        artifact: loss.png    # the name in MLflow of a file, by default its own
+
+and its role says what is done with it:
+
+    plan            a sweep before it is computed: starts its parent run
+    trajectory      {point: record}: starts the child run of each point
+    evaluation      {point: record}: ends it
+    failure         {point: {"error": text}}: ends it as FAILED, as such a record does under any of these roles
+    point_figure    {point: bytes}: a file of each point
+    summary         a record: metrics and curves of the parent run
+    figure, table, report    a file of the parent run; of every parent run if the dataset is of no sweep
+
+In a project without such entries nothing happens, and MLflow is not imported.
+"""
+
+import atexit
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+
+if TYPE_CHECKING:
+    from kedro.io.core import AbstractDataset, CatalogProtocol
+    from kedro.pipeline import Pipeline
+
+    from implicit_bias.mlflow_store import Store, Sweep
+
+    Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
+
+POINT_ROLES = ("trajectory", "evaluation", "failure", "point_figure")
+FILE_ROLES = ("figure", "table", "report")
+ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES)
+DEFAULT_URI = "sqlite:///mlflow.db"
+DEFAULT_EXPERIMENT = "implicit_bias"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a catalog entry says about the part of its dataset in tracking."""
+
+    role: str
+    sweep: str
+    artifact: str
+
+
+class TrackingHooks:
+    """Writes a run of the pipeline to MLflow, and does nothing when none of its outputs is marked."""
+
+    def __init__(self) -> None:
+        self._marked = False
+        self._settings: dict[str, Any] = {}
+        self._run: _Run | None = None
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
+        self._marked = any(_metadata(entry) for entry in (conf_catalog or {}).values())
+        self._settings = dict((parameters or {}).get("params:tracking") or {}) if self._marked else {}
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
+        if self._run is not None:  # interrupted in a notebook, whose process lives on
+            self._end(status="KILLED")
+        if not self._marked:
+            return
+        marks = {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
+        if not marks.keys() & pipeline.all_outputs():
+            return
+        from kedro.io import SharedMemoryDataCatalog
+
+        if isinstance(catalog, SharedMemoryDataCatalog):
+            logger.warning("ParallelRunner saves datasets in other processes: this run is not tracked in MLflow")
+            return
+        project = Path(run_params["project_path"])
+        uri = os.environ.get("MLFLOW_TRACKING_URI") or self._settings.get("uri") or DEFAULT_URI
+        from implicit_bias.mlflow_store import Store
+
+        experiment = str(self._settings.get("experiment") or DEFAULT_EXPERIMENT)
+        self._run = _Run(Store(str(uri), project), catalog, marks, experiment)
+        atexit.register(self._end, status="KILLED")
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        if self._run is not None:
+            self._run.loaded(dataset_name, data)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        if self._run is not None:
+            self._run.saved(dataset_name, data)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        self._end()
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        self._end(status="FAILED", error=str(error) or type(error).__name__)
+
+    def _end(self, status: str | None = None, error: str = "") -> None:
+        run, self._run = self._run, None
+        if run is None or run.pid != os.getpid():
+            return
+        atexit.unregister(self._end)
+        if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        run.end(status, error)
+
+    def _on_sigterm(self, number: int, frame: object) -> None:
+        """Leave as from Ctrl-C, so that what is open is closed; a second signal ends the process at once."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self._run is None or self._run.pid != os.getpid():  # a forked worker
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise SystemExit(128 + number)
+
+
+class _Run:
+    """One run of the pipeline: the store it writes to, and the sweeps it has started there."""
+
+    def __init__(self, store: "Store", catalog: "Catalog", marks: dict[str, Mark], experiment: str) -> None:
+        self.pid = os.getpid()
+        self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
+        self._plans: dict[str, Mapping[str, Any]] = {}
+        self._sweeps: dict[str, Sweep] = {}
+        self._lock = threading.RLock()
+
+    def loaded(self, name: str, data: Any) -> None:
+        """Keep the plan an earlier run has saved: its sweep starts with the first point, if any is computed now."""
+        mark = self._marks.get(name)
+        if mark is not None and mark.role == "plan":
+            self._plans.setdefault(mark.sweep, data)
+
+    def saved(self, name: str, data: Any) -> None:
+        """Pass on what a node has saved to the sweep, or the sweeps, it belongs to."""
+        mark = self._marks.get(name)
+        if mark is None or os.getpid() != self.pid:
+            return
+        with self._lock:
+            if mark.role == "plan":
+                self._plans[mark.sweep] = data
+            if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
+                defaults = {"experiment": self._experiment, "sweep": mark.sweep, "name": mark.sweep}
+                self._sweeps[mark.sweep] = self._store.open({**defaults, **self._plans[mark.sweep]})
+            if mark.sweep in self._sweeps:
+                self._pass_on(mark, name, data, self._sweeps[mark.sweep])
+            elif mark.role in FILE_ROLES and not mark.sweep:
+                for sweep in self._sweeps.values():
+                    self._pass_on(mark, name, data, sweep)
+            else:
+                logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
+
+    def _pass_on(self, mark: Mark, name: str, data: Any, sweep: "Sweep") -> None:
+        match mark.role:
+            case "trajectory" | "evaluation" | "failure":
+                for key, record in data.items():
+                    if "error" in record:
+                        sweep.fail(key, record["error"])
+                    else:
+                        sweep.log(key, mark.role, record)
+            case "point_figure":
+                for key, image in data.items():
+                    sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)
+            case "summary":
+                sweep.summary(name, data)
+            case "figure" | "table" | "report":
+                path = _path(self._catalog[name])
+                sweep.file(path, mark.artifact or path.name)
+
+    def end(self, status: str | None, error: str) -> None:
+        """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
+        from implicit_bias.mlflow_store import impatient
+
+        if status is not None:
+            try:
+                with impatient():
+                    for sweep in self._sweeps.values():
+                        sweep.close(status, error)
+            except Exception as failure:
+                logger.warning("The runs in MLflow could not be closed (%s): the next run will do it", failure)
+            return
+        for sweep in self._sweeps.values():
+            planned, missing = len(sweep.plan["points"]), len(sweep.missing())
+            final = sweep.close()
+            logger.info("MLflow: %s %s, %d of %d points", sweep.plan["name"], final, planned - missing, planned)
+            for link in self._store.links(sweep):
+                logger.info("  %s", link)
+        if self._sweeps and (command := self._store.ui_command()):
+            logger.info("  after: %s", command)
+
+
+def _metadata(entry: Any) -> Mapping[str, Any]:
+    """What the metadata of a catalog entry, or of a dataset, holds for this package."""
+    metadata = entry.get("metadata") if isinstance(entry, Mapping) else getattr(entry, "metadata", None)
+    ours = metadata.get("implicit_bias") if isinstance(metadata, Mapping) else None
+    return ours if isinstance(ours, Mapping) else {}
+
+
+def _mark(name: str, catalog: "Catalog") -> Mark | None:
+    """The mark of a dataset of the pipeline, None if it has none."""
+    metadata = _metadata(catalog.get(name)) if name in catalog else {}
+    if "role" not in metadata:
+        return None
+    if metadata["role"] not in ROLES:
+        raise ValueError(f"Dataset {name!r} has the role {metadata['role']!r}: expected one of {', '.join(ROLES)}")
+    namespace = name.rpartition(".")[0]
+    return Mark(metadata["role"], str(metadata.get("sweep", namespace)), str(metadata.get("artifact", "")))
+
+
+def _path(dataset: Any) -> Path:
+    """The local file or folder a dataset has just saved, the newest version of it if it is versioned."""
+    if hasattr(dataset, "_get_load_path"):
+        return Path(dataset._get_load_path())
+    return Path(getattr(dataset, "_filepath", None) or dataset._path)
+
+
+hooks = TrackingHooks()
