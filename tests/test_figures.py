@@ -1,0 +1,334 @@
+"""The figures draw the numbers they are given, label every axis, and survive what a sweep can throw at them.
+
+Warnings are errors here, so that every figure drawn is also checked to be drawn without any.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from implicit_bias import figures
+from implicit_bias.figures import (
+    alpha_figure,
+    companion_figure,
+    group,
+    imbalance_figure,
+    linear_ticks,
+    log_ticks,
+    number,
+    png,
+    point_figure,
+    rate_bias_figure,
+    wide_figure,
+    width_figure,
+)
+
+CONST = 18.3
+STEP, SAMPLES = 5e-4, 100
+LOSSES = ("excess", "bound", "certified")
+
+
+def law(width: Any) -> dict[str, Any]:
+    rms = CONST / np.sqrt(np.asarray(width, float))
+    return {"width": width, "rms": rms, "lower": 0.93 * rms, "upper": 1.07 * rms}
+
+
+def runs(widths: Any, count: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    width = np.repeat(np.asarray(widths, float), count)
+    distance = CONST / np.sqrt(width) * np.sqrt(rng.chisquare(300, width.size) / 300)
+    iterations = 5.7e4 + 5e6 / width + 100 * rng.standard_normal(width.size)
+    return {
+        "width": width,
+        "distance": distance,
+        "distance_init": 0.9 * distance,
+        "iterations": iterations,
+        "law_bound": 1.1 * distance,
+        "certificate": 18 * distance,
+        "thm2": 1e3 * distance,
+    }
+
+
+def case(rate: float, **more: Any) -> dict[str, Any]:
+    iteration = np.linspace(0, 15000, 80)
+    loss = 1.2 * np.exp(-rate * iteration)
+    return {"label": rf"$c={rate:g}$", "iteration": iteration, "loss": loss, "bound": 1.2 * np.sqrt(loss / 1.2), **more}
+
+
+def record(points: int = 80) -> dict[str, Any]:
+    k = np.linspace(0, 67000, points)
+    return {
+        "curve/iteration": k,
+        "curve/excess": 1.1 * np.exp(-18 * k / 67000),
+        "curve/bound": 1.1 * np.exp(-9 * k / 67000),
+        "curve/certified": 1.1 * np.exp(-14 * k / 67000),
+        "curve/distance": np.hypot(0.79, 0.9 * np.exp(-k / 9000)),
+        "curve/u2v": 0.79 - 0.03 * np.exp(-k / 9000),
+        "metric/law_rms": 0.785,
+    }
+
+
+def plane(ratios: Any, count: int = 1) -> dict[str, Any]:
+    ratio = np.repeat(np.asarray(ratios, float), count)
+    c = 6 + 1.6 * np.abs(ratio - 1 / ratio)
+    distance = 3.7 - 0.13 * np.log10(ratio)
+    return {
+        "sigma_u": np.sqrt(0.01 * ratio),
+        "sigma_v": np.sqrt(0.01 / ratio),
+        "distance": distance + 0.01 * np.arange(ratio.size),
+        "rate": 2.2 * c,
+        "rate_bound": 2 * c,
+    }
+
+
+def scales(alphas: Any, widths: Any) -> dict[str, Any]:
+    alpha, width = (grid.ravel() for grid in np.meshgrid(alphas, np.asarray(widths, float), indexing="ij"))
+    lazy, rich = width ** (0.5 - 2 * alpha) * 300**0.5, width**-alpha * 150**0.5
+    rms = np.hypot(lazy, rich)
+    return {"alpha": alpha, "width": width, "distance": rms, "rms": rms, "lazy": lazy, "rich": rich}
+
+
+GRID = np.arange(500, 10001, 500)
+DECADES = np.logspace(2, 12, 21).round()
+SCALES = scales([0.25, 0.5, 0.75], np.logspace(2, 10, 9))
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "width": lambda: width_figure(runs(GRID, 5), law(GRID)),
+    "width, no law": lambda: width_figure(runs(GRID, 5)),
+    "width, decades": lambda: width_figure(runs(DECADES, 1), law(DECADES)),
+    "width, alpha 1/4": lambda: width_figure(runs(GRID, 2), alpha=0.25),
+    "width, one point": lambda: width_figure(runs([500], 1), law([500])),
+    "width, no points": lambda: width_figure(runs([], 1)),
+    "width, zeros": lambda: width_figure({**runs(DECADES, 2), "distance_init": np.zeros(2 * DECADES.size)}),
+    "width, failed runs": lambda: width_figure({**runs(GRID, 2), "distance": np.full(2 * GRID.size, np.nan)}),
+    "width, equal iterations": lambda: width_figure({**runs(GRID, 2), "iterations": np.full(2 * GRID.size, 7)}),
+    "width, thousands": lambda: width_figure(runs(np.arange(500, 2500), 2), law(GRID)),
+    "wide": lambda: wide_figure(runs(DECADES, 5), law(DECADES)),
+    "wide, one point": lambda: wide_figure(runs([1e6], 1), law([1e6])),
+    "wide, thousands": lambda: wide_figure(runs(DECADES, 200), law(DECADES)),
+    "imbalance": lambda: imbalance_figure([case(1e-3), case(3e-4, certified=case(2e-4)["loss"])], STEP, SAMPLES),
+    "imbalance, descent": lambda: imbalance_figure([case(1e-3, descent=case(1.1e-3))], STEP, SAMPLES),
+    "imbalance, floor": lambda: imbalance_figure(
+        [case(1e-3, loss=np.geomspace(1, 1e-30, 80)), case(1e-3, loss=np.zeros(80))], STEP, SAMPLES
+    ),
+    "imbalance, bounds": lambda: imbalance_figure(
+        [case(1e-3, bound=np.full(80, np.inf)), case(1e-4, bound=np.geomspace(1e9, 1e3, 80))], STEP, SAMPLES
+    ),
+    "point": lambda: point_figure(record()),
+    "point, two samples": lambda: point_figure(record(2)),
+    "point, one sample": lambda: point_figure(record(1)),
+    "point, no bounds": lambda: point_figure(
+        {name: value for name, value in record().items() if name not in ("curve/bound", "curve/certified")}
+    ),
+    "point, zero loss": lambda: point_figure({**record(), "curve/excess": np.zeros(80)}),
+    "point, infinite bound": lambda: point_figure({**record(), "curve/bound": np.full(80, np.inf)}),
+    "companion": lambda: companion_figure(runs(GRID, 5)),
+    "companion, far": lambda: companion_figure({**runs(GRID, 5), "thm2": np.full(100, 1e28)}),
+    "companion, infinite": lambda: companion_figure(
+        {**runs(GRID, 5), "thm2": np.full(100, np.inf), "certificate": np.geomspace(1e40, 1e300, 100)}
+    ),
+    "companion, one point": lambda: companion_figure(runs([500], 1)),
+    "plane": lambda: rate_bias_figure(plane(np.logspace(-2, 2, 9), 3)),
+    "plane, many": lambda: rate_bias_figure(plane(np.logspace(-2, 2, 500))),
+    "plane, one point": lambda: rate_bias_figure(plane([1.0])),
+    "plane, failed run": lambda: rate_bias_figure({**plane([0.1, 1, 10]), "rate": np.array([1, np.nan, 3])}),
+    "plane, no rate": lambda: rate_bias_figure({**plane([0.1, 1, 10]), "rate_bound": np.zeros(3)}),
+    "alpha": lambda: alpha_figure(SCALES, SCALES),
+    "alpha, one point": lambda: alpha_figure(scales([0.5], [500]), scales([0.5], [500])),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_is_labelled_and_light(name: str) -> None:
+    figure = FIGURES[name]()
+    image = png(figure)
+    assert image.startswith(b"\x89PNG")
+    assert len(image) < 130_000
+    for ax in figure.axes:
+        assert ax.get_xlabel()
+        assert ax.get_ylabel()
+        for ticks, limits in ((ax.get_xticks(), ax.get_xlim()), (ax.get_yticks(), ax.get_ylim())):
+            assert np.all(np.isfinite(limits))
+            assert limits[0] < limits[1]
+            assert 1 <= len(ticks) <= 9
+
+
+@pytest.mark.parametrize("name", ["imbalance", "point"])
+def test_equal_inputs_give_equal_bytes(name: str) -> None:
+    image = png(FIGURES[name]())
+    assert image == png(FIGURES[name]())
+    assert b"Software" not in image
+
+
+def test_style_stays_inside() -> None:
+    before = dict(matplotlib.rcParams)
+    png(FIGURES["alpha"]())
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_point_figure_is_small() -> None:
+    assert len(png(point_figure(record()), dpi=80)) < 60_000
+
+
+def test_group_gives_means_and_standard_deviations() -> None:
+    points = runs([700, 500, 900], 4)
+    x, mean, deviation = group(points["width"], points["distance"])
+    for width, one_mean, one_deviation in zip(x, mean, deviation, strict=True):
+        values = points["distance"][points["width"] == width]
+        assert one_mean == pytest.approx(values.mean(), rel=1e-14)
+        assert one_deviation == pytest.approx(values.std(ddof=1), rel=1e-12)
+    assert x.tolist() == [500, 700, 900]
+
+
+def test_group_skips_what_is_not_finite() -> None:
+    x, mean, deviation = group([1, 1, 2, 2, 3], [5, np.nan, 7, 9, np.inf])
+    assert (x.tolist(), mean.tolist()) == ([1, 2], [5, 8])
+    assert np.isnan(deviation[0])
+    assert deviation[1] == pytest.approx(np.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    ("alpha", "power"), [(0.5, -0.5), (0.25, -0.5), (0.75, -1.0)], ids=["paper", "no decay: by 1/sqrt(h)", "rich"]
+)
+def test_width_figure_draws_means_bars_and_law(alpha: float, power: float) -> None:
+    points = runs(GRID, 5)
+    left, middle, right = width_figure(points, law(GRID), alpha).axes
+    for ax, name, index, exponent in (
+        (left, "distance", 0, 1.0),
+        (left, "distance_init", 1, 1.0),
+        (middle, "distance", 0, power),
+        (middle, "distance_init", 1, power),
+        (right, "iterations", 0, 1.0),
+    ):
+        width, mean, deviation = group(points["width"], points[name])
+        line, _, (bars,) = ax.containers[index].lines
+        np.testing.assert_allclose(line.get_xdata(), width**exponent)
+        np.testing.assert_allclose(line.get_ydata(), mean)
+        ends = np.array(bars.get_segments())[:, :, 1]
+        np.testing.assert_allclose(ends, np.column_stack([mean - deviation, mean + deviation]))
+        assert ax.get_ylim()[0] <= ends.min()
+        assert ends.max() <= ax.get_ylim()[1]
+    np.testing.assert_allclose(drawn(left, figures.LAW)[1], law(GRID)["rms"])
+
+
+def test_wide_ranges_are_logarithmic() -> None:
+    assert [ax.get_xscale() for ax in FIGURES["width"]().axes] == ["linear"] * 3
+    assert [ax.get_xscale() for ax in FIGURES["width, decades"]().axes] == ["log"] * 3
+
+
+@pytest.mark.parametrize(("alpha", "slope"), [(0.5, -0.5), (0.3, -0.1), (0.8, -0.8)])
+def test_wide_figure_draws_ratio_and_infinite_width_slope(alpha: float, slope: float) -> None:
+    points = runs(DECADES, 3)
+    left, right = wide_figure(points, law(DECADES), alpha).axes
+    (dots,) = (line for line in right.lines if len(line.get_xdata()) == points["width"].size)
+    np.testing.assert_allclose(dots.get_ydata(), points["distance"] * np.sqrt(points["width"]) / CONST)
+    (line,) = (line for line in left.lines if "slope" in str(line.get_label()))
+    x, y = np.log(line.get_data())
+    np.testing.assert_allclose(np.diff(y) / np.diff(x), slope)
+    assert y[-1] == pytest.approx(np.log(law(DECADES)["rms"][-1]))
+
+
+def test_imbalance_figure_draws_cases_in_their_colours() -> None:
+    cases = [case(1e-3, certified=case(9e-4)["loss"]), case(3e-4)]
+    del cases[1]["bound"]
+    left, right = imbalance_figure(cases, STEP, SAMPLES).axes
+    assert (left.get_yscale(), right.get_yscale()) == ("linear", "log")
+    by_style = {line.get_linestyle(): line for line in right.lines if line.get_color() == right.lines[0].get_color()}
+    for style, name in (("-", "loss"), ("--", "bound"), (":", "certified")):
+        np.testing.assert_array_equal(by_style[style].get_ydata(), cases[0][name])
+    assert len(left.lines) == 3
+    assert len(right.lines) == 4
+
+
+def test_imbalance_figure_shows_flow_time_above() -> None:
+    figure = FIGURES["imbalance"]()
+    png(figure)
+    for ax in figure.axes:
+        (upper,) = ax.child_axes
+        np.testing.assert_allclose(upper.get_xlim(), np.multiply(ax.get_xlim(), 2 * STEP / SAMPLES))
+        assert "2\\eta k/n" in upper.get_xlabel()
+
+
+def test_loss_axis_ends_at_rounding_and_ignores_loose_bounds() -> None:
+    deep = FIGURES["imbalance, floor"]().axes[1].get_ylim()
+    assert 1e-18 < deep[0] < 1e-15
+    high = FIGURES["imbalance, bounds"]().axes[1].get_ylim()[1]
+    assert high < 10
+
+
+def test_point_figure_draws_the_record() -> None:
+    given = record()
+    left, right = point_figure(given).axes
+    np.testing.assert_array_equal([line.get_ydata() for line in left.lines], [given[f"curve/{n}"] for n in LOSSES])
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), given["curve/distance"])
+    np.testing.assert_array_equal(right.lines[1].get_ydata(), given["curve/u2v"])
+    assert right.lines[2].get_ydata()[0] == given["metric/law_rms"]
+
+
+def test_companion_figure_names_a_bound_that_is_off_the_scale() -> None:
+    (near,), (far,) = FIGURES["companion"]().axes, FIGURES["companion, far"]().axes
+    assert not any("off the scale" in label for label in labels(near))
+    (text,) = (label for label in labels(far) if "off the scale" in label)
+    assert "10²⁸" in text
+    assert far.get_ylim()[1] < 1e4
+    infinite = labels(FIGURES["companion, infinite"]().axes[0])
+    assert sum("off the scale" in label for label in infinite) == 2
+    assert any("∞" in label for label in infinite)
+
+
+def test_rate_bias_figure_draws_means_of_each_ratio() -> None:
+    points = plane([0.1, 1, 10], 4)
+    (ax,) = FIGURES["plane"]().axes
+    assert ax.get_yscale() == "log"
+    (ax,) = rate_bias_figure(points).axes
+    offsets = np.asarray(ax.collections[-1].get_offsets())
+    np.testing.assert_allclose(offsets[:, 0], points["distance"].reshape(3, 4).mean(axis=1))
+    np.testing.assert_allclose(offsets[:, 1], points["rate"][::4])
+    assert [text.get_text() for text in ax.texts] == ["0.1", "1", "10"]
+
+
+def test_alpha_figure_draws_limits_where_they_hold() -> None:
+    (ax,) = FIGURES["alpha"]().axes
+    styles = [line.get_linestyle() for line in ax.lines]
+    assert styles.count("--") == 2
+    assert styles.count(":") == 2
+    assert ["lazy limit", "rich limit"] == labels(ax)[-2:]
+
+
+@pytest.mark.parametrize("span", [1e-6, 0.01, 0.3, 1, 2.2, 3, 10, 40, 300])
+@pytest.mark.parametrize("low", [3e-7, 0.4, 1.0, 734.0])
+def test_log_axes_have_a_few_ticks_within_their_limits(low: float, span: float) -> None:
+    ticks, texts = log_ticks(low, low * 10**span)
+    assert 2 <= len(ticks) == len(texts) <= 9
+    assert np.all((low * (1 - 1e-8) <= ticks) & (ticks <= low * 10**span * (1 + 1e-8)))
+
+
+def test_linear_axes_have_even_ticks_within_their_limits() -> None:
+    ticks, texts = linear_ticks(0, 15600)
+    assert texts == ["0", "5,000", "10,000", "15,000"]
+    np.testing.assert_allclose(ticks, [0, 5000, 10000, 15000])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.30000000000000004, "0.3"), (67000, "67,000"), (-2.5, "−2.5"), (1e28, "10²⁸"), (4e-8, "4×10⁻⁸")],
+)
+def test_numbers_are_written_for_people(value: float, text: str) -> None:
+    assert number(value) == text
+    assert number(np.inf) == "∞"
+
+
+def labels(ax: Axes) -> list[str]:
+    legend = ax.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def drawn(ax: Axes, label: str) -> tuple[Any, Any]:
+    (line,) = (line for line in ax.lines if line.get_label() == label)
+    return line.get_data()
