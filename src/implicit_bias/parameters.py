@@ -141,7 +141,7 @@ class Sweep(Model):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "imbalance"] = Field(description="which figure of the paper is drawn")
+    figure: Literal["width", "wide", "alpha", "imbalance"] = Field(description="what is drawn against what")
     problem: str = Field(description="name of a data set")
     redraw_data: bool = Field(
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
@@ -171,6 +171,12 @@ class Sweep(Model):
                 raise ValueError(f"{name} must differ from each other, got {values}")
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
+        if self.figure != "imbalance" and not self.alpha:
+            raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
+        if self.figure == "imbalance" and not self.cases:
+            raise ValueError("figure imbalance compares cases: give cases instead of alpha")
+        if self.figure in ("wide", "alpha") and self.initialization != "gaussian":
+            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
         if self.workers == 0 or self.workers < -1:
             raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
         if not self.solvers:

@@ -31,18 +31,17 @@ def evaluate_points(
     Yields:
         point -> its figure (PNG), and point -> its metrics and curves.
     """
-    points = {p.key: p for p in sweep.points() if p.key in plan["points"]}
-    failed = {key: record["error"] for key in points if "error" in (record := trajectories[key]())}
-    if len(failed) == len(points):
-        raise RuntimeError(f"no point of the sweep could be trained; {next(iter(failed))}: {next(iter(failed.values()))}")
+    trained = [p for p in sweep.points() if p.key in plan["points"] and "error" not in trajectories[p.key]()]
     tasks = (
-        (key, (p, sweep, problems[p.problem](), initial_states[key](), trajectories[key]()))
-        for key, p in points.items()
-        if key not in failed
+        (p.key, (p, sweep, problems[p.problem](), initial_states[p.key](), trajectories[p.key]())) for p in trained
     )
-    for key, record in run_points(evaluate_point, tasks, len(points) - len(failed), sweep.workers, "evaluate"):
+    done = 0
+    for key, record in run_points(evaluate_point, tasks, len(trained), sweep.workers, "evaluate"):
         if "error" not in record:
+            done += 1
             yield {key: record.pop("figure")}, {key: record}
+    if not done:
+        raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
 
 
 def evaluate_point(

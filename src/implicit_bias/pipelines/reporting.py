@@ -1,17 +1,24 @@
-"""Stage 6: one table, one summary and the paper's figure for each sweep."""
+"""Stage 6: one table, one summary and the figures of each sweep."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
-from implicit_bias.theory.law import Scaling, limit_const, predict_distance
-from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.correction import predict_band
+from implicit_bias.theory.law import lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.problem import Array, Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Loaders = dict[str, Callable[[], dict[str, Any]]]
+
+BAND = 0.1
+"""The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
 
 
 def tabulate_points(plan: dict[str, Any], trajectories: Loaders, evaluations: Loaders) -> pd.DataFrame:
@@ -24,11 +31,12 @@ def tabulate_points(plan: dict[str, Any], trajectories: Loaders, evaluations: Lo
     """
     rows = []
     for key, point in plan["points"].items():
-        if key not in evaluations:
+        if "error" in (trained := trajectories[key]()):
             continue
-        record = trajectories[key]() | evaluations[key]()
         tracked = {
-            name.split("/", 1)[1]: value for name, value in record.items() if name.startswith(("param/", "metric/"))
+            name.partition("/")[2]: value
+            for name, value in (trained | evaluations[key]()).items()
+            if name.startswith(("param/", "metric/"))
         }
         rows.append({"point": key, **point["params"], **tracked})
     return pd.DataFrame(rows)
@@ -51,19 +59,20 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         "metric/seconds": float(table["seconds"].sum()),
         "metric/distance": float(table["distance"].mean()),
     }
-    problem = Problem(**problems[table["problem"].iloc[0]]())
     if sweep.alpha:
-        summary["metric/limit_const"] = limit_const(problem)
-        means = table.groupby("width")[["distance", "distance_init", "iterations", "law_rms"]].mean()
+        summary["metric/limit_const"] = limit_const(_problem(problems, table))
+    if len(sweep.alpha) == 1 and len(sweep.widths) > 1:
+        columns = [name for name in ("distance", "distance_init", "iterations", "law_rms") if name in table]
+        means = table.groupby("width")[columns].mean()
         summary["curve/iteration"] = means.index.tolist()
-        summary |= {f"curve/{name}": means[name].tolist() for name in means.columns}
-    if table["width"].nunique() > 2 and len(sweep.alpha) == 1:
-        slope, slope_se = log_slope(table["width"].to_numpy(float), table["distance"].to_numpy(float))
-        summary |= {"metric/slope": slope, "metric/slope_se": slope_se}
+        summary |= {f"curve/{name}": means[name].tolist() for name in columns}
+        if table["width"].size > 2:
+            slope, slope_se = log_slope(table["width"].to_numpy(float), table["distance"].to_numpy(float))
+            summary |= {"metric/slope": slope, "metric/slope_se": slope_se}
     return summary
 
 
-def log_slope(width: np.ndarray, distance: np.ndarray) -> tuple[float, float]:
+def log_slope(width: Array, distance: Array) -> tuple[float, float]:
     """Least-squares slope of log distance against log width, and its standard error."""
     x, y = np.log(width), np.log(distance)
     x = x - x.mean()
@@ -73,68 +82,92 @@ def log_slope(width: np.ndarray, distance: np.ndarray) -> tuple[float, float]:
 
 
 def draw_sweep(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
-) -> tuple[Any, Any]:
-    """Draw the sweep as the paper's Figure 1 or 2, once for PNG and once for PDF.
+    sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders
+) -> tuple["Figure", "Figure", "Figure"]:
+    """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
+
+    The companion of a sweep over widths is the distance below all that bounds it; that of a sweep over initial scales
+    is the rate-bias plane, the rate of convergence against the distance.
 
     Args:
         sweep: parameters of the sweep.
-        plan: the points of the sweep.
         problems: name -> loader of a Problem's fields.
         table: one row a point.
         evaluations: point -> loader of metrics and curves.
     """
-    draw = {"width": _draw_width, "imbalance": _draw_imbalance}[sweep.figure]
-    figure = draw(sweep, problems, table, evaluations)
-    return figure, figure
+    from implicit_bias import figures
+
+    problem = _problem(problems, table)
+    points = {name: column.to_numpy() for name, column in table.items()}
+    if sweep.figure == "imbalance":
+        cases = _cases(sweep, table, evaluations)
+        main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=problem.n)
+        return main, main, figures.rate_bias_figure(points)
+    law = _law(sweep, problem)
+    if sweep.figure == "alpha":
+        main = figures.alpha_figure(points, law)
+    elif sweep.figure == "wide":
+        main = figures.wide_figure(points, law, alpha=sweep.alpha[0])
+    else:
+        main = figures.width_figure(points, law if law["width"].size else None, alpha=sweep.alpha[0])
+    return main, main, figures.companion_figure(points)
 
 
-def _draw_width(sweep: Sweep, problems: Loaders, table: pd.DataFrame, _: Loaders) -> Any:
-    from implicit_bias.figures import width_figure
-
-    problem = Problem(**problems[table["problem"].iloc[0]]())
-    columns = ["width", "distance", "distance_init", "iterations"]
-    points = {name: table[name].to_numpy(float) for name in columns}
-    alpha = sweep.alpha[0] if sweep.alpha else 0.0
-    law = None
-    if sweep.alpha and sweep.initialization == "gaussian" and problem.D > problem.r:
-        widths = np.geomspace(min(sweep.widths), max(sweep.widths), 100)
-        prediction = predict_distance(problem, widths, Scaling(alpha=alpha), delta=0.1)
-        law = {"width": widths, "rms": prediction.rms, "lower": prediction.lower, "upper": prediction.upper}
-    return width_figure(points, law, alpha=alpha)
+def _problem(problems: Loaders, table: pd.DataFrame) -> Problem:
+    return Problem(**problems[table["problem"].iloc[0]]())
 
 
-def _draw_imbalance(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> Any:
-    from implicit_bias.figures import imbalance_figure
+def _law(sweep: Sweep, problem: Problem) -> dict[str, Array]:
+    """The predicted distance at every alpha of the sweep against width, nothing fitted; empty where no law holds."""
+    columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
+    if sweep.initialization == "gaussian" and problem.D > problem.r:
+        for alpha in sweep.alpha:
+            for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 40)):
+                sigma = float(h) ** -alpha
+                band = predict_band(problem, sigma**2 * h, sigma**2 * h, float(h), BAND)
+                limits = lazy_distance(problem, sigma, sigma**2 * h), rich_distance(problem, sigma)
+                for name, value in zip(columns, (alpha, h, *band, *limits), strict=True):
+                    columns[name].append(value)
+    return {name: np.array(values) for name, values in columns.items()}
 
-    problem = Problem(**problems[table["problem"].iloc[0]]())
-    first = table[(table["seed"] == sweep.seeds[0]) & (table["width"] == sweep.widths[0])]
+
+def _cases(sweep: Sweep, table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
+    """Curves of the first seed and width, one entry a case; descent beside the flow where both were run."""
     cases = []
+    first = table[(table["seed"] == sweep.seeds[0]) & (table["width"] == sweep.widths[0])]
     for case, rows in first.groupby("case", sort=False):
-        by_solver = {row.solver: evaluations[row.point]() for row in rows.itertuples()}
-        descent = by_solver.pop("gradient_descent", None)
-        curves = next(iter(by_solver.values()), descent)
+        solved = {row.solver: evaluations[row.point]() for row in rows.itertuples()}
+        descent = solved.get("gradient_descent")
+        curves = next((record for solver, record in solved.items() if solver != "gradient_descent"), descent)
+        assert curves is not None
         row = rows.iloc[0]
-        scales = "balanced" if case == "balanced" else f"case {case}: $\\sigma_U$={row.sigma_u:.3g}, $\\sigma_V$={row.sigma_v:.3g}"
-        drawn = {
-            "label": f"{scales}, c={abs(row.imbalance_c):.3g}",
+        drawn: dict[str, Any] = {
+            "label": "balanced, $c=0$",
             "iteration": curves["curve/iteration"],
             "loss": curves["curve/excess"],
             "certified": curves["curve/certified"],
         }
         if case != "balanced":
             drawn["bound"] = curves["curve/bound"]
-        if descent is not None and by_solver:
+            drawn["label"] = (
+                rf"case {case}: $\sigma_U={row.sigma_u:.3g}$, $\sigma_V={row.sigma_v:.3g}$, $c={row.imbalance_c:.3g}$"
+            )
+        if descent is not None and curves is not descent:
             drawn["descent"] = {"iteration": descent["curve/iteration"], "loss": descent["curve/excess"]}
         cases.append(drawn)
-    return imbalance_figure(cases, step_size=sweep.step_size, n=problem.n)
+    return cases
 
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Evaluations -> table, summary, figures."""
     return Pipeline(
         [
-            Node(tabulate_points, inputs=["plan", "trajectories", "evaluations"], outputs="table", name="tabulate_points"),
+            Node(
+                tabulate_points,
+                inputs=["plan", "trajectories", "evaluations"],
+                outputs="table",
+                name="tabulate_points",
+            ),
             Node(
                 summarize_sweep,
                 inputs=["params:sweep", "plan", "problems", "table"],
@@ -143,8 +176,8 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 draw_sweep,
-                inputs=["params:sweep", "plan", "problems", "table", "evaluations"],
-                outputs=["figure", "figure_pdf"],
+                inputs=["params:sweep", "problems", "table", "evaluations"],
+                outputs=["figure", "figure_pdf", "companion"],
                 name="draw_sweep",
             ),
         ]

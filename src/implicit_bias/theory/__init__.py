@@ -1,1 +1,92 @@
 """The mathematics: pure functions on arrays. Needs numpy and scipy only."""
+
+from implicit_bias.theory.bounds import (
+    Bound,
+    certificate,
+    certified_curve,
+    instantaneous_rate,
+    lemma_17,
+    lemma_18,
+    lemma_19,
+    margin_bound,
+    theorem_1,
+    theorem_2,
+)
+from implicit_bias.theory.descent import Descent, DivergenceError, gradient_descent, largest_step_estimate
+from implicit_bias.theory.evaluation import Evaluation, evaluate
+from implicit_bias.theory.experiment import train
+from implicit_bias.theory.flow import gradient_flow
+from implicit_bias.theory.initialization import (
+    balanced,
+    end_to_end_orthogonal,
+    in_invariant_set,
+    orthogonal_layers,
+    scaled,
+    standard_normal,
+)
+from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.law import (
+    Scaling,
+    distance_law,
+    excess_risk_law,
+    large_width_limit,
+    limit_const,
+    predict_distance,
+    prediction_band,
+    width_for_distance,
+    width_for_prediction,
+    width_for_risk,
+)
+from implicit_bias.theory.problem import Problem, reparametrize
+from implicit_bias.theory.state import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
+from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.synthetic import draw_data
+from implicit_bias.theory.trajectory import Trajectory
+
+__all__ = [
+    "Bound",
+    "Descent",
+    "DivergenceError",
+    "Evaluation",
+    "Imbalance",
+    "Problem",
+    "Scaling",
+    "State",
+    "Stop",
+    "Trajectory",
+    "balanced",
+    "certificate",
+    "certified_curve",
+    "distance_law",
+    "draw_data",
+    "end_to_end_orthogonal",
+    "evaluate",
+    "excess_risk_law",
+    "gradient_descent",
+    "gradient_flow",
+    "imbalance",
+    "imbalance_spectrum",
+    "in_invariant_set",
+    "instantaneous_rate",
+    "kernel_range",
+    "large_width_limit",
+    "largest_step_estimate",
+    "lemma_17",
+    "lemma_18",
+    "lemma_19",
+    "limit_const",
+    "margin_bound",
+    "orthogonal_layers",
+    "predict_distance",
+    "prediction_band",
+    "reduce_network",
+    "reparametrize",
+    "scaled",
+    "standard_normal",
+    "theorem_1",
+    "theorem_2",
+    "train",
+    "width_for_distance",
+    "width_for_prediction",
+    "width_for_risk",
+]

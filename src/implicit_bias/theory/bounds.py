@@ -24,7 +24,7 @@ class Bound:
     @property
     def applies(self) -> bool:
         """Whether every checkable hypothesis is met."""
-        return all(met is not False for met in self.hypotheses.values())
+        return all(met is None or met for met in self.hypotheses.values())
 
 
 def theorem_1(problem: Problem, imbalance: Imbalance, t: ArrayLike, excess0: float) -> Bound:
@@ -37,7 +37,13 @@ def theorem_1(problem: Problem, imbalance: Imbalance, t: ArrayLike, excess0: flo
         excess0: L(0) - L*.
     """
     rate = 2 * problem.sigma[-1] ** 2 * imbalance.c
-    return Bound(excess0 * np.exp(-rate * np.asarray(t, float)), {"c > 0": imbalance.c > 0})
+    return Bound(excess0 * np.exp(-_decay(rate, t)), {"c > 0": imbalance.c > 0})
+
+
+def _decay(rate: ArrayLike, t: ArrayLike) -> Array:
+    """rate * t, and 0 where the rate is 0 even if t is infinite."""
+    rate, t = np.broadcast_arrays(np.asarray(rate, float), np.asarray(t, float))
+    return np.multiply(rate, t, out=np.zeros(rate.shape), where=rate > 0)
 
 
 def instantaneous_rate(problem: Problem, imbalance: Imbalance, product: Array) -> Array:
@@ -49,9 +55,11 @@ def instantaneous_rate(problem: Problem, imbalance: Imbalance, product: Array) -
         product: (..., r, m) U1 V^T.
 
     Returns:
-        (...) rates; s_m, s_r are the m-th and r-th singular values of the product, zero beyond its size.
+        (...) rates; s_m, s_r are the m-th and r-th singular values of the product, zero beyond its size and where
+        they are rounding.
     """
     s = np.linalg.svd(product, compute_uv=False)
+    s = np.where(s > 8 * np.finfo(float).eps * s[..., :1], s, 0.0)
     r, m = product.shape[-2:]
     absent = np.zeros(s.shape[:-1])
     s_m: Array = s[..., m - 1] if m <= r else absent
@@ -77,7 +85,7 @@ def certified_curve(problem: Problem, imbalance: Imbalance, t: Array, product: A
     The rate is evaluated at the recorded products (T, r, m) and the smaller end of each interval is used.
     """
     rate = instantaneous_rate(problem, imbalance, product)
-    pieces = np.minimum(rate[1:], rate[:-1]) * np.diff(t)
+    pieces = _decay(np.minimum(rate[1:], rate[:-1]), np.diff(t))
     exponent = np.concatenate([[0.0], np.cumsum(pieces)])
     return Bound(excess0 * np.exp(-exponent), {"rate > 0": bool(np.any(rate > 0))})
 
@@ -106,8 +114,8 @@ def margin_bound(
 
     rate = problem.sigma[-1] ** 2 * float(_brace(imbalance, margin(problem.m), margin(problem.r)))
     elapsed = np.asarray(t, float) - t0
-    hypotheses = {"t >= t0": bool(np.all(elapsed >= 0)), "rate > 0": rate > 0}
-    return Bound(excess0 * np.exp(-rate * np.maximum(elapsed, 0.0)), hypotheses)
+    hypotheses: dict[str, bool | None] = {"t >= t0": bool(np.all(elapsed >= 0)), "rate > 0": bool(rate > 0)}
+    return Bound(excess0 * np.exp(-_decay(rate, np.maximum(elapsed, 0.0))), hypotheses)
 
 
 def _alpha_hypotheses(problem: Problem, alpha: float) -> dict[str, bool | None]:
@@ -156,7 +164,7 @@ def path_length(t: Array, force: Array) -> Array:
         decay = np.log(f0 / f1)
         mean = np.where(np.abs(decay) > 1e-8, (f0 - f1) / decay, 0.5 * (f0 + f1))
     mean = np.where((f0 > 0) & (f1 > 0), mean, 0.5 * (f0 + f1))
-    pieces = np.where(np.isfinite(dt), mean * dt, 0.0)
+    pieces = mean * np.where(np.isfinite(dt), dt, 0.0)
     return np.concatenate([[0.0], np.cumsum(pieces)])
 
 

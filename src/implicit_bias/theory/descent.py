@@ -9,10 +9,10 @@ from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State
 from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
-from implicit_bias.theory.trajectory import Recorder, Trajectory, velocity
+from implicit_bias.theory.trajectory import Recorder, Trajectory, excess_loss, velocity
 
 OVERFLOW = 1e250
-"""A squared residual beyond this size counts as divergence."""
+"""A squared residual, or a fourth power of ||P||_F, beyond this size counts as divergence."""
 
 
 class DivergenceError(ArithmeticError):
@@ -39,7 +39,7 @@ class Descent:
     def __init__(self, problem: Problem, R0: Array, step: float) -> None:
         self.problem, self.step = problem, step
         self._U = np.asfortranarray(problem.sigma[:, None] * R0[: problem.r])
-        self._V = np.asfortranarray(R0[problem.r :])
+        self._V = np.array(R0[problem.r :], order="F")
         self._E = np.empty((problem.r, problem.m), order="F")
         self._F = np.empty_like(self._E)
         self._dV = np.empty_like(self._V)
@@ -54,8 +54,9 @@ class Descent:
 
     @property
     def diverged(self) -> bool:
-        """Whether the last residual met has left the range of sensible numbers."""
-        return not ddot(self._flat, self._flat) < OVERFLOW
+        """Whether the state has left the range in which its loss and its kernel are finite."""
+        R = self.R
+        return not (2 * excess_loss(self.problem, R) < OVERFLOW and np.sum(R * R) ** 2 < OVERFLOW)
 
     def run(self, iterations: int, excess: float) -> int:
         """Take up to `iterations` steps, fewer if L - L* reaches `excess`; return how many were taken."""
@@ -101,25 +102,38 @@ def gradient_descent(
     last = int(min(stop.t_max / float(step) * (1 + 1e-12), 2.0**62))
     done, targets = 0, iter(iterations)
     recorder.record(0.0, state.R)
+    if excess_loss(problem, state.R) <= stop.excess:
+        return recorder.trajectory(state.R, TOLERANCE, 0)
+    if speed0 == 0:
+        return recorder.trajectory(state.R, STATIONARY, 0)
     while True:
-        target = min(next(targets, last), last)
+        requested = next(targets, None)
+        target = min(2 * done + 1 if requested is None else requested, last)
         if target < done:
             raise ValueError(f"iterations must increase, got {target} after {done}")
         with np.errstate(over="ignore", invalid="ignore"):
             taken = descent.run(target - done, stop.excess)
-        stopped = taken < target - done
+            diverged = descent.diverged
+        reason = TOLERANCE if taken < target - done else ""
         done += taken
         R = descent.R
-        if descent.diverged:
+        if diverged:
             raise DivergenceError(
                 f"gradient descent diverged before iteration {done} with step_size {step_size:g}; the kernel at "
                 f"initialisation allows about 2 / lambda_max = {largest_step_estimate(problem, state):.3g}"
             )
-        if taken:
+        if not reason:
+            reason = _end_of_run(problem, R, stop, float(speed0), done >= last)
+        if taken and (reason or requested is not None):
             recorder.record(done * float(step), R)
-        if stopped:
-            return recorder.trajectory(R, TOLERANCE, done)
-        if np.linalg.norm(velocity(problem, R)) <= stop.stationary * speed0:
-            return recorder.trajectory(R, STATIONARY, done)
-        if done >= last:
-            return recorder.trajectory(R, ITERATION_LIMIT, done)
+        if reason:
+            return recorder.trajectory(R, reason, done)
+
+
+def _end_of_run(problem: Problem, R: Array, stop: Stop, speed0: float, at_limit: bool) -> str:
+    """Why a run ends at the state R (k, k'); "" where it does not."""
+    if excess_loss(problem, R) <= stop.excess:
+        return TOLERANCE
+    if np.linalg.norm(velocity(problem, R)) <= stop.stationary * speed0:
+        return STATIONARY
+    return ITERATION_LIMIT if at_limit else ""

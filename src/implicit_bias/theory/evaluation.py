@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from implicit_bias.theory import bounds
-from implicit_bias.theory.law import distance_law, large_width_limit
+from implicit_bias.theory.law import asymptotic_rate, distance_law, large_width_limit
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State, imbalance
 from implicit_bias.theory.trajectory import Trajectory
@@ -58,6 +58,7 @@ def evaluate(
         "loss": problem.averaged(trajectory.excess[-1] + problem.loss_floor),
         "imbalance_drift": np.max(trajectory.drift),
         "kernel_move": trajectory.kernel_change[-1],
+        "rate": final_rate(trajectory),
         "certificate": certificate,
         **imbalance_metrics(problem, state),
         **_tightness("bound", trajectory.excess, guaranteed),
@@ -88,6 +89,16 @@ def distance_curves(problem: Problem, state: State, trajectory: Trajectory) -> t
     u2v = np.linalg.norm(trajectory.V @ state.U2.T, axis=(1, 2))
     along = np.linalg.norm(trajectory.product - problem.min_norm_coordinates, axis=(1, 2))
     return np.hypot(u2v, along), u2v
+
+
+def final_rate(trajectory: Trajectory) -> float:
+    """-d/dt log(L - L*) over the last samples that resolve it: the measured asymptotic rate, per unit of flow time."""
+    resolved = np.isfinite(trajectory.t) & (trajectory.excess > 1e-20 * trajectory.excess[0])
+    t, log_excess = trajectory.t[resolved], np.log(trajectory.excess[resolved])
+    if t.size < 2:
+        return 0.0
+    start = min(int(np.searchsorted(t, 0.8 * t[-1])), t.size - 2)
+    return float((log_excess[start] - log_excess[-1]) / (t[-1] - t[start]))
 
 
 def _distance_op(problem: Problem, state: State, trajectory: Trajectory) -> float:
@@ -153,4 +164,5 @@ def law_metrics(
         "law_bound": before.upper(delta),
         "law_rms_run": after.rms,
         "law_bound_run": after.upper(delta),
+        "law_rate": asymptotic_rate(problem, limit),
     }

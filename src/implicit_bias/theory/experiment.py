@@ -40,7 +40,7 @@ def train(
         return gradient_descent(problem, state, step_size, _whole(times, step), stop), "gradient_descent"
     method = solver.removeprefix("flow_")
     if solver == "gradient_flow":
-        method = choose_integrator(problem, state, horizon)
+        method = choose_integrator(problem, state, stop, horizon)
     return gradient_flow(problem, state, times, stop, method, tol), method
 
 

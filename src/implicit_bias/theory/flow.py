@@ -21,10 +21,14 @@ RESOLVED = 1e-20
 """In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
 
 
-def choose_integrator(problem: Problem, state: State, horizon: float) -> str:
-    """Name of the cheaper integrator: an explicit step resolves 1 / lambda_max(K), an exponential one does not."""
+def choose_integrator(problem: Problem, state: State, stop: Stop, horizon: float) -> str:
+    """Name of the cheaper integrator: an explicit step resolves 1 / lambda_max(K), an exponential one does not.
+
+    A run that no loss and no time limit ends goes to t = infinity, which only the exponential one reaches.
+    """
+    endless = stop.excess == 0 and horizon < stop.t_max
     _, fastest = kernel_range(problem, state.R)
-    return "explicit" if fastest * horizon < EXPLICIT_REACH else "exponential"
+    return "exponential" if endless or fastest * horizon > EXPLICIT_REACH else "explicit"
 
 
 def gradient_flow(
@@ -52,14 +56,15 @@ def gradient_flow(
         raise ValueError(f"method must be one of {', '.join(INTEGRATORS)}, got {method!r}")
     recorder = Recorder(problem, state.R)
     recorder.record(0.0, state.R)
-    speed0 = np.linalg.norm(velocity(problem, state.R))
+    speed0 = _speed(problem, state.R)
     if excess_loss(problem, state.R) <= stop.excess:
         return recorder.trajectory(state.R, TOLERANCE, 0)
     if speed0 == 0:
         return recorder.trajectory(state.R, STATIONARY, 0)
     pending = _Times(times)
+    still = max(stop.stationary, tol) * speed0
     for count, step in enumerate(INTEGRATORS[method](problem, state.R, tol), start=1):
-        end, reason = _end_of_run(problem, step, stop, float(speed0))
+        end, reason = _end_of_run(problem, step, stop, still)
         for t, R in pending.states(problem, step, min(step.t1, end)):
             recorder.record(t, R)
         if reason:
@@ -69,17 +74,22 @@ def gradient_flow(
     raise AssertionError("integrators yield steps until the run ends")
 
 
-def _end_of_run(problem: Problem, step: Step, stop: Stop, speed0: float) -> tuple[float, str]:
+def _end_of_run(problem: Problem, step: Step, stop: Stop, still: float) -> tuple[float, str]:
     """Time at which this step ends the run and why; (inf, "") where it does not."""
     if stop.excess > 0 and excess_loss(problem, step.R) <= stop.excess:
         t = _crossing(problem, step, stop.excess)
         if t <= stop.t_max:
             return t, TOLERANCE
-    if step.t1 >= stop.t_max:
-        return stop.t_max, TIME_LIMIT
-    if step.t1 == np.inf or np.linalg.norm(velocity(problem, step.R)) <= stop.stationary * speed0:
+    if stop.t_max < np.inf and step.t1 >= stop.t_max:
+        endless = step.t1 == np.inf and _speed(problem, step.at(stop.t_max)) <= still
+        return (np.inf, STATIONARY) if endless else (stop.t_max, TIME_LIMIT)
+    if step.t1 == np.inf or _speed(problem, step.R) <= still:
         return step.t1, STATIONARY
     return np.inf, ""
+
+
+def _speed(problem: Problem, R: Array) -> float:
+    return float(np.linalg.norm(velocity(problem, R)))
 
 
 def _crossing(problem: Problem, step: Step, excess: float) -> float:
@@ -95,6 +105,8 @@ def _crossing(problem: Problem, step: Step, excess: float) -> float:
             late = step.t0 + 2 * (late - step.t0)
     if gap(step.t0) <= 0:
         return step.t0
+    if gap(late) >= 0:  # the step's own end is at or below, its dense output is above by rounding
+        return late
     return float(brentq(gap, step.t0, late, xtol=4 * np.finfo(float).eps * late, rtol=1e-14))
 
 
@@ -114,10 +126,10 @@ class _Times:
 
     def states(self, problem: Problem, step: Step, end: float) -> Iterator[tuple[float, Array]]:
         """Times of the step before `end` with their states; in an endless step while the residual can be resolved."""
-        floor = RESOLVED * excess_loss(problem, step.at(step.t0)) if end == np.inf else -1.0
+        floor = RESOLVED * excess_loss(problem, step.at(step.t0)) if step.t1 == np.inf else -1.0
         while self._next < end:
             R = step.at(self._next)
-            if excess_loss(problem, R) <= floor:
+            if excess_loss(problem, R) <= floor or (end == np.inf and np.array_equal(R, step.R)):
                 return
             yield self._next, R
             self._advance()

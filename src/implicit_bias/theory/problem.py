@@ -87,7 +87,10 @@ def as_matrix(name: str, value: ArrayLike) -> Array:
         ValueError: the value is not numeric, not a matrix, empty, or holds NaN or infinite entries.
     """
     try:
-        matrix = np.asarray(value, dtype=np.float64)
+        raw = np.asarray(value)
+        if np.iscomplexobj(raw):
+            raise TypeError("its entries are complex")
+        matrix = np.asarray(raw, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be a numeric array, got {type(value).__name__}: {error}") from None
     if matrix.ndim == 1:

@@ -75,8 +75,12 @@ def imbalance_matrix(R: Array, r: int) -> Array:
 
 
 def imbalance_spectrum(state: State) -> Array:
-    """Eigenvalues (k',) of Lambda, decreasing; the other h - k' eigenvalues are 0 (paper, eq. 9; no h x h array)."""
-    return np.linalg.eigvalsh(imbalance_matrix(state.R, state.r))[::-1]
+    """Eigenvalues (k',) of Lambda, decreasing; the other h - k' eigenvalues are 0 (paper, eq. 9; no h x h array).
+
+    Eigenvalues within rounding of zero, 4 eps ||R||_F^2, are 0: they decide the sign of a rate.
+    """
+    spectrum = np.linalg.eigvalsh(imbalance_matrix(state.R, state.r))[::-1]
+    return np.where(np.abs(spectrum) <= 4 * np.finfo(float).eps * np.sum(state.R**2), 0.0, spectrum)
 
 
 def ordered_eigenvalue(spectrum: Array, h: int, i: int) -> float:

@@ -11,7 +11,8 @@ class Stop:
 
     Attributes:
         excess: the excess loss L - L* is at or below this value; 0 never stops a run.
-        stationary: the speed ||d[U1; V]/dt||_F is at or below this fraction of its initial value.
+        stationary: the speed ||d[U1; V]/dt||_F is at or below this fraction of its initial value; a flow takes its own
+            tolerance where that is larger.
         t_max: flow time limit.
     """
 
