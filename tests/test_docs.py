@@ -1,0 +1,56 @@
+"""The notation table of docs/theory.md names what exists."""
+
+import importlib
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = ["Symbol", "Meaning", "Shape", "Paper", "Name in code", "Test"]
+
+
+def notation() -> list[list[str]]:
+    """Rows of the notation table, as lists of cells."""
+    section = (ROOT / "docs/theory.md").read_text("utf-8").split("## Notation")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    assert header == COLUMNS
+    return rows
+
+
+ROWS = notation()
+
+
+def exists(name: str) -> bool:
+    """Whether implicit_bias.theory.<module>.<attribute>... does, where an attribute may be a field of a dataclass."""
+    module, *path = name.split(".")
+    value = importlib.import_module(f"implicit_bias.theory.{module}")
+    for part in path:
+        if is_dataclass(value) and part in {field.name for field in fields(value)}:
+            return part == path[-1]
+        if not hasattr(value, part):
+            return False
+        value = getattr(value, part)
+    return bool(path)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[4].strip("`") for row in ROWS])
+def test_every_row_names_code_and_a_test_that_exist(row):
+    assert len(row) == len(COLUMNS)
+    name, test = row[4].strip("`"), row[5].strip("`")
+    assert exists(name)
+    assert (ROOT / "tests" / test).is_file()
+
+
+def test_the_check_sees_a_name_that_is_missing():
+    assert exists("problem.Problem.sigma")
+    assert not exists("problem.Problem.no_such_symbol")
+    assert not exists("bounds.no_such_bound")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
