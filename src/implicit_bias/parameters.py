@@ -14,6 +14,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
 
 
+MOST_VALUES = 100_000
+
+
 def _expand(value: Any) -> Any:
     """Turn "500:2000:500" and "1 2 5" into lists, so that lists can be given on the command line, too."""
     if isinstance(value, str):
@@ -24,7 +27,10 @@ def _expand(value: Any) -> Any:
                 items.append(word)
             elif len(parts) in (2, 3) and all(part.isdigit() for part in parts) and parts[2:] != ["0"]:
                 start, end, *step = map(int, parts)
-                items.extend(range(start, end + 1, *step))
+                values = range(start, end + 1, *step)
+                if len(values) > MOST_VALUES:
+                    raise ValueError(f"a range may have {MOST_VALUES} values, {word!r} has {len(values)}")
+                items.extend(values)
             else:
                 raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
         return items

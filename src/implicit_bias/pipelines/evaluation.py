@@ -56,7 +56,8 @@ def evaluate_point(
 
     problem, state = Problem(**problem_fields), State(**state_fields)
     trajectory = Trajectory(**{field.name: trajectory_fields[field.name] for field in fields(Trajectory)})
-    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, point.alpha, sweep.delta)
+    gaussian = sweep.initialization == "gaussian" and point.case != "balanced"
+    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, point.alpha, sweep.delta, gaussian)
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
