@@ -5,11 +5,15 @@ ENV ?= base
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run setup test test-slow lint ui viz bench clean
+.PHONY: run claims setup test test-slow lint ui viz bench clean
 .DEFAULT_GOAL := run
 
 run: $(SETUP)  ## the paper's two experiments: figures, tracked runs, comparison links
 	$(BIN)/kedro run --pipeline=implicit_bias --env=$(ENV)
+
+claims: $(SETUP)  ## every claim of the paper on random problems; keeps docs/claims.md
+	$(BIN)/kedro run --pipeline=verification
+	cp data/08_reporting/claims.md data/08_reporting/claims.png docs/
 
 setup: $(SETUP)
 
@@ -19,7 +23,7 @@ $(SETUP): pyproject.toml constraints.txt
 	touch $@
 
 test: $(SETUP)  ## all tests but soaks and version matrices
-	$(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: $(SETUP)  ## the rest
 	$(BIN)/python -m pytest -m slow

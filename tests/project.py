@@ -53,5 +53,5 @@ def make_project(path: Path) -> Project:
     shutil.copytree(REPOSITORY / "conf", path / "conf")
     shutil.copy(REPOSITORY / "pyproject.toml", path)
     shutil.copy(REPOSITORY / ".telemetry", path)
-    (path / "src").symlink_to(REPOSITORY / "src")
+    (path / "src").mkdir()
     return Project(path)

@@ -121,7 +121,7 @@ def test_results_do_not_depend_on_the_number_of_workers(finished, tmp_path):
 
 def test_a_diverging_point_fails_alone(tmp_path):
     project = make_project(tmp_path)
-    output = project.run("--pipelines=imbalance_sweep", "--params=imbalance_sweep.step_size=0.9")
+    output = project.run("--pipelines=imbalance_sweep", "--params=imbalance_sweep.step_size=20")
     assert "diverged" in output
     assert "2 / lambda_max" in output
     parent, children = runs(MlflowClient(project.store), "imbalance")
