@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
+from implicit_bias.theory.claims.table import ASYMPTOTIC
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -54,6 +56,9 @@ class DataSet(Model):
     cond: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     theta_std: NonNegative | None = Field(None, description="standard deviation of Theta's entries; by default D^-1/2")
     noise_std: NonNegative = 0.01
+    held_out: Annotated[int, Field(ge=0)] = Field(
+        0, description="test rows N(0, I / D) drawn beside X; of every spectrum before it is replaced"
+    )
     draws: Count = Field(1, description="independent data sets drawn")
     seed: Seed = 0
 
@@ -224,3 +229,26 @@ def _power_scales(alpha: float, h: int) -> dict[str, Any]:
 
 def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]:
     return {"case": case, "sigma_u": pair[0], "sigma_v": pair[1]}
+
+
+class Verification(Model):
+    """How many random problems and seeds the claims are checked on."""
+
+    problems: Count = Field(2000, description="random problems for the deterministic claims")
+    seeds: Annotated[int, Field(ge=3)] = Field(40, description="data sets for the random claims")
+    draws: Count = Field(25, description="networks drawn for each data set, width and alpha")
+    widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
+    alphas: Annotated[list[Annotated[float, Field(ge=0, le=0.5)]], BeforeValidator(_expand), Field(min_length=1)]
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    seed: Seed = 0
+    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.widths != sorted(set(self.widths)) or sum(h >= ASYMPTOTIC for h in self.widths) < 2:
+            raise ValueError(f"widths must increase, two of them from {ASYMPTOTIC} on, got {self.widths}")
+        if not any(alpha > 0.25 for alpha in self.alphas) or len(set(self.alphas)) < len(self.alphas):
+            raise ValueError(f"alphas must differ from each other, one of them above 1/4, got {self.alphas}")
+        if self.workers == 0 or self.workers < -1:
+            raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
+        return self

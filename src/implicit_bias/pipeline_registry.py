@@ -2,13 +2,13 @@
 
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import data_generation, reparametrization, sweep
+from implicit_bias.pipelines import data_generation, reparametrization, sweep, verification
 
 SWEEPS = ("width_sweep", "imbalance_sweep")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """The main job, each sweep alone from nothing, and each stage for both sweeps."""
+    """The main job, each sweep alone from nothing, each stage for both sweeps, and the claims."""
     stages = {
         "data_generation": data_generation.create_pipeline(),
         "reparametrization": reparametrization.create_pipeline(),
@@ -20,4 +20,5 @@ def register_pipelines() -> dict[str, Pipeline]:
     problems = stages["data_generation"] + stages["reparametrization"]
     sweeps = {name: problems + sweep.create_pipeline(name) for name in SWEEPS}
     main = sum(sweeps.values(), Pipeline([]))
-    return {"__default__": main, "implicit_bias": main} | sweeps | stages
+    alone = {"verification": verification.create_pipeline()}
+    return {"__default__": main, "implicit_bias": main} | sweeps | stages | alone

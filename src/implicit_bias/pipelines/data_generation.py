@@ -6,7 +6,7 @@ import numpy as np
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import DataSets
-from implicit_bias.theory.synthetic import draw_data
+from implicit_bias.theory.synthetic import draw_data, draw_held_out
 
 
 def generate_data(data: DataSets) -> dict[str, dict[str, Any]]:
@@ -16,15 +16,16 @@ def generate_data(data: DataSets) -> dict[str, dict[str, Any]]:
         data: the data sets to draw, by name.
 
     Returns:
-        "<name>-draw=<i>" -> X (n, D), Y (n, m) and Theta (D, m).
+        "<name>-draw=<i>" -> X (n, D), Y (n, m), Theta (D, m), and the held-out rows X_test, Y_test.
     """
     drawn = {}
     for name, spec in data.root.items():
-        settings = spec.model_dump(exclude={"draws", "seed"})
+        settings = spec.model_dump(exclude={"draws", "seed", "held_out"})
         for draw in range(spec.draws):
             rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(draw,)))
             X, Y, theta = draw_data(rng=rng, **settings)
-            drawn[f"{name}-draw={draw}"] = {"X": X, "Y": Y, "Theta": theta}
+            X_test, Y_test = draw_held_out(spec.held_out, theta, rng, spec.noise_std)
+            drawn[f"{name}-draw={draw}"] = {"X": X, "Y": Y, "Theta": theta, "X_test": X_test, "Y_test": Y_test}
     return drawn
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
+from implicit_bias.pipelines import questions
 from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.law import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.problem import Array, Problem
@@ -160,7 +161,7 @@ def _cases(sweep: Sweep, table: pd.DataFrame, evaluations: Loaders) -> list[dict
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Evaluations -> table, summary, figures."""
-    return Pipeline(
+    reports = Pipeline(
         [
             Node(
                 tabulate_points,
@@ -182,3 +183,4 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
         ]
     )
+    return reports + questions.create_pipeline()

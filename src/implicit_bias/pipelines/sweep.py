@@ -17,5 +17,5 @@ def create_pipeline(namespace: str = "width_sweep", stages: tuple[str, ...] = tu
         stages: the stages wanted, by name.
     """
     template = sum((STAGES[name].create_pipeline() for name in stages), Pipeline([]))
-    shared = {"problems"} & template.inputs()
+    shared = {"data", "problems"} & template.inputs()
     return Pipeline(template, namespace=namespace, inputs=shared, parameters={"params:sweep": f"params:{namespace}"})

@@ -49,3 +49,20 @@ def draw_data(
         }
         X = (W[:, :rank] * spectra[spectrum]) @ PhiT[:rank]
     return X, X @ theta + noise, theta
+
+
+def draw_held_out(count: int, theta: Array, rng: np.random.Generator, noise_std: float = 0.01) -> tuple[Array, Array]:
+    """Draw test rows X_test (count, D) with entries N(0, 1/D) and Y_test = X_test Theta + noise (count, m).
+
+    That is the population of Figure 1's training rows. Of the spectra "whitened" and "geometric", and of a rank below
+    min(n, D), it is the population of the training rows before their spectrum is replaced.
+
+    Args:
+        count: number of test rows.
+        theta: (D, m) the teacher of the training rows.
+        rng: source of all randomness; after `draw_data` has used it, the training data do not depend on `count`.
+        noise_std: standard deviation of the noise.
+    """
+    D, m = theta.shape
+    X_test = rng.standard_normal((count, D)) / np.sqrt(D)
+    return X_test, X_test @ theta + noise_std * rng.standard_normal((count, m))
