@@ -11,7 +11,7 @@ from implicit_bias.theory.law import large_width_limit
 from implicit_bias.theory.norm_law import check, norm_law, probability
 from implicit_bias.theory.problem import Array, Problem
 
-SMALL = 0.3
+SMALL = 0.5
 """The 1/h correction is used where it changes the mean of tr V V^T by less than this fraction."""
 
 

@@ -14,21 +14,22 @@ from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Sto
 from implicit_bias.theory.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
 
 INTEGRATORS: dict[str, Integrator] = {"explicit": explicit_steps, "exponential": exponential_steps}
-EXPLICIT_REACH = 300.0
-"""The explicit method is chosen while lambda_max(K) T, which its cost is proportional to, is below this number."""
+EXPLICIT_REACH, EXPLICIT_SIZE = 100.0, 60
+"""The explicit method is chosen while lambda_max(K) T and the size k of the state are below these numbers."""
 
 RESOLVED = 1e-20
 """In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
 
 
 def choose_integrator(problem: Problem, state: State, stop: Stop, horizon: float) -> str:
-    """Name of the cheaper integrator: an explicit step resolves 1 / lambda_max(K), an exponential one does not.
+    """Name of the cheaper integrator for a run of about flow time T = horizon.
 
-    A run that no loss and no time limit ends goes to t = infinity, which only the exponential one reaches.
+    An explicit step resolves 1 / lambda_max(K) and is cheap; an exponential one does not, and needs an
+    eigendecomposition. A run that no loss and no time limit ends goes to t = infinity, which the latter alone reaches.
     """
     endless = stop.excess == 0 and horizon < stop.t_max
-    _, fastest = kernel_range(problem, state.R)
-    return "exponential" if endless or fastest * horizon > EXPLICIT_REACH else "explicit"
+    easy = problem.k <= EXPLICIT_SIZE and kernel_range(problem, state.R)[1] * horizon <= EXPLICIT_REACH
+    return "explicit" if easy and not endless else "exponential"
 
 
 def gradient_flow(

@@ -1,0 +1,48 @@
+"""What the benchmarks rest on: rivals that take the same steps, the Jacobian given to peers, the extrapolation."""
+
+import numpy as np
+import pytest
+
+from implicit_bias.theory.descent import Descent
+from implicit_bias.theory.trajectory import velocity
+from tests.benchmarks import flows, points
+from tests.benchmarks.harness import conditioned, duration, network
+
+
+@pytest.mark.parametrize("rival", [points.plain, points.in_place, points.blas, points.blocked])
+def test_full_space_steps_are_ours(rival):
+    problem, state, data = points.full_network(600)
+    descent = Descent(problem, state.R, 2 * points.ETA / points.N)
+    descent.run(20, 0.0)
+    run, weights = rival(*data)
+    run(20)
+    U, V = weights()
+    np.testing.assert_allclose(problem.Phi1.T @ U @ V.T, descent.R[:100] @ descent.R[100:].T, rtol=0, atol=1e-13)
+
+
+def test_jacobian_given_to_peers():
+    problem = conditioned(4, 10.0)
+    R = network(problem, 20).R
+    dR = np.random.default_rng(3).standard_normal(R.shape)
+    h = 1e-5
+    slope = (velocity(problem, R + h * dR) - velocity(problem, R - h * dR)) / (2 * h)
+    np.testing.assert_allclose(flows.jacobian(problem, R) @ dR.ravel(), slope.ravel(), atol=1e-9)
+
+
+@pytest.mark.parametrize("peer", ["scipy DOP853", "scipy LSODA", "scipy Radau", "full space"])
+def test_peers_solve_the_same_problem(peer):
+    problem = conditioned(4, 10.0)
+    case = flows.Case.of(problem, network(problem, 20))
+    points_of = flows.full_space if peer == "full space" else flows.PEERS[peer]
+    _, sign, R = flows.reach(points_of(case, 1e-10), case.T, 60.0)
+    assert sign == ""
+    assert case.error(R) < 1e-8
+
+
+def test_a_run_over_budget_is_extrapolated(monkeypatch):
+    clock = iter(np.arange(0.0, 100.0))
+    monkeypatch.setattr(flows, "cpu", lambda: next(clock))
+    seconds, sign, _ = flows.reach(((t, np.empty(0)) for t in np.arange(0.0, 100.0)), 50.0, 10.0)
+    assert sign == "~"
+    assert seconds == pytest.approx(50.0)
+    assert duration(seconds, True) == "~50 s"
