@@ -1,7 +1,7 @@
 """Stage 6: one table, one summary and the figures of each sweep."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,6 @@ from implicit_bias.pipelines import questions
 from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.law import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.problem import Array, Problem
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Loaders = dict[str, Callable[[], dict[str, Any]]]
 
@@ -82,9 +79,7 @@ def log_slope(width: Array, distance: Array) -> tuple[float, float]:
     return float(slope), float(np.sqrt(rest @ rest / (x.size - 2) / (x @ x)))
 
 
-def draw_sweep(
-    sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders
-) -> tuple["Figure", "Figure", "Figure"]:
+def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> tuple[Any, Any, Any]:
     """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
 
     The companion of a sweep over widths is the distance below all that bounds it; that of a sweep over initial scales
@@ -103,7 +98,9 @@ def draw_sweep(
     if sweep.figure == "imbalance":
         cases = _cases(sweep, table, evaluations)
         main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=problem.n)
-        return main, main, figures.rate_bias_figure(points)
+        unbalanced = table[(table["case"] != "balanced") & (table["solver"] == sweep.solvers[0])]
+        plane = figures.rate_bias_figure({name: column.to_numpy() for name, column in unbalanced.items()})
+        return main, main, plane
     law = _law(sweep, problem)
     if sweep.figure == "alpha":
         main = figures.alpha_figure(points, law)
@@ -123,7 +120,7 @@ def _law(sweep: Sweep, problem: Problem) -> dict[str, Array]:
     columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
     if sweep.initialization == "gaussian" and problem.D > problem.r:
         for alpha in sweep.alpha:
-            for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 40)):
+            for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 16)):
                 sigma = float(h) ** -alpha
                 band = predict_band(problem, sigma**2 * h, sigma**2 * h, float(h), BAND)
                 limits = lazy_distance(problem, sigma, sigma**2 * h), rich_distance(problem, sigma)

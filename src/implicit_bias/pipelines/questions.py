@@ -1,0 +1,100 @@
+"""Part of stage 6: what the law answers about held-out rows and the width that is needed, without training."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.parameters import Sweep
+from implicit_bias.theory.answers import (
+    attained_tolerances,
+    expected_excess_risk,
+    prediction_bands,
+    ridgeless_risk,
+)
+from implicit_bias.theory.law import Scaling
+from implicit_bias.theory.problem import Array, Problem
+
+Loaders = dict[str, Callable[[], dict[str, Any]]]
+
+WIDTHS = 25
+"""Widths at which the law is asked, evenly spaced in logarithm over those of the sweep."""
+
+
+def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[str, Any]) -> Any:
+    """Draw prediction bands, expected excess test risk and the width needed, at the sweep's scales and first data set.
+
+    A sweep over several alpha is asked at alpha = 1/2, the paper's, or at its first where 1/2 is not among them.
+
+    Args:
+        data: name -> loader of X, Y and the held-out X_test, Y_test.
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+        plan: the points of the sweep.
+    """
+    from implicit_bias.questions_figure import note_figure, questions_figure, spread_rows
+
+    name = next(iter(plan["points"].values()))["params"]["problem"]
+    problem, arrays = Problem(**problems[name]()), data[name]()
+    X_test, Y_test = (np.asarray(arrays.get(key, ())) for key in ("X_test", "Y_test"))
+    if reason := unanswered(sweep, problem, len(X_test)):
+        return note_figure(f"No questions to the law: {reason}.")
+    scaling = Scaling(0.5 if 0.5 in sweep.alpha else sweep.alpha[0])
+    widths = law_widths(sweep)
+    center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)
+    bands = [
+        {"width": widths, "center": center[i, 0], "lower": lower[:, i, 0], "upper": upper[:, i, 0]}
+        for i in spread_rows(center[:, 0].tolist())
+    ]
+    risk = {
+        "width": widths,
+        "excess": expected_excess_risk(problem, X_test, widths, scaling),
+        "ridgeless": ridgeless_risk(problem, X_test, Y_test),
+    }
+    needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
+    return questions_figure(bands, risk, needed, sweep.delta, scaling.alpha)
+
+
+def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:
+    """Why the law has no answers for a sweep; "" where it has."""
+    if not sweep.alpha:
+        return "the initial scales of this sweep do not depend on the width"
+    if sweep.initialization != "gaussian" or min(sweep.alpha) < 0:
+        return "the initial weights are not those of the law"
+    if problem.D == problem.r:
+        return "D = r, every solution is the min-norm solution"
+    return "" if rows else "its data set has no held-out rows (parameter held_out)"
+
+
+def law_widths(sweep: Sweep) -> Array:
+    """Widths from the smallest to the largest of the sweep, at least a decade."""
+    low, high = min(sweep.widths), max(sweep.widths)
+    return np.unique(np.geomspace(low, max(high, 10 * low), WIDTHS).round())
+
+
+def _needed(
+    problem: Problem, widths: Array, delta: float, scaling: Scaling, X_test: Array
+) -> dict[str, dict[str, Array]]:
+    """Question -> tolerance attained at each width; empty where tolerances do not fall to 0 with the width."""
+    if scaling.alpha <= 0.25:
+        return {}
+    attained = [attained_tolerances(problem, float(h), delta, scaling, X_test) for h in widths]
+    return {
+        name: {"epsilon": np.array([tolerances[name] for tolerances in attained]), "width": widths}
+        for name in attained[0]
+    }
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Data, problems, plan -> the figure of the three questions."""
+    return Pipeline(
+        [
+            Node(
+                answer_questions,
+                inputs=["data", "problems", "params:sweep", "plan"],
+                outputs="questions",
+                name="answer_questions",
+            )
+        ]
+    )
