@@ -1,0 +1,81 @@
+"""The page of claims: what was checked, how, and with what outcome."""
+
+import pandas as pd
+
+from implicit_bias.parameters import Verification
+
+HEAD = """# Claims, checked
+
+Written by `kedro run --pipeline=verification` (`make claims`); do not edit. {problems} random problems with explicit
+weights for the deterministic claims, {seeds} data sets with {draws} networks each for the random ones; δ = {delta:g}.
+**Violations: {violations}.**
+
+![Claims](claims.png)
+
+Problems have n up to 7, D up to 11, m up to 3, any rank, condition number of Σx up to 316, noise from 0.001 to 1,
+widths from 1 to r + m + 9, and layers of independent scale; a quarter of the runs are followed to their end.
+*Hypotheses met* counts the problems on which a claim says anything, *held* those of them on which it was true.
+*Worst* is, by kind:
+
+- identity: the largest relative error; it may be at most 1e-9 where algebra alone is checked, 1e-8 of the products that
+  make up E for convergence, 1e-6 along an integrated flow;
+- bound: the largest ratio of the smaller to the larger side, at most 1; for bounds on the loss, guaranteed over
+  measured decay, log against log. The integrals of `certified`, `balanced` and `certificate` are approximated from
+  samples of the run and allowed the error that leaving out every second sample shows; a run that seems to break
+  `certified` or `balanced` is sampled eight times as finely, and counts as a violation if it still does;
+- counterexample: the smallest relative size at which it was seen; it is refuted if it is never seen;
+- probability: the 1 − δ quantile of left over right side, at the largest width; violated if a binomial test rejects the
+  claimed probability at 1e-6. Lemma 1 and Theorem 2 hold beyond a width h0 that the paper does not give: they are
+  judged at the largest width, and the table below says where h0 lies in practice;
+- trend: the largest deviation of the fitted power of h, over widths from 1000 on, from the claimed one; violated if
+  Student's test over the seeds rejects it at 1e-6.
+"""
+
+MIDDLE = """
+## Where h0 lies
+
+Share of random networks on which Lemma 1 and Theorem 2 hold; {draws} networks for each of {seeds} data sets with n = 8,
+D = 24, m = 2, one of them trained. Both sides of (17), (18) and (19) scale alike with α, as U(0) = h^(−α) U0: α changes
+neither the inequality nor the width from which it holds, and the columns differ by chance only. 1/4 < α is needed by
+what follows from the lemma, not by the lemma.
+"""
+
+LEARNT = {
+    "claim": "claim",
+    "statement": "statement",
+    "source": "source",
+    "kind": "kind",
+    "met": "hypotheses met",
+    "held": "held",
+    "violations": "violations",
+    "tight": "worst",
+    "typical": "median",
+    "note": "note",
+}
+
+
+def claims_page(verification: Verification, table: pd.DataFrame, frequencies: pd.DataFrame) -> str:
+    """The page in Markdown.
+
+    Args:
+        verification: how much was checked.
+        table: one row a claim.
+        frequencies: one row for each alpha and width.
+    """
+    sizes = verification.model_dump()
+    shown = table[list(LEARNT)].rename(columns=LEARNT).astype(object)
+    shown["hypotheses met"] = [f"{row.met} of {row.trials}" for row in table.itertuples()]
+    for name in ("worst", "median"):
+        shown[name] = [f"{value:.2g}" for value in shown[name]]
+    parts = [
+        HEAD.format(**sizes, violations=int(table["violations"].sum())),
+        _markdown(shown.fillna("")),
+        MIDDLE.format(**sizes),
+        _markdown(frequencies.map(lambda value: f"{value:.4g}")),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.astype(str).to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

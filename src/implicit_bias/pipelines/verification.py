@@ -1,0 +1,118 @@
+"""Every claim of the paper checked on random problems: a table, a figure and a page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.claims_page import claims_page
+from implicit_bias.parameters import Verification
+from implicit_bias.points import run_points
+from implicit_bias.theory.claims.chance import check_seed
+from implicit_bias.theory.claims.problems import check_problems
+from implicit_bias.theory.claims.table import claim_rows, frequency_rows
+
+BATCH = 25
+"""Problems checked in one task."""
+
+
+def plan_verification(verification: Verification) -> dict[str, Any]:
+    """What is tracked of the run before it: its parameters; it has no points."""
+    size = verification.model_dump(exclude={"workers"})
+    return {
+        "name": "Verification",
+        "description": f"Every claim on {verification.problems} random problems and {verification.seeds} seeds.",
+        "params": {name: " ".join(map(str, v)) if isinstance(v, list) else v for name, v in size.items()},
+        "points": {},
+    }
+
+
+def check_claims(verification: Verification, plan: dict[str, Any]) -> dict[str, Any]:
+    """Check every claim, in batches of problems and seed by seed.
+
+    Args:
+        verification: how much is checked.
+        plan: the tracked plan; the run starts with it.
+
+    Returns:
+        what `claim_rows` takes, as arrays.
+    """
+    tasks = list(_tasks(verification))
+    records = dict(run_points(_check, tasks, len(tasks), verification.workers, plan["name"]))
+    errors = {key: record["error"] for key, record in records.items() if "error" in record}
+    if errors:
+        key, error = next(iter(errors.items()))
+        raise RuntimeError(f"{len(errors)} of {len(tasks)} batches failed, {key}: {error}")
+    batches, seeds = ([records[key] for key, _ in tasks if key.startswith(kind)] for kind in ("problems", "seed"))
+    joined = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return joined | {name: np.array([seed[name] for seed in seeds]) for name in ("initial", "trained")}
+
+
+def _tasks(verification: Verification) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    v = verification
+    for index in range(v.seeds):
+        yield f"seed {index}", (check_seed, v.seed, index, v.widths, v.alphas, v.delta, v.draws)
+    for first in range(0, v.problems, BATCH):
+        indices = list(range(first, min(first + BATCH, v.problems)))
+        yield f"problems {first}", (check_problems, v.seed, indices)
+
+
+def _check(function: Any, *arguments: Any) -> dict[str, Any]:
+    return function(*arguments)
+
+
+def tabulate_claims(verification: Verification, checks: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row a claim, and how often the random ones held at each alpha and width."""
+    v = verification
+    arrays = {name: np.asarray(value) for name, value in checks.items()}
+    initial, trained = arrays.pop("initial"), arrays.pop("trained")
+    rows = claim_rows(arrays, initial, trained, v.widths, v.alphas, v.delta)
+    return pd.DataFrame(rows), pd.DataFrame(frequency_rows(initial, trained, v.widths, v.alphas))
+
+
+def summarize_claims(verification: Verification, table: pd.DataFrame) -> dict[str, Any]:
+    """Metrics of the run: problems, violations, and the tightness of each claim."""
+    summary: dict[str, Any] = {
+        "metric/problems": verification.problems,
+        "metric/violations": int(table["violations"].sum()),
+    }
+    return summary | {f"metric/tight/{row.claim}": row.tight for row in table.itertuples()}
+
+
+def report_claims(verification: Verification, table: pd.DataFrame, frequencies: pd.DataFrame) -> str:
+    """The page of claims, in Markdown."""
+    return claims_page(verification, table, frequencies)
+
+
+def draw_claims(table: pd.DataFrame) -> Any:
+    """The claims figure."""
+    from implicit_bias.claims_figure import claims_figure
+
+    return claims_figure(table.to_dict("records"))
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Parameters -> table, summary, page and figure of the claims."""
+    params = "params:verification"
+    return Pipeline(
+        [
+            Node(plan_verification, inputs=params, outputs="claims.plan", name="plan_verification"),
+            Node(check_claims, inputs=[params, "claims.plan"], outputs="claims.checks", name="check_claims"),
+            Node(
+                tabulate_claims,
+                inputs=[params, "claims.checks"],
+                outputs=["claims.table", "claims.frequencies"],
+                name="tabulate_claims",
+            ),
+            Node(summarize_claims, inputs=[params, "claims.table"], outputs="claims.summary", name="summarize_claims"),
+            Node(
+                report_claims,
+                inputs=[params, "claims.table", "claims.frequencies"],
+                outputs="claims.page",
+                name="report_claims",
+            ),
+            Node(draw_claims, inputs="claims.table", outputs="claims.figure", name="draw_claims"),
+        ]
+    )

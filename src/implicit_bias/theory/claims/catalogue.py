@@ -1,0 +1,65 @@
+"""The claims checked: what each says, where it stands, and how it is judged."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["identity", "bound", "counterexample", "probability", "trend"]
+
+PAPER = "Min et al. 2021"
+RATE = "Min et al. 2022"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes:
+        name: short name, as tracked.
+        statement: what is claimed.
+        source: where it stands.
+        kind: "identity" (relative error at rounding or integration level), "bound" (smaller over larger side at most
+            1), "counterexample" (shown at least once), "probability" (a test of the frequency), "trend" (a test of a
+            power of the width).
+    """
+
+    name: str
+    statement: str
+    source: str
+    kind: Kind
+
+
+CLAIMS = (
+    Claim("conserved", "Λ(t) = Λ(0) along the flow", f"{PAPER}, claim after (9)", "identity"),
+    Claim("rank", "rank Λ ≤ m + r", f"{PAPER}, after (9)", "bound"),
+    Claim("thm1", "L(t) − L* ≤ exp(−2 λ_r(Σx) c t)(L(0) − L*)", f"{PAPER}, Theorem 1 (10)", "bound"),
+    Claim("thm1_wide", "h ≥ m + r: c = λ_r(Λ) + λ_m(−Λ), no brackets", f"{PAPER}, Theorem 1", "identity"),
+    Claim("thm1_limit", "c > 0: (V, U1) converges to E = 0", f"{PAPER}, Theorem 1", "identity"),
+    Claim("orthogonal", "U1(0)V(0)ᵀ = 0: c = λ_r(U1U1ᵀ) + λ_m(VVᵀ)", f"{PAPER}, after Theorem 1", "identity"),
+    Claim("aligned", "aligned rows, unequal scales: c ≥ gap of squares > 0", f"{PAPER}, after Theorem 1", "bound"),
+    Claim("rate", "−d/dt log(L − L*) ≥ instantaneous rate", f"{RATE}, Proposition 1", "bound"),
+    Claim("certified", "the rate integrated along a run bounds its loss", f"{RATE}, Proposition 1", "bound"),
+    Claim("balanced", "the same from a balanced start, where c = 0", f"{RATE}, Proposition 1", "bound"),
+    Claim("margin", "bound with margin, at t = 0 and restarted midway", f"{RATE}, Theorem 3", "bound"),
+    Claim("eq7", "reparametrised dynamics of (V, U1, U2)", f"{PAPER}, (7)", "identity"),
+    Claim("U2", "U2(t) = U2(0)", f"{PAPER}, (7)", "identity"),
+    Claim("eq12", "UVᵀ = Φ1U1Vᵀ + Φ2U2Vᵀ", f"{PAPER}, (12)", "identity"),
+    Claim("eq13", "Φ1U1(∞)V(∞)ᵀ = Xᵀ(XXᵀ)⁺Y", f"{PAPER}, (13)", "identity"),
+    Claim("eq14", "U(∞)V(∞)ᵀ = Θ̂ + Φ2U2(0)V(∞)ᵀ", f"{PAPER}, (14)", "identity"),
+    Claim("eq15", "VU2ᵀ = 0, U1U2ᵀ = 0 is an invariant set", f"{PAPER}, (15)", "identity"),
+    Claim("eq16", "dynamics of [VU2ᵀ; U1U2ᵀ]", f"{PAPER}, (16)", "identity"),
+    Claim("prop1", "from the invariant set: U(∞)V(∞)ᵀ = Θ̂", f"{PAPER}, Proposition 1", "identity"),
+    Claim("prop1_half", "V(0)U2(0)ᵀ = 0 alone is not enough", f"{PAPER}, after Proposition 1", "counterexample"),
+    Claim("regression", "no hidden layer: Θ(0) in span(Φ1) is enough", f"{PAPER}, after Proposition 1", "identity"),
+    Claim("zero", "U = 0, V = 0 is an equilibrium", f"{PAPER}, section 3.1", "identity"),
+    Claim("certificate", "‖[VU2ᵀ; U1U2ᵀ]‖_F ≤ exp(∫‖F‖₂) × its start", "ours, from (16)", "bound"),
+    Claim("balanced_Q", "the balanced trajectory does not depend on Q", f"{PAPER}, section 4", "identity"),
+    Claim("ntk", "NTK scaling: the same flow, h^(2α) times slower", f"{PAPER}, appendix on the NTK", "identity"),
+    Claim("lemma_17", "λ_r(Λ) + λ_m(−Λ) > h^(1−2α) with probability 1 − δ", f"{PAPER}, Lemma 1 (17)", "probability"),
+    Claim("lemma_18", "‖[VU2ᵀ; U1U2ᵀ]‖_F small with probability 1 − δ", f"{PAPER}, Lemma 1 (18)", "probability"),
+    Claim("lemma_19", "‖U1Vᵀ‖_F small with probability 1 − δ", f"{PAPER}, Lemma 1 (19)", "probability"),
+    Claim("thm2", "‖U(∞)V(∞)ᵀ − Θ̂‖₂ bounded with probability 1 − δ", f"{PAPER}, Theorem 2 (20)", "probability"),
+    Claim("law", "‖U2V(∞)ᵀ‖² is σ_U² Σ v_j χ²_{D−r} given V(∞), exactly", "ours, law of the distance", "probability"),
+    Claim("half", "α = 1/2: distance is O(h^(−1/2))", f"{PAPER}, Theorem 2", "trend"),
+    Claim("power", "1/4 < α < 1/2: distance is O(h^(1/2−2α))", f"{PAPER}, Theorem 2", "trend"),
+    Claim("quarter", "α ≤ 1/4: distance is of order h^(1/2−2α)", "ours, law of the distance", "trend"),
+)

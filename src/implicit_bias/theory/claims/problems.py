@@ -1,0 +1,195 @@
+"""Random problems, and every deterministic claim checked on one of them."""
+
+import numpy as np
+
+from implicit_bias.theory import experiment, initialization
+from implicit_bias.theory.claims import bias
+from implicit_bias.theory.claims import imbalance as claims
+from implicit_bias.theory.claims.check import SLACK, Check, worst
+from implicit_bias.theory.claims.network import (
+    Network,
+    balanced,
+    end_to_end_orthogonal,
+    flow,
+    in_invariant_set,
+    lift,
+    make_network,
+)
+from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.state import Imbalance, State, imbalance
+from implicit_bias.theory.stopping import TOLERANCE, Stop
+from implicit_bias.theory.synthetic import draw_data
+from implicit_bias.theory.trajectory import Trajectory, excess_loss, residual
+
+POINTS = 18
+"""Samples of a trajectory, about."""
+FLOW = 1e-10
+"""Tolerance of the flow."""
+SHORT = 15.0
+"""Length of a short run in units of 1 / lambda_max(K(0))."""
+
+
+def draw_network(rng: np.random.Generator) -> Network:
+    """A random problem and network: n, D, m, rank, h, conditioning, noise, scales of both layers.
+
+    One width in eight is below r + m, where c needs its brackets and may be 0.
+    """
+    n, D, m = (int(rng.integers(low, high)) for low, high in ((1, 8), (2, 12), (1, 4)))
+    rank = int(rng.integers(1, min(n, D) + 1))
+    narrow = rng.random() < 1 / 8
+    h = int(rng.integers(1, rank + m) if narrow else rank + m + rng.integers(0, 10))
+    cond = 10 ** rng.uniform(0, 2.5) if rank > 1 else 1.0
+    noise_std = 10 ** rng.uniform(-3, 0)
+    X, Y, _ = draw_data(n, D, m, rng, "geometric", cond, rank, theta_std=1.0, noise_std=noise_std)
+    sigma_u, sigma_v = 10 ** rng.uniform(-1, 0.1, 2)
+    return make_network(X, Y, sigma_u * rng.standard_normal((D, h)), sigma_v * rng.standard_normal((m, h)))
+
+
+def train(problem: Problem, state: State, periods: float = np.inf, points: int = POINTS) -> Trajectory:
+    """Train until E is 1e-9 of the products it is made of, for as long as Theorem 1 allows.
+
+    Where c = 0 and it allows for ever: for 300 / lambda_max(K(0)); in any case no longer than `periods` of these.
+    """
+    size = problem.sigma[0] * np.sum(state.R**2) + np.linalg.norm(problem.Y_tilde)
+    target, c = 0.5 * (1e-9 * float(size)) ** 2, imbalance(state).c
+    needed = max(np.log(excess_loss(problem, state.R) / target), 1.0)
+    period = 1 / kernel_range(problem, state.R)[1]
+    t_max = 1.01 * needed / (2 * problem.sigma[-1] ** 2 * c) if c > 0 else 300 * period
+    stop = Stop(excess=target, stationary=FLOW, t_max=min(t_max, periods * period))
+    with np.errstate(over="ignore", invalid="ignore"):  # a first explicit step may be far too long: it is refused
+        return experiment.train(problem, state, "gradient_flow", 1.0, stop, points, FLOW)[0]
+
+
+def _short_time(problem: Problem, state: State) -> float:
+    """2 / lambda_max(K(0)), or the time in which errors can grow by e^2 if that is shorter.
+
+    Errors grow by exp(int ||diag(sigma) E||) at most; a balanced start may lie on the way to the saddle U = V = 0,
+    where nothing else bounds how much rounding matters.
+    """
+    force = float(problem.sigma[0] * np.linalg.norm(residual(problem, state.R)))
+    return min(2 / kernel_range(problem, state.R)[1], 2 / force)
+
+
+def check_problem(rng: np.random.Generator) -> dict[str, Check]:
+    """Draw one problem and check every deterministic claim on it; one run in four is followed to its end."""
+    network = draw_network(rng)
+    problem, state = network.problem, network.state
+    start = imbalance(state)
+    t = _short_time(problem, state)
+    periods = np.inf if rng.random() < 0.25 else SHORT
+    trajectory = train(problem, state, periods)
+    after = flow(network, t)
+    return {
+        **_imbalance_claims(network, after, start, trajectory, periods, rng),
+        **_bias_claims(network, after, trajectory),
+        **_balanced_claims(network, t, rng),
+        "ntk": _ntk_claim(network, after, t, rng.uniform(0.25, 0.5)),
+    }
+
+
+def _imbalance_claims(
+    network: Network,
+    after: Network,
+    start: Imbalance,
+    trajectory: Trajectory,
+    periods: float,
+    rng: np.random.Generator,
+) -> dict[str, Check]:
+    problem, state = network.problem, network.state
+    aligned = claims.align(state, rng.uniform(0.2, 0.95), rng.standard_normal((problem.m, problem.r)))
+    restarts = (0, len(trajectory.t) // 2)
+    return {
+        "conserved": claims.conserved(network, after, trajectory.drift),
+        "rank": claims.rank(network),
+        "thm1": claims.theorem_1(problem, start, trajectory),
+        "thm1_wide": claims.no_brackets(network, start),
+        "thm1_limit": claims.converges(problem, start, trajectory, periods == np.inf),
+        "orthogonal": _orthogonal_claim(state),
+        "aligned": claims.unequal_scales(aligned, imbalance(aligned)),
+        "rate": worst(*(claims.instantaneous_rate(problem, start, R) for R in (state.R, trajectory.R))),
+        "certified": _certified_claim(problem, state, trajectory, periods),
+        "margin": worst(*(claims.margin_bound(problem, start, trajectory, i) for i in restarts)),
+    }
+
+
+def _bias_claims(network: Network, after: Network, trajectory: Trajectory) -> dict[str, Check]:
+    converged = trajectory.stop_reason == TOLERANCE
+    end = lift(network, trajectory.R)
+    inside, visible = in_invariant_set(network), end_to_end_orthogonal(network)
+    inside_after = flow(inside, _short_time(network.problem, network.state))
+    theta = network.problem.Phi1 @ (network.U1 @ network.V.T)
+    zero = network.with_weights(0 * network.U, 0 * network.V)
+    return {
+        "eq7": bias.dynamics(network),
+        "U2": bias.unseen_constant(network, after),
+        "eq12": bias.decomposition(network),
+        "eq13": bias.visible_limit(end, converged),
+        "eq14": bias.limit(network, end, converged),
+        "eq15": bias.invariant_set(inside, inside_after),
+        "eq16": bias.orthogonality_dynamics(network),
+        "prop1": bias.min_norm(inside, lift(inside, trajectory.R), converged),
+        "prop1_half": bias.not_enough(visible, lift(visible, trajectory.R), converged),
+        "regression": bias.regression(network, theta, bias.regression_flow(network, theta)),
+        "zero": bias.zero_is_equilibrium(zero),
+        "certificate": bias.certificate(network.state, trajectory),
+    }
+
+
+def _certified_claim(problem: Problem, state: State, trajectory: Trajectory, periods: float) -> Check:
+    """The certified curve; where samples seem to break it, with eight times as many.
+
+    An integral badly approximated is mended by more samples, a false bound is not.
+    """
+    start = imbalance(state)
+    check = claims.certified_curve(problem, start, trajectory)
+    if check.holds:
+        return check
+    return claims.certified_curve(problem, start, train(problem, state, periods, 8 * POINTS))
+
+
+def _orthogonal_claim(state: State) -> Check:
+    if state.h <= state.r:
+        return Check(False, 0.0, SLACK)
+    separate = initialization.orthogonal_layers(state)
+    return claims.orthogonal_layers(separate, imbalance(separate))
+
+
+def _balanced_claims(network: Network, t: float, rng: np.random.Generator) -> dict[str, Check]:
+    """Two balanced networks of different Q; their certified curve needs no imbalance."""
+    problem, m, h = network.problem, network.problem.m, network.state.h
+    if min(problem.r, h) < m:
+        return {name: Check(False, 0.0, SLACK) for name in ("balanced_Q", "balanced")}
+    first, second = (balanced(network, orthonormal(h, m, rng)) for _ in range(2))
+    trajectory = train(problem, first.state, SHORT)
+    return {
+        "balanced_Q": bias.same_trajectory(flow(first, t), flow(second, t)),
+        "balanced": _certified_claim(problem, first.state, trajectory, SHORT),
+    }
+
+
+def orthonormal(rows: int, columns: int, rng: np.random.Generator) -> Array:
+    """A random (rows, columns) matrix with orthonormal columns."""
+    return np.linalg.qr(rng.standard_normal((rows, columns)))[0]
+
+
+def _ntk_claim(network: Network, after: Network, t: float, alpha: float) -> Check:
+    h = network.state.h
+    tilde = network.with_weights(h**alpha * network.U, h**alpha * network.V)
+    end = flow(tilde, h ** (2 * alpha) * t, bias.ntk_gain(h, network.problem.m, alpha))
+    return bias.ntk_scaling(after, end, alpha)
+
+
+def check_problems(seed: int, indices: list[int]) -> dict[str, Array]:
+    """Check the problems of some indices, each drawn from its own stream of `seed`.
+
+    Returns:
+        "<claim>/met", "<claim>/ratio" and "<claim>/limit", each (indices,).
+    """
+    streams = (np.random.SeedSequence(seed, spawn_key=(0, index)) for index in indices)
+    checks = [check_problem(np.random.default_rng(stream)) for stream in streams]
+    return {
+        f"{name}/{part}": np.array([getattr(check[name], part) for check in checks])
+        for name in checks[0]
+        for part in ("met", "ratio", "limit")
+    }
