@@ -25,7 +25,16 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from implicit_bias.mlflow_store import Store, Sweep, TrackingError, fingerprint, is_dead, process_tag, redacted
+from implicit_bias.mlflow_store import (
+    Store,
+    Sweep,
+    TrackingError,
+    fingerprint,
+    is_dead,
+    on_common_steps,
+    process_tag,
+    redacted,
+)
 from implicit_bias.tracking import TrackingHooks
 
 PNG = b"\x89PNG not really"
@@ -193,6 +202,30 @@ def test_curves_longer_than_a_batch(store: Store) -> None:
     assert set(map(len, written.values())) >= {6000}
 
 
+def test_curves_of_different_runs_share_their_steps() -> None:
+    curves = []
+    for end in (900.4, 1234.0):
+        at = np.linspace(0, end, 400)
+        record = {"curve/iteration": at, "curve/loss": np.exp(-at / 100), "curve/u2v": at - 1, "metric/x": 1.0}
+        curves.append(on_common_steps(record, 12))
+    first, second = (set(curve["curve/iteration"].tolist()) for curve in curves)
+    assert first - second == {900.0}
+    assert min(first) == 0
+    for curve in curves:
+        inner = curve["curve/iteration"][:-1]
+        np.testing.assert_allclose(curve["curve/loss"][:-1], np.exp(-inner / 100), rtol=1e-9)
+        np.testing.assert_allclose(curve["curve/u2v"][:-1], inner - 1, rtol=1e-9, atol=1e-9)
+    assert curves[0]["curve/loss"][-1] == np.exp(-900.4 / 100)
+
+
+def test_a_repetition_says_what_changed(store: Store) -> None:
+    runs = [read(store, store.open(each).run_id) for each in (plan(), plan(), plan(params={"solver": "descent"}))]
+    assert [run.info.run_name for run in runs] == ["width sweep", "width sweep #2", "width sweep #3"]
+    notes = [run.data.tags["mlflow.note.content"] for run in runs]
+    assert notes[1].endswith("A repetition of width sweep.")
+    assert notes[2].endswith("Since width sweep #2: solver flow → descent.")
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
@@ -350,7 +383,7 @@ def test_links_lead_to_the_points(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert sweep.run_id in everything
     assert " " not in some
     assert some.endswith(f"&experiments=%5B%22{sweep.experiment_id}%22%5D")
-    assert re.findall(r"width%3D(\d+)-seed%3D(\d)", some) == [(f"{width:05}", "0") for width in range(100, 2100, 100)]
+    assert re.findall(r"width%3D(\d+)-seed%3D(\d)", some) == [(f"{width:05}", "0") for width in range(100, 2100, 200)]
     monkeypatch.chdir("/")
     assert store.ui_command() == f"mlflow ui --backend-store-uri '{store.uri}'"
     monkeypatch.chdir(store.project)

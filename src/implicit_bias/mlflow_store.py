@@ -31,8 +31,17 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
+from implicit_bias import mlflow_views
+
 PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
-COMPARED = 20  # runs in a comparison link: more are unreadable as parallel coordinates, and too long for a browser
+COMPARED = 10  # runs in a comparison link: more are unreadable side by side
+KEPT_VIEWS = 40  # views of sweeps that an experiment keeps
+MOST_CHANGES = 8  # changed parameters named in a description
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "One parent run for each sweep, with its figures; one child run for each of its points. "
+    "The description of a parent links to the views that compare its points.",
+}
 
 CHILD_OF = "tags.`mlflow.parentRunId`"
 
@@ -50,6 +59,7 @@ class Point:
     run_id: str
     params: dict[str, str] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
+    curves: set[str] = field(default_factory=set)
     status: str = "RUNNING"
 
 
@@ -90,9 +100,9 @@ class Store:
     def _experiment(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            local = self.uri.startswith("sqlite:")
+            artifacts = (self.project / "mlruns").as_uri() if self.uri.startswith("sqlite:") else None
             try:
-                return str(self.client.create_experiment(name, (self.project / "mlruns").as_uri() if local else None))
+                return str(self.client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
             except MlflowException:  # another process was faster
                 experiment = self.client.get_experiment_by_name(name)
                 if experiment is None:
@@ -153,25 +163,34 @@ class Sweep:
             **self._common,
             "plan": fingerprint(plan),
             "process": process_tag(),
-            "mlflow.note.content": str(plan.get("description", "")),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
         }
-        self.run_id = client.create_run(experiment_id, tags=tags, run_name=str(plan["name"])).info.run_id
+        before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND tags.process LIKE '%'")
+        self.name = f"{plan['name']} #{len(before) + 1}" if before else str(plan["name"])
+        self.description = str(plan.get("description", "")) + (_changes(plan, before[0]) if before else "")
+        tags["mlflow.note.content"] = self.description
+        self.run_id = client.create_run(experiment_id, tags=tags, run_name=self.name).info.run_id
         client.log_batch(self.run_id, params=_params(_strings(plan.get("params", {}))))
         datasets = [_dataset(entry) for entry in plan.get("datasets", ())]
         if datasets:
             client.log_inputs(self.run_id, [DatasetInput(dataset) for dataset in datasets])
+        if plan.get("compare"):
+            self._save_views()
 
     def log(self, key: str, part: str, record: Mapping[str, Any]) -> None:
         """Log one part of a point: its params, metrics and curves; the part `evaluation` is the last, and ends it."""
         point = self._point(key, record)
         if part in point.logged or point.status != "RUNNING":
             return
+        record = {name: value for name, value in record.items() if name not in point.curves}
+        if self.plan.get("steps_per_decade"):
+            record = on_common_steps(record, int(self.plan["steps_per_decade"]))
         metrics, skipped = metrics_of(record, now())
         tags = {f"non_finite.{part}": ", ".join(skipped)} if skipped else {}
         self._write(key, metrics, entries(record, "param/"), tags)
         point.logged.add(part)
+        point.curves |= {name for name in record if name.startswith("curve/")} - {"curve/iteration"}
         if part == "evaluation":
             self._end(point, "FINISHED")
 
@@ -193,6 +212,10 @@ class Sweep:
         """Log a record of the whole sweep on its parent, once a name."""
         if name not in self._summaries:
             metrics, _ = metrics_of(record, now())
+            axis = self.plan.get("compare", {}).get("axis")
+            if axis:  # not the curves of the points, whose steps are iterations
+                named = ((metric, metric.key.replace("curve/", f"by_{axis}/")) for metric in metrics)
+                metrics = [Metric(key, metric.value, metric.timestamp, metric.step) for metric, key in named]
             self.client.log_batch(self.run_id, metrics)
             self._summaries.add(name)
 
@@ -211,9 +234,17 @@ class Sweep:
         return [key for key in self.plan["points"] if key not in self.points or self.points[key].status != "FINISHED"]
 
     def views(self) -> dict[str, str]:
-        """Where MLflow's UI shows the points: all of them, and at most COMPARED of them evenly chosen, side by side."""
-        mine = f"tags.mlflow.parentRunId = '{self.run_id}'"
-        views = {"All points": f"#/experiments/{self.experiment_id}/runs?searchFilter={quote(mine)}"}
+        """Where MLflow's UI shows the points.
+
+        If the plan says how they compare, first in groups and as parallel coordinates, both saved views; then all of
+        them, and at most COMPARED of them evenly chosen, side by side.
+        """
+        page = f"#/experiments/{self.experiment_id}/runs"
+        views = {
+            title: f"{page}?viewStateShareKey={key}&compareRunsMode=CHART&workflowType=machine_learning"
+            for key, title in (self._view_keys().items() if self.plan.get("compare") else ())
+        }
+        views["All points"] = f"{page}?searchFilter={quote(self._mine())}"
         runs = [self.points[key].run_id for key in self.plan["points"] if key in self.points]
         if len(runs) > 1:
             chosen, experiments = runs[:: -(-len(runs) // COMPARED)], [self.experiment_id]
@@ -223,6 +254,29 @@ class Sweep:
             )
             views["Side by side"] = f"#/compare-runs?{query}"
         return views
+
+    def _mine(self) -> str:
+        return f"tags.mlflow.parentRunId = '{self.run_id}'"
+
+    def _view_keys(self) -> dict[str, str]:
+        key = f"{self.plan['sweep']}-{self.run_id[:8]}"
+        return {key: "Comparison", f"{key}-points": "Parallel coordinates"}
+
+    def _save_views(self) -> None:
+        """Save the views of the points with the experiment, and forget the oldest ones of earlier runs."""
+        client, compare = self.client, self.plan["compare"]
+        compared, points = self._view_keys()
+        states = {
+            compared: mlflow_views.groups(compare, self._mine(), self.run_id),
+            points: mlflow_views.points(compare, self._mine(), self.run_id),
+        }
+        for key, state in states.items():
+            name = self.name if key == compared else f"{self.name}, points"
+            client.set_experiment_tag(
+                self.experiment_id, mlflow_views.TAG + key, mlflow_views.saved(name, state, now())
+            )
+        for tag in mlflow_views.oldest(client.get_experiment(self.experiment_id).tags, KEPT_VIEWS):
+            client.delete_experiment_tag(self.experiment_id, tag)
 
     def close(self, status: str | None = None, error: str = "") -> str:
         """End the parent and whatever is still open, and return the parent's status.
@@ -241,7 +295,8 @@ class Sweep:
                 self.client.set_tag(run.info.run_id, "error", first_line(error) or "the run ended before this point")
                 self.client.set_terminated(run.info.run_id, final)
         links = " · ".join(f"[{title}]({view})" for title, view in self.views().items())
-        tags["mlflow.note.content"] = f"{self.plan.get('description', '')}\n\n{links}"
+        first, _, rest = self.description.partition("\n\n")  # the page folds all but the beginning
+        tags["mlflow.note.content"] = "\n\n".join(part for part in (first, links, rest) if part)
         self.client.log_batch(self.run_id, tags=_tags(tags))
         self.client.set_terminated(self.run_id, final)
         return final
@@ -317,6 +372,38 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
         points = zip(distinct.tolist(), values[finite][first].tolist(), strict=True)
         metrics += [Metric(f"curve/{name}", number, timestamp, step) for step, number in points]
     return metrics, skipped
+
+
+def on_common_steps(record: Mapping[str, Any], per_decade: int) -> dict[str, Any]:
+    """A record with its curves interpolated at steps that depend on no run, beside its own first and last step.
+
+    MLflow averages the runs of a group step by step: without common steps it draws a saw. Curves are interpolated
+    linearly in the step, positive ones in their logarithm.
+    """
+    at = np.asarray(record.get("curve/iteration", ()), float)
+    reached = np.isfinite(at) & (np.abs(at) < 2.0**63)
+    if reached.sum() < 2:
+        return dict(record)
+    first, last = np.rint(at[reached][[0, -1]])
+    grid = np.rint(10.0 ** (np.arange(np.ceil(per_decade * np.log10(max(last, 1)))) / per_decade))
+    steps = np.union1d(grid[(grid > first) & (grid < last)], [first, last])
+    common = dict(record)
+    for name, curve in entries(record, "curve/").items():
+        values = np.asarray(curve, float)
+        if name == "iteration" or values.shape != at.shape:
+            continue
+        known = reached & np.isfinite(values)
+        if known.any():
+            x, y = at[known], values[known]
+            positive = bool((y > 0).all())
+            new = np.interp(steps, x, np.log(y) if positive else y, right=np.nan if x[-1] < at[reached][-1] else None)
+            new = np.exp(new) if positive else new
+            if x[-1] == at[reached][-1]:
+                new[-1] = y[-1]
+            common[f"curve/{name}"] = new
+        else:
+            common[f"curve/{name}"] = np.full(steps.shape, np.nan)
+    return common | {"curve/iteration": steps}
 
 
 def entries(record: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -474,6 +561,19 @@ def _dataset(entry: Mapping[str, Any]) -> Dataset:
         for value in (entry.get("schema"), entry.get("profile"))
     )
     return Dataset(str(entry["name"]), str(entry["digest"])[:36], kind, json.dumps({key: source}), schema, profile)
+
+
+def _changes(plan: Mapping[str, Any], before: Run) -> str:
+    """What a sweep computes that its last run did not, as a line of its description."""
+    name = before.info.run_name
+    if before.data.tags.get("plan") == fingerprint(plan):
+        return f"\n\nA repetition of {name}."
+    old, new = before.data.params, _strings(plan.get("params", {}))
+    changed = [f"{key} {old.get(key, '–')} → {new.get(key, '–')}" for key in new if old.get(key) != new[key]]
+    more = ", …" if len(changed) > MOST_CHANGES else ""
+    return (
+        f"\n\nSince {name}: {', '.join(changed[:MOST_CHANGES])}{more}." if changed else f"\n\nOther data than {name}."
+    )
 
 
 def _strings(values: Mapping[str, Any]) -> dict[str, str]:

@@ -235,7 +235,7 @@ class Verification(Model):
     """How many random problems and seeds the claims are checked on."""
 
     problems: Count = Field(2000, description="random problems for the deterministic claims")
-    seeds: Annotated[int, Field(ge=3)] = Field(40, description="data sets for the random claims")
+    seeds: Annotated[int, Field(ge=3)] = Field(30, description="data sets for the random claims")
     draws: Count = Field(25, description="networks drawn for each data set, width and alpha")
     widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
     alphas: Annotated[list[Annotated[float, Field(ge=0, le=0.5)]], BeforeValidator(_expand), Field(min_length=1)]

@@ -6,6 +6,9 @@ from typing import Any
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.theory.problem import Problem
 
+STEPS_PER_DECADE = 12
+"""How densely curves are tracked, at steps that all points share."""
+
 
 def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
     """Title, description, flat parameters, points and data sets of a sweep.
@@ -20,9 +23,11 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
         "description": _description(sweep, problems, len(points)),
         "params": {name: _scalar(value) for name, value in _flatten(sweep.model_dump(exclude={"workers"})).items()},
         "points": {
-            point.key: {"name": point.name, "params": _point_params(point, sweep, problems[point.problem])}
+            point.key: {"name": _name(point, sweep), "params": _point_params(point, sweep, problems[point.problem])}
             for point in points
         },
+        "compare": _compare(sweep),
+        "steps_per_decade": STEPS_PER_DECADE,
         "datasets": [
             {
                 "name": name,
@@ -32,6 +37,28 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
             for name, problem in problems.items()
         ],
     }
+
+
+def _name(point: Point, sweep: Sweep) -> str:
+    """The name of a point in its sweep, short enough for a column: what it shares with all others is left out."""
+    case = {None: "", "balanced": "balanced"}.get(point.case, f"case {point.case}")
+    words = {
+        "h={width}": len(sweep.widths) > 1 or not case,
+        case: bool(case),
+        "alpha={alpha:g}": len(sweep.alpha) > 1,
+        "seed={seed}": len(sweep.seeds) > 1,
+        point.solver.rpartition("_")[2]: len(sweep.solvers) > 1,
+    }
+    return " ".join(word.format(**vars(point)) for word, telling in words.items() if telling)
+
+
+def _compare(sweep: Sweep) -> dict[str, Any]:
+    """How the points are told apart where they are compared: grouped by all but the seed, drawn against the axis."""
+    many: dict[str, list[Any]] = {"width": sweep.widths, "alpha": sweep.alpha, "solver": sweep.solvers}
+    varied = [name for name, values in many.items() if len(values) > 1]
+    if sweep.cases:
+        return {"group_by": ["case", *varied], "axis": "imbalance_c", "axes": ["sigma_u", "sigma_v"]}
+    return {"group_by": varied or ["width"], "axis": "width", "axes": ["width", "alpha"]}
 
 
 def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any]:
@@ -64,20 +91,21 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any
 
 def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
     rows = [
-        f"| {name} | {p.n} | {p.D} | {p.m} | {p.r} | {p.cond:.3g} | {p.averaged(p.loss_floor):.3g} |"
+        f"- {name}: n = {p.n}, D = {p.D}, m = {p.m}, rank {p.r}, cond Σx = {p.cond:.3g}, "
+        f"smallest averaged loss {p.averaged(p.loss_floor):.3g}"
         for name, p in problems.items()
     ]
     limit = f"excess averaged loss {sweep.stop.tolerance:g}" if sweep.stop.tolerance else "stationarity"
+    solvers = " and ".join(solver.replace("_", " ") for solver in sweep.solvers)
     return "\n".join(
         [
-            f"**{sweep.title}**: {count} points, solved by {', '.join(sweep.solvers)}, each until {limit} "
-            f"or {sweep.stop.max_iterations} iterations of step {sweep.step_size:g}.",
+            f"**{sweep.title}**: {count} points, trained by {solvers}, each until {limit} "
+            f"or {sweep.stop.max_iterations:,} iterations of step {sweep.step_size:g}.",
             "",
-            "| data | n | D | m | rank r | cond Σx | L̃* |",
-            "|---|---|---|---|---|---|---|",
+            "`distance` is ‖UVᵀ − Θ̂‖_F at the end, `law_rms` its prediction before training, `imbalance_c` the "
+            "initial imbalance; the artifacts hold the figures.",
+            "",
             *rows,
-            "",
-            "`distance` is ‖UVᵀ − Θ̂‖_F at the end, `law_rms` its prediction before training.",
         ]
     )
 

@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 POINT_ROLES = ("trajectory", "evaluation", "failure", "point_figure")
 FILE_ROLES = ("figure", "table", "report")
 ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES)
+PICTURES = (".png", ".svg", ".html")
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "implicit_bias"
+LINKS = 2  # printed of a sweep; the description of its parent has all
 
 logger = logging.getLogger(__name__)
 
@@ -139,6 +141,7 @@ class _Run:
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
+        self._pictures: dict[str, list[Path]] = {}
         self._lock = threading.RLock()
 
     def loaded(self, name: str, data: Any) -> None:
@@ -182,6 +185,8 @@ class _Run:
             case "figure" | "table" | "report":
                 path = _path(self._catalog[name])
                 sweep.file(path, mark.artifact or path.name)
+                if path.suffix in PICTURES:
+                    self._pictures.setdefault(mark.sweep, []).append(path)
 
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
@@ -195,14 +200,25 @@ class _Run:
             except Exception as failure:
                 logger.warning("The runs in MLflow could not be closed (%s): the next run will do it", failure)
             return
-        for sweep in self._sweeps.values():
+        for name, sweep in self._sweeps.items():
             planned, missing = len(sweep.plan["points"]), len(sweep.missing())
             final = sweep.close()
-            logger.info("MLflow: %s %s, %d of %d points", sweep.plan["name"], final, planned - missing, planned)
-            for link in self._store.links(sweep):
+            logger.info("")
+            logger.info("MLflow: %s %s, %d of %d points", sweep.name, final, planned - missing, planned)
+            for picture in self._pictures.get(name, ()):
+                logger.info("  %s", _from_here(picture))
+            for link in self._store.links(sweep)[:LINKS]:
                 logger.info("  %s", link)
         if self._sweeps and (command := self._store.ui_command()):
-            logger.info("  after: %s", command)
+            logger.info("")
+            logger.info("Links open after: %s", command)
+            logger.info("The pipeline in a browser: kedro viz run")
+
+
+def _from_here(path: Path) -> str:
+    """A path as it is written from the working directory."""
+    path = path.absolute()
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _metadata(entry: Any) -> Mapping[str, Any]:

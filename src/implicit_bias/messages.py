@@ -1,0 +1,74 @@
+"""What a person reads while a pipeline runs: one line a message, never wrapped, and errors without their traceback."""
+
+import logging
+import re
+import sys
+from types import TracebackType
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+
+DONE = re.compile(r"Completed node: (\S+)")
+
+
+class ConsoleHooks:
+    """Sets up the console of the project's own runs; a notebook keeps its own way of showing errors."""
+
+    @hook_impl
+    def after_context_created(self) -> None:
+        logging.captureWarnings(True)
+        for handler in logging.getLogger().handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.setFormatter(ConsoleFormatter())
+                handler.addFilter(is_worth_reading)
+                if sys.excepthook is sys.__excepthook__:
+                    sys.excepthook = show_error
+
+
+def is_worth_reading(record: logging.LogRecord) -> bool:
+    """Of what Kedro's runner says of its progress, only which node is done."""
+    progress = record.name.startswith("kedro.runner") and record.levelno <= logging.INFO
+    return not progress or bool(DONE.match(record.getMessage()))
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Messages as they are, with the level in front of warnings and errors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.name == "kedro.validation.parameter_validator":
+            text = _invalid(text)
+        if done := DONE.match(text):
+            return f"  done: {done[1]}"
+        return text if record.levelno <= logging.INFO else f"{record.levelname}: {text}"
+
+
+def show_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Say what ended the program in one line; with Kedro's --verbose, where."""
+    from kedro.framework.cli.utils import KedroCliError
+
+    if KedroCliError.VERBOSE_ERROR or not isinstance(error, Exception):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    if kind.__name__ == "ParameterValidationError":  # its message has been shown, parameter by parameter
+        print("Nothing was run: correct the parameters above.", file=sys.stderr)
+        return
+    print(f"ERROR: {kind.__name__}: {error}\nkedro --verbose run shows where.", file=sys.stderr)
+
+
+def _invalid(text: str) -> str:
+    """A refused parameter, one line for each fault, from the error that is being handled while it is logged."""
+    error = sys.exc_info()[1]
+    cause: Any = getattr(error, "__cause__", None)
+    name = re.match(r"Parameter '([^']+)'", text)
+    if name is None or not hasattr(cause, "errors"):
+        return text
+    return "\n  ".join(_fault(name[1], fault) for fault in cause.errors())
+
+
+def _fault(name: str, fault: dict[str, object]) -> str:
+    location = fault["loc"]
+    path = ".".join([name, *map(str, location if isinstance(location, tuple) else ())])
+    given = fault["input"]
+    value = f", got {given!r}" if isinstance(given, str | int | float | bool) else ""
+    return f"{path}: {fault['msg']}{value}"

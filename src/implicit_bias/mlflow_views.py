@@ -1,0 +1,121 @@
+"""Views of a sweep for MLflow's runs page, kept the way its "Save & share view" button does: in tags of the experiment.
+
+A view says which runs are shown, how they are grouped, and with which columns and charts. Without one the page opens on
+collapsed parents, and the comparison is up to the reader.
+"""
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+TAG = "mlflow.sharedViewState."
+OURS = re.compile(re.escape(TAG) + r".+-[0-9a-f]{8}(-points)?")
+LOGARITHMIC = ("curve/loss",)
+CURVES = ("curve/distance", "curve/loss", "curve/u2v")
+RESULTS = ("distance", "iterations")
+COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
+COLUMN_WIDTH = 130
+SECTION = "comparison"
+
+
+def groups(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
+    """Runs in groups, such as one for each width: the mean and the band of their curves, and their mean results.
+
+    Args:
+        compare: `group_by`, the params that tell the groups apart; `axis`, the param or metric that results are drawn
+            against; `axes`, the params of the parallel coordinates.
+        searched: the filter that selects the runs.
+        parent: their parent, which the page adds to them.
+    """
+    grouped = {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "param", "groupByData": name} for name in compare["group_by"]],
+    }
+    charts = [*map(_line, CURVES), *(_scatter(str(compare["axis"]), result) for result in RESULTS)]
+    return _state(compare, searched, parent, charts) | {"groupBy": grouped}
+
+
+def points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
+    """Every run as a line of parallel coordinates, and as a point; see `groups` for the arguments."""
+    charts = [
+        _parallel(list(compare["axes"]), ["imbalance_c", *RESULTS]),
+        *(
+            _scatter(x, y)
+            for x, y in (("law_rms", "distance"), ("imbalance_c", "distance"), ("imbalance_c", "iterations"))
+        ),
+    ]
+    state = _state(compare, searched, parent, charts)
+    return state | {"groupBy": None, "orderByKey": _column("metrics", "distance"), "orderByAsc": True}
+
+
+def saved(name: str, state: Mapping[str, Any], created: int) -> str:
+    """A state with the name under which the page lists it; compressed, since a tag has room for 5000 characters."""
+    packed = "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
+    return json.dumps({"name": name, "createdAt": created, "state": packed})
+
+
+def oldest(tags: Mapping[str, str], kept: int) -> list[str]:
+    """The tags of all views that runs have saved but the `kept` newest; what people have saved is not among them."""
+    ours = {tag: value for tag, value in tags.items() if OURS.fullmatch(tag)}
+    return sorted(ours, key=lambda tag: int(json.loads(ours[tag])["createdAt"]), reverse=True)[kept:]
+
+
+def _state(
+    compare: Mapping[str, Any], searched: str, parent: str, charts: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    params = dict.fromkeys([*compare["group_by"], "seed"])
+    columns = [_column("params", name) for name in params] + [_column("metrics", name) for name in COLUMNS]
+    return {
+        "searchFilter": searched,
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": True,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "selectedColumns": columns,
+        "columnWidths": dict.fromkeys(columns, COLUMN_WIDTH),
+        "runsHiddenMode": "SHOW_ALL",
+        "runsVisibilityMap": {parent: False},
+        "compareRunCharts": list(charts),
+        "compareRunSections": [{"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True}],
+        "isAccordionReordered": True,
+    }
+
+
+def _line(metric: str) -> dict[str, Any]:
+    scale = "log" if metric in LOGARITHMIC else "linear"
+    return _chart("LINE", metric) | {
+        "metricKey": metric,
+        "selectedMetricKeys": [metric],
+        "scaleType": scale,
+        "xAxisKey": "step",
+        "xAxisScaleType": "linear",
+        "lineSmoothness": 0,
+    }
+
+
+def _scatter(x: str, y: str) -> dict[str, Any]:
+    axis = {"key": x, "type": "METRIC" if x in COLUMNS else "PARAM"}
+    return _chart("SCATTER", f"{x}-{y}") | {
+        "xaxis": axis,
+        "yaxis": {"key": y, "type": "METRIC"},
+        "runsCountToCompare": 100,
+    }
+
+
+def _parallel(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
+    return _chart("PARALLEL", "parallel") | {
+        "selectedParams": list(params),
+        "selectedMetrics": list(metrics),
+        "showAllRuns": False,
+    }
+
+
+def _chart(kind: str, uuid: str) -> dict[str, Any]:
+    return {"type": kind, "uuid": uuid, "metricSectionId": SECTION, "isGenerated": False, "deleted": False}
+
+
+def _column(kind: str, name: str) -> str:
+    return f"{kind}.`{name}`"
