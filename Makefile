@@ -1,6 +1,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup
+BROWSER := .venv/.browser
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -19,13 +21,17 @@ setup: $(SETUP)
 
 $(SETUP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[viz,test,lint]'
+	$(INSTALL) -e '.[viz,test,lint]'
+	touch $@
+
+$(BROWSER): $(SETUP)
+	$(INSTALL) -e '.[browser]'
 	touch $@
 
 test: $(SETUP)  ## all tests but soaks and version matrices
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
-test-slow: $(SETUP)  ## the rest
+test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
 	$(BIN)/python -m pytest -m slow
 
 lint: $(SETUP)  ## ruff, types, import contracts

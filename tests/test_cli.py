@@ -225,7 +225,6 @@ def test_kedro_has_the_command_inside_a_project_and_prints_nothing_but_json(fold
     result = run(folder / "project", "kedro", "implicit-bias")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["r"] == N
-    assert "logging configuration" in result.stderr
 
 
 def test_kedro_has_the_command_outside_of_a_project_and_python_has_it_without_kedro(folder: Path) -> None:

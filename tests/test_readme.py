@@ -28,7 +28,7 @@ def test_library_needs_neither_kedro_nor_mlflow_nor_matplotlib():
 
 def test_make_targets_and_paths_named_exist():
     makefile = (REPOSITORY / "Makefile").read_text()
-    for target in set(re.findall(r"make ([a-z-]+)", README)):
+    for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for path in set(re.findall(r"\]\(((?!http|#)[^)]+)\)", README)):
         assert (REPOSITORY / path).exists(), path

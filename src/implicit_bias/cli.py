@@ -82,9 +82,6 @@ def plan(
     The first line of a CSV file is taken as a header if none of its cells is a number. Exit codes: 0 answered, 1 the
     data cannot be used, 2 wrong usage.
     """
-    from implicit_bias.console import CONSOLE  # kedro's messages go to stderr from here on
-
-    CONSOLE.stderr = True
     try:
         X, Y = _rows(x_path, y_path)
         answer = answer_plan(X, Y, epsilon, delta, alpha, _test_rows(test_path, X))
@@ -156,7 +153,7 @@ def _test_rows(path: Path | None, X: "Array") -> "Array | None":
 
 def _table(answer: dict[str, Any]) -> str:
     facts = [f"{name} = {answer[name]}" for name in ("n", "D", "m", "r")]
-    needed = [
+    needed: list[tuple[str, ...]] = [
         (name, "none" if width is None else f"{width:,}", answer["reasons"].get(name, MEANING[name]))
         for name, width in answer["widths"].items()
     ]
@@ -165,15 +162,16 @@ def _table(answer: dict[str, Any]) -> str:
         (f"{row['width']:,}", *(f"{row[name]:.4g}" for name in ("rms", "lower", "upper")))
         for row in answer["predicted"]
     ]
+    percent = f"{100 * (1 - answer['delta']):.6g} %"
     return "\n".join(
         [
             f"{', '.join(facts)}, cond Σx = {answer['cond']:.4g}, alpha = {answer['alpha']:g}",
             f"limit of √h × rms distance at alpha = 1/2: {answer['limit_const']:.6g}",
             "",
-            f"Width needed for ε = {answer['epsilon']:g} with probability {1 - answer['delta']:.6g}:",
+            f"Width needed for ε = {answer['epsilon']:g} with probability {percent}:",
             *_aligned(needed, "<><"),
             "",
-            f"Predicted distance ‖UVᵀ − Θ̂‖_F to the min-norm solution, and its {100 * (1 - answer['delta']):.6g} % band:",
+            f"Predicted distance ‖UVᵀ − Θ̂‖_F to the min-norm solution, and its {percent} band:",
             *_aligned([*head, *rows], ">>>>"),
         ]
     )

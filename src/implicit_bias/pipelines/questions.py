@@ -47,7 +47,7 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
         {"width": widths, "center": center[i, 0], "lower": lower[:, i, 0], "upper": upper[:, i, 0]}
         for i in spread_rows(center[:, 0].tolist())
     ]
-    risk = {
+    risk: dict[str, Any] = {
         "width": widths,
         "excess": expected_excess_risk(problem, X_test, widths, scaling),
         "ridgeless": ridgeless_risk(problem, X_test, Y_test),
