@@ -95,7 +95,8 @@ def test_tables_show_what_json_holds(folder: Path) -> None:
     assert f"{answer['limit_const']:.6g}" in text
     assert all(f"{row['rms']:.4g}" in text for row in answer["predicted"])
     assert "95 % band" in text
-    lines = text[text.index("width  ") :].splitlines()
+    lines = text[text.index("Predicted") :].splitlines()[1:]
+    assert len(lines) == 1 + len(answer["predicted"])
     assert len({len(line) for line in lines}) == 1
 
 

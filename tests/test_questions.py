@@ -32,7 +32,7 @@ from implicit_bias.theory.synthetic import draw_data
 from tests.project import REPOSITORY
 
 FALSE_ALARM = 1e-4
-RUNS, H = 300, 3000
+RUNS, H = 200, 3000
 R, D, M = 4, 12, 2
 
 
@@ -64,7 +64,7 @@ def trained_networks() -> tuple[np.ndarray, np.ndarray]:
         U, V = rng.standard_normal((D, H)) / np.sqrt(H), rng.standard_normal((M, H)) / np.sqrt(H)
         U1 = p.Phi1.T @ U
         O = np.linalg.qr(np.vstack([U1, V]).T)[0]
-        end = gradient_flow(p, reduce_network(p, U, V), [], Stop(), "exponential", 1e-9).R
+        end = gradient_flow(p, reduce_network(p, U, V), [], Stop(), "exponential", 1e-6).R
         U_end, V_end = p.Phi1 @ end[:R] + (U - p.Phi1 @ U1) @ O, end[R:]
         predictions.append(test_rows()[0] @ U_end @ V_end.T)
         grams.append(V_end @ V_end.T)

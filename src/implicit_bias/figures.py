@@ -191,9 +191,9 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
             right.axhline(record["metric/law_rms"], color=BLACK, lw=1, label="law (rms)")
         for ax in (left, right):
             _fit(ax, "x", iteration, log=False)
-        left.legend(loc="lower left")
+        left.legend(loc="upper right")
         right.legend(loc="upper right")
-        _fit(left, "y", record["curve/excess"], log=True, floor=DEEPEST)
+        _fit(left, "y", record["curve/excess"], log=True, floor=DEEPEST, room=3000)
         _fit(right, "y", record["curve/distance"], record["curve/u2v"])
         left.set(xlabel="iteration k", ylabel="excess loss")
         right.set(xlabel="iteration k", ylabel="Frobenius norm")
