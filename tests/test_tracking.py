@@ -761,20 +761,17 @@ def start(project: Path, *command: str, **environment: str) -> subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell has it ignored
     )
 
 
 def test_importing_the_hooks_is_cheap() -> None:
     code = (
-        "import sys, time, kedro.framework.hooks; start = time.perf_counter(); import implicit_bias.tracking; "
-        "print(time.perf_counter() - start); heavy = {'mlflow', 'numpy', 'pandas', 'matplotlib', 'sqlalchemy'}; "
-        "print(heavy & sys.modules.keys())"
+        "import sys, kedro.framework.hooks, implicit_bias.tracking; "
+        "print({'mlflow', 'numpy', 'pandas', 'matplotlib', 'sqlalchemy'} & sys.modules.keys())"
     )
-    seconds, heavy = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split("\n", 1)
-    assert float(seconds) < 0.2
-    assert heavy.strip() == "set()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 def test_other_projects_see_nothing(kedro_project: Path) -> None:
