@@ -247,12 +247,6 @@ def test_close_alphas_have_different_keys():
     assert len(keys) == len(set(alphas))
 
 
-def test_names_are_for_people():
-    assert sweep().points()[0].name == "h=10 alpha=0.5 seed=0 flow"
-    cased = sweep(alpha=None, cases={"pairs": [[1, 1]], "balanced": False}, solvers=["gradient_descent"])
-    assert cased.points()[0].name == "case 1 seed=0 descent"
-
-
 def test_seeds_select_draws_of_the_data_only_when_asked():
     assert [p.problem for p in sweep(seeds=[0, 5]).points()] == ["p-draw=0"] * 2
     assert [p.problem for p in sweep(seeds=[0, 5], redraw_data=True).points()] == ["p-draw=0", "p-draw=5"]

@@ -161,3 +161,16 @@ def test_alpha_outside_the_theorems_is_said_and_run(tmp_path):
     assert "outside (1/4, 1/2]" in " ".join(output.split())
     summary = json.loads((project.path / "data/smoke/08_reporting/width_summary.json").read_text())
     assert summary["metric/failed"] == 0
+
+
+def test_a_point_that_cannot_start_fails_alone(tmp_path):
+    project = make_project(tmp_path)
+    output = project.run(
+        "--pipelines=width_sweep", "--params=width_sweep.initialization=orthogonal,width_sweep.widths=5 40"
+    )
+    assert "needs width h > r = 6, got h = 5" in output
+    parent, children = runs(MlflowClient(project.store), "width")
+    assert parent.info.status == "FAILED"
+    assert sorted(child.info.status for child in children) == ["FAILED"] * 2 + ["FINISHED"] * 2
+    table = pd.read_csv(project.path / "data/smoke/08_reporting/width_points.csv")
+    assert table["width"].tolist() == [40, 40]

@@ -140,13 +140,6 @@ class Point:
     alpha: float | None = None
     case: str | None = None
 
-    @property
-    def name(self) -> str:
-        """A short name for people."""
-        what = f"case {self.case}" if self.case else f"h={self.width} alpha={self.alpha:g}"
-        method = "descent" if self.solver == "gradient_descent" else "flow"
-        return f"{what} seed={self.seed} {method}"
-
 
 class Sweep(Model):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
@@ -184,6 +177,10 @@ class Sweep(Model):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
         if self.figure != "imbalance" and not self.alpha:
             raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
+        if self.figure in ("width", "wide") and len(self.alpha) > 1:
+            raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
+        if self.cases and self.cases.balanced and self.initialization == "orthogonal":
+            raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
         if self.figure == "imbalance" and not self.cases:
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
         if self.figure in ("wide", "alpha") and self.initialization != "gaussian":

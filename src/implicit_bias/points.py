@@ -1,17 +1,18 @@
 """Running the points of a sweep: in processes, as they finish, with progress shown and failures kept apart."""
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits
 
 Record = dict[str, Any]
+Loaders = dict[str, Callable[[], Record]]
+"""A partitioned dataset as Kedro hands it to a node: name -> loader."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,14 +32,14 @@ def run_points(
         workers: processes; -1 for one for each core, 1 for none beside this one.
         label: what the progress bar says.
     """
-    processes = min(os.cpu_count() or 1 if workers == -1 else workers, total)
+    processes = min(cpu_count() if workers == -1 else workers, total)
     calls = (delayed(_guarded)(function, key, arguments) for key, arguments in tasks)
     with _progress() as progress:
         bar = progress.add_task(label, total=total)
         for key, record in _results(calls, processes):
-            if "error" in record:
+            if details := record.pop("traceback", None):
                 logger.error("%s failed: %s", key, record["error"])
-                logger.debug("%s", record.pop("traceback"))
+                logger.debug("%s", details)
             progress.advance(bar)
             yield key, record
 

@@ -8,11 +8,12 @@ from networks import SHAPES, full_flow, full_imbalance, full_loss, random_case
 from oracles import balanced_state, conditioned_problem, gaussian_state, riccati_gram, saxe_mode, tight_flow
 
 from implicit_bias.theory.flow import INTEGRATORS, choose_integrator, gradient_flow
-from implicit_bias.theory.initialization import scaled
+from implicit_bias.theory.initialization import scaled, standard_normal
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.state import State, imbalance_matrix
 from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.synthetic import draw_data
 from implicit_bias.theory.trajectory import excess_loss, residual, velocity
 
 METHODS = tuple(INTEGRATORS)
@@ -334,3 +335,14 @@ def test_the_explicit_method_is_chosen_where_its_steps_are_few():
     assert choose_integrator(problem, state, Stop(excess=1e-6), 1e6 / fastest) == "exponential"
     assert choose_integrator(problem, state, Stop(excess=1e-6), np.inf) == "exponential"
     assert choose_integrator(problem, state, Stop(), 1 / fastest) == "exponential"  # nothing but the limit ends it
+
+
+@pytest.mark.parametrize("cond", [1e2, 1e6, 1e8, 1e10])
+def test_exponential_flow_reaches_the_min_norm_product_at_any_conditioning(cond):
+    X, Y, _ = draw_data(20, 60, 1, np.random.default_rng(3), "geometric", cond=cond)
+    problem = reparametrize(X, Y)
+    state = scaled(standard_normal(problem, 1000, np.random.default_rng(4)), 1000**-0.5, 1000**-0.5)
+    run = gradient_flow(problem, state, [], Stop(), "exponential", 1e-8)
+    missing = np.linalg.norm(run.product[-1] - problem.min_norm_coordinates)
+    assert run.t[-1] == np.inf
+    assert missing <= 1e-9 * np.linalg.norm(problem.min_norm_coordinates)

@@ -1,19 +1,17 @@
 """Stage 5: measure every point against the bounds, the law and the min-norm solution."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Sweep
-from implicit_bias.points import run_points
+from implicit_bias.points import Loaders, run_points
 from implicit_bias.theory.evaluation import evaluate
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
 from implicit_bias.theory.trajectory import Trajectory
-
-Loaders = dict[str, Callable[[], dict[str, Any]]]
 
 
 def evaluate_points(
@@ -31,15 +29,15 @@ def evaluate_points(
     Yields:
         point -> its figure (PNG), and point -> its metrics and curves.
     """
-    trained = [p for p in sweep.points() if p.key in plan["points"] and "error" not in trajectories[p.key]()]
     tasks = (
-        (p.key, (p, sweep, problems[p.problem](), initial_states[p.key](), trajectories[p.key]())) for p in trained
+        (p.key, (p, sweep, problems[p.problem](), initial_states[p.key](), trajectories[p.key]()))
+        for p in sweep.points()
+        if p.key in plan["points"]
     )
     done = 0
-    for key, record in run_points(evaluate_point, tasks, len(trained), sweep.workers, "evaluate"):
-        if "error" not in record:
-            done += 1
-            yield {key: record.pop("figure")}, {key: record}
+    for key, record in run_points(evaluate_point, tasks, len(plan["points"]), sweep.workers, "evaluate"):
+        done += "error" not in record
+        yield {key: figure} if (figure := record.pop("figure", b"")) else {}, {key: record}
     if not done:
         raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
 
@@ -54,6 +52,8 @@ def evaluate_point(
     """Measure and draw one point."""
     from implicit_bias.figures import png, point_figure
 
+    if "error" in trajectory_fields:
+        return trajectory_fields
     problem, state = Problem(**problem_fields), State(**state_fields)
     trajectory = Trajectory(**{field.name: trajectory_fields[field.name] for field in fields(Trajectory)})
     gaussian = sweep.initialization == "gaussian" and point.case != "balanced"

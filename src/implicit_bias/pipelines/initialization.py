@@ -1,7 +1,7 @@
 """Stage 3: plan the sweep and draw the initial networks of its points."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,9 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.plan import sweep_plan
-from implicit_bias.points import run_points
+from implicit_bias.points import Loaders, run_points
 from implicit_bias.theory import initialization
 from implicit_bias.theory.problem import Problem
-
-Loaders = dict[str, Callable[[], dict[str, Any]]]
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +67,7 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any])
     state = initialization.scaled(state, point.sigma_u, point.sigma_v)
     if point.case == "balanced":
         state = initialization.balanced(problem, state)
-    elif sweep.initialization == "invariant_set":
+    if sweep.initialization == "invariant_set":
         state = initialization.in_invariant_set(state)
     elif sweep.initialization == "orthogonal":
         state = initialization.orthogonal_layers(state)

@@ -1,12 +1,12 @@
 """Part of stage 6: what the law answers about held-out rows and the width that is needed, without training."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
+from implicit_bias.points import Loaders
 from implicit_bias.theory.answers import (
     attained_tolerances,
     expected_excess_risk,
@@ -15,8 +15,6 @@ from implicit_bias.theory.answers import (
 )
 from implicit_bias.theory.law import Scaling
 from implicit_bias.theory.problem import Array, Problem
-
-Loaders = dict[str, Callable[[], dict[str, Any]]]
 
 WIDTHS = 25
 """Widths at which the law is asked, evenly spaced in logarithm over those of the sweep."""

@@ -1,6 +1,5 @@
 """Stage 6: one table, one summary and the figures of each sweep."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,10 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines import questions
+from implicit_bias.points import Loaders
 from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.law import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.problem import Array, Problem
-
-Loaders = dict[str, Callable[[], dict[str, Any]]]
 
 BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
@@ -29,11 +27,12 @@ def tabulate_points(plan: dict[str, Any], trajectories: Loaders, evaluations: Lo
     """
     rows = []
     for key, point in plan["points"].items():
-        if "error" in (trained := trajectories[key]()):
+        trained, measured = trajectories[key](), evaluations[key]()
+        if "error" in measured:
             continue
         tracked = {
             name.partition("/")[2]: value
-            for name, value in (trained | evaluations[key]()).items()
+            for name, value in (trained | measured).items()
             if name.startswith(("param/", "metric/"))
         }
         rows.append({"point": key, **point["params"], **tracked})
@@ -58,13 +57,13 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         "metric/distance": float(table["distance"].mean()),
     }
     if sweep.alpha:
-        summary["metric/limit_const"] = limit_const(_problem(problems, table))
+        summary["metric/limit_const"] = float(np.mean([limit_const(each) for each in _problems(problems, table)]))
     if len(sweep.alpha) == 1 and len(sweep.widths) > 1:
         columns = [name for name in ("distance", "distance_init", "iterations", "law_rms") if name in table]
         means = table.groupby("width")[columns].mean()
         summary["curve/iteration"] = means.index.tolist()
         summary |= {f"curve/{name}": means[name].tolist() for name in columns}
-        if table["width"].size > 2:
+        if len(table) > 2 and np.all(table["distance"] > 0):
             slope, slope_se = log_slope(table["width"].to_numpy(float), table["distance"].to_numpy(float))
             summary |= {"metric/slope": slope, "metric/slope_se": slope_se}
     return summary
@@ -93,15 +92,13 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
     """
     from implicit_bias import figures
 
-    problem = _problem(problems, table)
-    points = {name: column.to_numpy() for name, column in table.items()}
+    drawn = _problems(problems, table)
     if sweep.figure == "imbalance":
-        cases = _cases(sweep, table, evaluations)
-        main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=problem.n)
-        unbalanced = table[(table["case"] != "balanced") & (table["solver"] == sweep.solvers[0])]
-        plane = figures.rate_bias_figure({name: column.to_numpy() for name, column in unbalanced.items()})
-        return main, main, plane
-    law = _law(sweep, problem)
+        cases = _cases(table, evaluations)
+        main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=drawn[0].n)
+        compared = table[(table["width"] == table["width"].iloc[0]) & (table["solver"] == table["solver"].iloc[0])]
+        return main, main, figures.rate_bias_figure(_columns(compared[compared["case"] != "balanced"]))
+    points, law = _columns(table), _law(sweep, drawn)
     if sweep.figure == "alpha":
         main = figures.alpha_figure(points, law)
     elif sweep.figure == "wide":
@@ -111,12 +108,24 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
     return main, main, figures.companion_figure(points)
 
 
-def _problem(problems: Loaders, table: pd.DataFrame) -> Problem:
-    return Problem(**problems[table["problem"].iloc[0]]())
+def _problems(problems: Loaders, table: pd.DataFrame) -> list[Problem]:
+    return [Problem(**problems[name]()) for name in table["problem"].unique()]
 
 
-def _law(sweep: Sweep, problem: Problem) -> dict[str, Array]:
-    """The predicted distance at every alpha of the sweep against width, nothing fitted; empty where no law holds."""
+def _columns(table: pd.DataFrame) -> dict[str, Array]:
+    return {str(name): column.to_numpy() for name, column in table.items()}
+
+
+def _law(sweep: Sweep, drawn: list[Problem]) -> dict[str, Array]:
+    """The predicted distance at every alpha of the sweep against width, nothing fitted; empty where no law holds.
+
+    Of several data sets the mean of their laws is shown.
+    """
+    laws = [_law_of(sweep, problem) for problem in drawn]
+    return {name: np.mean([law[name] for law in laws], axis=0) for name in laws[0]}
+
+
+def _law_of(sweep: Sweep, problem: Problem) -> dict[str, Array]:
     columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
     if sweep.initialization == "gaussian" and problem.D > problem.r:
         for alpha in sweep.alpha:
@@ -129,11 +138,12 @@ def _law(sweep: Sweep, problem: Problem) -> dict[str, Array]:
     return {name: np.array(values) for name, values in columns.items()}
 
 
-def _cases(sweep: Sweep, table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
-    """Curves of the first seed and width, one entry a case; descent beside the flow where both were run."""
+def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
+    """Curves of each case's first finished width and seed; descent beside the flow where both were run."""
     cases = []
-    first = table[(table["seed"] == sweep.seeds[0]) & (table["width"] == sweep.widths[0])]
-    for case, rows in first.groupby("case", sort=False):
+    for case, points in table.groupby("case", sort=False):
+        first = points.iloc[0]
+        rows = points[(points["width"] == first["width"]) & (points["seed"] == first["seed"])]
         solved = {row.solver: evaluations[row.point]() for row in rows.itertuples()}
         descent = solved.get("gradient_descent")
         curves = next((record for solver, record in solved.items() if solver != "gradient_descent"), descent)

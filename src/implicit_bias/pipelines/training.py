@@ -1,20 +1,18 @@
 """Stage 4: train every point."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Stopping, Sweep
-from implicit_bias.points import run_points
+from implicit_bias.points import Loaders, run_points
 from implicit_bias.theory.experiment import train
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
 from implicit_bias.theory.stopping import Stop
 from implicit_bias.theory.trajectory import excess_loss
-
-Loaders = dict[str, Callable[[], dict[str, Any]]]
 
 
 def train_points(

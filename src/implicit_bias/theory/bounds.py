@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import Imbalance
 
+VANISHED = 1e-6
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -158,13 +160,19 @@ def theorem_2(problem: Problem, h: float, alpha: float, delta: float) -> Bound:
 
 
 def path_length(t: Array, force: Array) -> Array:
-    """(T,) int_0^t ||diag(sigma) E||_2 ds by the chord of log force, from above wherever the force is log-convex."""
+    """(T,) int_0^t ||diag(sigma) E||_2 ds by the chord of log force, from above wherever the force is log-convex.
+
+    A last interval up to t = infinity counts as 0 if the samples follow the force down to VANISHED of its start, and as
+    infinity otherwise.
+    """
     dt, f0, f1 = np.diff(t), force[:-1], force[1:]
     with np.errstate(divide="ignore", invalid="ignore"):
         decay = np.log(f0 / f1)
         mean = np.where(np.abs(decay) > 1e-8, (f0 - f1) / decay, 0.5 * (f0 + f1))
     mean = np.where((f0 > 0) & (f1 > 0), mean, 0.5 * (f0 + f1))
-    pieces = mean * np.where(np.isfinite(dt), dt, 0.0)
+    tail = np.where(f0 <= VANISHED * force[0], 0.0, np.inf)
+    pieces = np.multiply(mean, np.where(np.isfinite(dt), dt, 1.0))
+    pieces = np.where(np.isfinite(dt), pieces, tail)
     return np.concatenate([[0.0], np.cumsum(pieces)])
 
 

@@ -57,7 +57,7 @@ def marginal_quantile(problem: Problem, a: float, b: float, h: float, correction
     law = norm_law(limit.v * (a / h), problem.D - problem.r)
     if not law.weights.size:
         return 0.0
-    variance = log1p((trace_deviation(problem, a, b) * a * (problem.D - problem.r)) ** 2 / (h**3 * rms**4))
+    variance = log1p((trace_deviation(problem, a, b) / sqrt(h) * (a / h / rms) * ((problem.D - problem.r) / rms)) ** 2)
     nodes, weights = np.polynomial.hermite_e.hermegauss(31)
     scales = rms / law.rms * np.exp(sqrt(variance) * nodes / 2 - variance / 4)
 

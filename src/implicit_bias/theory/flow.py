@@ -64,8 +64,9 @@ def gradient_flow(
         return recorder.trajectory(state.R, STATIONARY, 0)
     pending = _Times(times)
     still = max(stop.stationary, tol) * speed0
+    slow = still if method == "explicit" else 0.0
     for count, step in enumerate(INTEGRATORS[method](problem, state.R, tol), start=1):
-        end, reason = _end_of_run(problem, step, stop, still)
+        end, reason = _end_of_run(problem, step, stop, still, slow)
         for t, R in pending.states(problem, step, min(step.t1, end)):
             recorder.record(t, R)
         if reason:
@@ -75,8 +76,12 @@ def gradient_flow(
     raise AssertionError("integrators yield steps until the run ends")
 
 
-def _end_of_run(problem: Problem, step: Step, stop: Stop, still: float) -> tuple[float, str]:
-    """Time at which this step ends the run and why; (inf, "") where it does not."""
+def _end_of_run(problem: Problem, step: Step, stop: Stop, still: float, slow: float) -> tuple[float, str]:
+    """Time at which this step ends the run and why; (inf, "") where it does not.
+
+    A state that moves slower than `still` at the time limit of an endless step has arrived. A finite step ends the run
+    at the speed `slow`: speed does not tell arrival from a slow mode, so only methods without an endless step use it.
+    """
     if stop.excess > 0 and excess_loss(problem, step.R) <= stop.excess:
         t = _crossing(problem, step, stop.excess)
         if t <= stop.t_max:
@@ -84,7 +89,7 @@ def _end_of_run(problem: Problem, step: Step, stop: Stop, still: float) -> tuple
     if stop.t_max < np.inf and step.t1 >= stop.t_max:
         endless = step.t1 == np.inf and _speed(problem, step.at(stop.t_max)) <= still
         return (np.inf, STATIONARY) if endless else (stop.t_max, TIME_LIMIT)
-    if step.t1 == np.inf or _speed(problem, step.R) <= still:
+    if step.t1 == np.inf or (slow > 0 and _speed(problem, step.R) <= slow):
         return step.t1, STATIONARY
     return np.inf, ""
 

@@ -154,7 +154,7 @@ def distance_law(problem: Problem, VVt: ArrayLike, sigma_U: float) -> NormLaw:
 
 def limit_const(problem: Problem) -> float:
     """lim h^{1/2} rms distance at alpha = 1/2: (D-r)^{1/2} (tr (I + Theta^^T Theta^)^{1/2})^{1/2}."""
-    return _limit_law(problem, _modes(problem), PAPER, 1, np.ones(1), problem.D - problem.r).rms
+    return _limit_law(_modes(problem), PAPER, 1, np.ones(1), problem.D - problem.r).rms
 
 
 def lazy_distance(problem: Problem, sigma_U: float, b: float) -> float:
@@ -173,7 +173,7 @@ def _modes(problem: Problem) -> Array:
     return np.pad(mu, (0, problem.m - mu.size))
 
 
-def _limit_law(problem: Problem, mu: Array, scaling: Scaling, h: float, unseen: Array, dof: int) -> NormLaw:
+def _limit_law(mu: Array, scaling: Scaling, h: float, unseen: Array, dof: int) -> NormLaw:
     """Law of (sum_ij unseen_i sigma_U^2 v_j chi^2_dof)^{1/2} with V V^T at its large-width limit."""
     a, b = scaling.gram(h)
     v = b + mode_growth(mu, a, b)
@@ -207,7 +207,7 @@ def predict_distance(
         ValueError: a width is below 1 or not finite, or delta is outside (0, 1).
     """
     delta, widths, mu = probability("delta", delta), np.atleast_1d(np.asarray(h, float)), _modes(problem)
-    laws = [_limit_law(problem, mu, scaling, width, np.ones(1), problem.D - problem.r) for width in widths.flat]
+    laws = [_limit_law(mu, scaling, width, np.ones(1), problem.D - problem.r) for width in widths.flat]
     rows = [(law.rms, law.quantile(delta / 2), law.upper(delta / 2), law.bound(delta)) for law in laws]
     rms, lower, upper, bound = np.array(rows).reshape(-1, 4).T
     return DistancePrediction(h=widths, rms=rms, lower=lower, upper=upper, bound=bound)
@@ -325,7 +325,7 @@ def _width(problem: Problem, unseen: Array, dof: int, epsilon: float, delta: flo
     delta, mu = probability("delta", delta), _modes(problem)
 
     def law(h: int) -> NormLaw:
-        return _limit_law(problem, mu, scaling, h, unseen, dof)
+        return _limit_law(mu, scaling, h, unseen, dof)
 
     def enough(h: int) -> bool:
         return float(law(h).sf(epsilon)) <= delta
