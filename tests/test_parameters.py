@@ -52,7 +52,7 @@ def test_widths_are_lists_numbers_or_ranges(given, expected):
 
 
 def test_alphas_are_lists_or_words():
-    assert sweep(alpha="0.3 0.5").alpha == [0.3, 0.5]
+    assert sweep(figure="alpha", alpha="0.3 0.5").alpha == [0.3, 0.5]
     assert sweep(alpha=[0.3]).alpha == [0.3]
 
 
@@ -63,6 +63,13 @@ def test_what_is_no_range_is_refused(given):
 
 
 # Refusals
+
+
+def test_one_alpha_a_width_figure_and_no_orthogonal_balanced_start():
+    with pytest.raises(ValidationError, match="figure width shows one alpha"):
+        sweep(alpha=[0.3, 0.5])
+    with pytest.raises(ValidationError, match="a balanced initialisation is not orthogonal"):
+        sweep(alpha=None, cases={"pairs": [[1, 1]]}, initialization="orthogonal")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +237,8 @@ def test_scales_come_from_alpha_or_from_cases():
 
 
 def test_every_combination_is_one_point_with_its_own_key():
-    every = sweep(widths=[2, 10, 10**12], seeds=[0, 3], alpha=[0.3, 0.5], solvers=["gradient_flow", "gradient_descent"])
+    solvers = ["gradient_flow", "gradient_descent"]
+    every = sweep(figure="alpha", widths=[2, 10, 10**12], seeds=[0, 3], alpha=[0.3, 0.5], solvers=solvers)
     points = every.points()
     assert len(points) == 3 * 2 * 2 * 2
     assert len({p.key for p in points}) == len(points)
@@ -243,7 +251,7 @@ def test_every_combination_is_one_point_with_its_own_key():
 
 def test_close_alphas_have_different_keys():
     alphas = [0.5, 0.5 + 2**-53, float(np.nextafter(0.3, 1)), 0.3]
-    keys = {p.key for p in sweep(alpha=alphas).points()}
+    keys = {p.key for p in sweep(figure="alpha", alpha=alphas).points()}
     assert len(keys) == len(set(alphas))
 
 
