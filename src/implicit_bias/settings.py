@@ -5,6 +5,7 @@ import warnings
 from implicit_bias.messages import ConsoleHooks
 
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")  # both spellings work here
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")  # claims.* are a namespace of one
 
 HOOKS = (ConsoleHooks(),)
 CONFIG_LOADER_ARGS = {
