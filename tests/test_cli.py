@@ -157,11 +157,11 @@ def test_a_bad_file_is_refused_in_one_line(folder: Path, content: str | bytes, m
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.array([[1.0, np.nan]]), "bad.npy: row 1, column 2: nan is not finite"),
+        (np.array([[1.0, np.nan]]), "bad.npy must be finite, got nan at row 0, column 1"),
         (np.array(["text"]), "bad.npy: real numbers are needed, got <U4"),
         (np.array([1j]), "bad.npy: real numbers are needed, got complex128"),
-        (np.zeros((2, 2, 2)), "bad.npy: a non-empty matrix is needed, got shape (2, 2, 2)"),
-        (np.zeros((0, 2)), "bad.npy: a non-empty matrix is needed, got shape (0, 2)"),
+        (np.zeros((2, 2, 2)), "bad.npy must be a non-empty matrix, got shape (2, 2, 2)"),
+        (np.zeros((0, 2)), "bad.npy must be a non-empty matrix, got shape (0, 2)"),
         (np.array([{}]), "bad.npy: not a .npy file of numbers"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from implicit_bias.theory.problem import Array
+from implicit_bias.theory.problem import Array, as_matrix
 
 
 def read_matrix(path: Path) -> Array:
@@ -75,13 +75,4 @@ def _read_npy(path: Path) -> Array:
         raise ValueError(f"{path}: not a .npy file of numbers ({error})") from None
     if not isinstance(raw, np.ndarray) or raw.dtype.kind not in "biuf":
         raise ValueError(f"{path}: real numbers are needed, got {getattr(raw, 'dtype', 'an archive')}")
-    matrix = np.asarray(raw, float)
-    if matrix.ndim == 1:
-        matrix = matrix[:, None]
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"{path}: a non-empty matrix is needed, got shape {raw.shape}")
-    bad = np.argwhere(~np.isfinite(matrix))
-    if bad.size:
-        row, column = bad[0]
-        raise ValueError(f"{path}: row {row + 1}, column {column + 1}: {matrix[row, column]} is not finite")
-    return matrix
+    return as_matrix(str(path), raw)
