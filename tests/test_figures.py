@@ -12,21 +12,18 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_bias import figures
 from implicit_bias.figures import (
     alpha_figure,
     companion_figure,
-    group,
     imbalance_figure,
-    linear_ticks,
-    log_ticks,
-    number,
     png,
     point_figure,
     rate_bias_figure,
     wide_figure,
     width_figure,
 )
+from implicit_bias.figures.style import group, linear_ticks, log_ticks, number
+from implicit_bias.figures.sweeps import LAW
 
 CONST = 18.3
 STEP, SAMPLES = 5e-4, 100
@@ -213,7 +210,7 @@ def test_width_figure_draws_means_bars_and_law(alpha: float, power: float) -> No
         np.testing.assert_allclose(ends, np.column_stack([mean - deviation, mean + deviation]))
         assert ax.get_ylim()[0] <= ends.min()
         assert ends.max() <= ax.get_ylim()[1]
-    np.testing.assert_allclose(drawn(left, figures.LAW)[1], law(GRID)["rms"])
+    np.testing.assert_allclose(drawn(left, LAW)[1], law(GRID)["rms"])
 
 
 def test_wide_ranges_are_logarithmic() -> None:

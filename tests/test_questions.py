@@ -12,10 +12,10 @@ import yaml
 from matplotlib.figure import Figure
 from scipy.stats import binomtest, kstest, norm
 
+from implicit_bias.figures.questions import questions_figure, spread_rows
 from implicit_bias.parameters import DataSet, DataSets, Sweep
 from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.questions import answer_questions, law_widths
-from implicit_bias.questions_figure import questions_figure, spread_rows
 from implicit_bias.theory.answers import (
     attained_tolerances,
     expected_excess_risk,

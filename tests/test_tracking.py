@@ -25,17 +25,11 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from implicit_bias.mlflow_store import (
-    Store,
-    Sweep,
-    TrackingError,
-    fingerprint,
-    is_dead,
-    on_common_steps,
-    process_tag,
-    redacted,
-)
-from implicit_bias.tracking import TrackingHooks
+from implicit_bias.tracking.connection import redacted
+from implicit_bias.tracking.hooks import TrackingHooks
+from implicit_bias.tracking.provenance import fingerprint, is_dead, process_tag
+from implicit_bias.tracking.records import TrackingError, on_common_steps
+from implicit_bias.tracking.store import Store, Sweep
 
 PNG = b"\x89PNG not really"
 KEYS = ("width=00100-seed=0", "width=00100-seed=1", "width=00500-seed=0")

@@ -6,8 +6,8 @@ import pytest
 from mlflow import MlflowClient
 from pydantic import ValidationError
 
-from implicit_bias.claims_figure import claims_figure
 from implicit_bias.figures import png
+from implicit_bias.figures.claims import claims_figure
 from implicit_bias.parameters import Verification
 from implicit_bias.theory.claims.catalogue import CLAIMS
 from tests.project import Project, make_project

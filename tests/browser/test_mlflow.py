@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from implicit_bias.mlflow_views import TAG
+from implicit_bias.tracking.views import TAG
 from tests.project import Project
 
 pytestmark = pytest.mark.slow

@@ -31,7 +31,7 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
         sweep: parameters of the sweep.
         plan: the points of the sweep.
     """
-    from implicit_bias.questions_figure import note_figure, questions_figure, spread_rows
+    from implicit_bias.figures.questions import note_figure, questions_figure, spread_rows
 
     name = next(iter(plan["points"].values()))["params"]["problem"]
     problem, arrays = Problem(**problems[name]()), data[name]()

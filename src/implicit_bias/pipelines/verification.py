@@ -88,7 +88,7 @@ def report_claims(verification: Verification, table: pd.DataFrame, frequencies: 
 
 def draw_claims(table: pd.DataFrame) -> Any:
     """The claims figure."""
-    from implicit_bias.claims_figure import claims_figure
+    from implicit_bias.figures.claims import claims_figure
 
     return claims_figure(table.to_dict("records"))
 

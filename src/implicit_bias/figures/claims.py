@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from implicit_bias.figures import BLACK, BLUE, GREY, LIGHT, STYLE, VERMILLION
+from implicit_bias.figures.style import BLACK, BLUE, GREY, LIGHT, STYLE, VERMILLION
 
 SMALLEST = 1e-17
 """Errors below this one, zero among them, are drawn here."""

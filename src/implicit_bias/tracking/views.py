@@ -21,7 +21,7 @@ COLUMN_WIDTH = 130
 SECTION = "comparison"
 
 
-def groups(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
+def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
     """Runs in groups, such as one for each width: the mean and the band of their curves, and their mean results.
 
     Args:
@@ -38,7 +38,7 @@ def groups(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, 
     return _state(compare, searched, parent, charts) | {"groupBy": grouped}
 
 
-def points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
+def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
     """Every run as a line of parallel coordinates, and as a point; see `groups` for the arguments."""
     charts = [
         _parallel(list(compare["axes"]), ["imbalance_c", *RESULTS]),
@@ -51,13 +51,13 @@ def points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, 
     return state | {"groupBy": None, "orderByKey": _column("metrics", "distance"), "orderByAsc": True}
 
 
-def saved(name: str, state: Mapping[str, Any], created: int) -> str:
+def saved_view(name: str, state: Mapping[str, Any], created: int) -> str:
     """A state with the name under which the page lists it; compressed, since a tag has room for 5000 characters."""
     packed = "deflate;" + base64.b64encode(zlib.compress(json.dumps(state).encode(), 9)).decode()
     return json.dumps({"name": name, "createdAt": created, "state": packed})
 
 
-def oldest(tags: Mapping[str, str], kept: int) -> list[str]:
+def oldest_views(tags: Mapping[str, str], kept: int) -> list[str]:
     """The tags of all views that runs have saved but the `kept` newest; what people have saved is not among them."""
     ours = {tag: value for tag, value in tags.items() if OURS.fullmatch(tag)}
     return sorted(ours, key=lambda tag: int(json.loads(ours[tag])["createdAt"]), reverse=True)[kept:]

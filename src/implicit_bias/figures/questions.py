@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures import (
+from implicit_bias.figures.style import (
     BLUE,
     COLOURS,
     GREEN,
@@ -22,10 +22,10 @@ from implicit_bias.figures import (
     VERMILLION,
     WIDTH,
     Table,
-    _array,
-    _fit,
-    _panels,
-    _positive,
+    fit_axis,
+    floats,
+    panels,
+    positive,
 )
 
 NEEDED = {
@@ -47,7 +47,7 @@ def questions_figure(
         delta: probability outside the band, and of exceeding epsilon.
         alpha: the initial entries are N(0, h^(-2 alpha)).
     """
-    with _panels(3, (10.8, 3.2)) as (figure, (left, middle, right)):
+    with panels(3, (10.8, 3.2)) as (figure, (left, middle, right)):
         figure.subplots_adjust(wspace=0.36)
         _draw_bands(left, bands, delta, alpha)
         _draw_risk(middle, risk)
@@ -64,12 +64,12 @@ def note_figure(text: str) -> Figure:
 
 def _draw_bands(ax: Axes, bands: Sequence[Table], delta: float, alpha: float) -> None:
     for band, colour in zip(bands, cycle(COLOURS), strict=False):
-        width, lower, upper = (_array(band[name]) for name in ("width", "lower", "upper"))
+        width, lower, upper = (floats(band[name]) for name in ("width", "lower", "upper"))
         ax.fill_between(width, lower, upper, color=colour, alpha=0.25, lw=0)
-        ax.axhline(float(_array(band["center"])), color=colour, lw=1.2)
-    _fit(ax, "x", *(band["width"] for band in bands), log=True)
-    low, high = (np.concatenate([_array(band[name]) for band in bands]) for name in ("lower", "upper"))
-    _fit(ax, "y", low, high, [1.25 * high.max() - 0.25 * low.min()], log=False, zero=False)  # room for the legend
+        ax.axhline(float(floats(band["center"])), color=colour, lw=1.2)
+    fit_axis(ax, "x", *(band["width"] for band in bands), log=True)
+    low, high = (np.concatenate([floats(band[name]) for band in bands]) for name in ("lower", "upper"))
+    fit_axis(ax, "y", low, high, [1.25 * high.max() - 0.25 * low.min()], log=False, zero=False)  # room for the legend
     handles = [
         Line2D([], [], color=GREY, lw=1.2, label="ridgeless regression"),
         Patch(color=GREY, alpha=0.25, lw=0, label=rf"network, {100 * (1 - delta):.4g} % band, $\alpha={alpha:g}$"),
@@ -79,12 +79,12 @@ def _draw_bands(ax: Axes, bands: Sequence[Table], delta: float, alpha: float) ->
 
 
 def _draw_risk(ax: Axes, risk: Table) -> None:
-    ridgeless = float(_array(risk["ridgeless"]))
-    ax.plot(_array(risk["width"]), _positive(risk["excess"]), color=BLUE, label="expected excess of the network")
+    ridgeless = float(floats(risk["ridgeless"]))
+    ax.plot(floats(risk["width"]), positive(risk["excess"]), color=BLUE, label="expected excess of the network")
     if ridgeless > 0:
         ax.axhline(ridgeless, color=VERMILLION, ls="--", lw=1.2, label="ridgeless regression")
-    _fit(ax, "x", risk["width"], log=True)
-    _fit(ax, "y", risk["excess"], [ridgeless], log=True, room=_room(risk["excess"], [ridgeless]))
+    fit_axis(ax, "x", risk["width"], log=True)
+    fit_axis(ax, "y", risk["excess"], [ridgeless], log=True, room=_room(risk["excess"], [ridgeless]))
     ax.legend(loc="upper right")
     ax.set(xlabel=WIDTH, ylabel=r"test risk, mean of $\|y-\Theta^\top x\|^2$")
 
@@ -92,10 +92,10 @@ def _draw_risk(ax: Axes, risk: Table) -> None:
 def _draw_needed(ax: Axes, needed: Mapping[str, Table], delta: float) -> None:
     for name, curve in needed.items():
         colour, style, label = NEEDED[name]
-        ax.plot(_positive(curve["epsilon"]), _array(curve["width"]), style, color=colour, label=label)
-    _fit(ax, "x", *(curve["epsilon"] for curve in needed.values()), [], log=True)
-    widths = [_array(curve["width"]) for curve in needed.values()]
-    _fit(ax, "y", *widths, [], log=True, room=_room(*widths))
+        ax.plot(positive(curve["epsilon"]), floats(curve["width"]), style, color=colour, label=label)
+    fit_axis(ax, "x", *(curve["epsilon"] for curve in needed.values()), [], log=True)
+    widths = [floats(curve["width"]) for curve in needed.values()]
+    fit_axis(ax, "y", *widths, [], log=True, room=_room(*widths))
     if needed:
         ax.legend(loc="upper right")
     else:
@@ -107,12 +107,12 @@ def _draw_needed(ax: Axes, needed: Mapping[str, Table], delta: float) -> None:
 
 def _room(*values: ArrayLike) -> float:
     """Factor above positive values that leaves the upper third of a logarithmic axis to a legend."""
-    shown = np.concatenate([_array(value).ravel() for value in values]) if values else np.ones(1)
+    shown = np.concatenate([floats(value).ravel() for value in values]) if values else np.ones(1)
     shown = shown[shown > 0]
     return float(max(4.0, (shown.max() / shown.min()) ** 0.45)) if shown.size else 1.0
 
 
 def spread_rows(predictions: Sequence[float], count: int = 3) -> list[int]:
     """Indices of `count` rows from the smallest prediction to the largest, fewer if there are not as many."""
-    order = np.argsort(_array(predictions), kind="stable")
+    order = np.argsort(floats(predictions), kind="stable")
     return [int(order[i]) for i in np.unique(np.linspace(0, order.size - 1, count).round().astype(int))]

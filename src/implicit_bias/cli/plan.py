@@ -1,7 +1,4 @@
-"""Commands that this package adds to kedro, inside a project and outside.
-
-Kedro imports this module for every command: it imports click alone, the rest comes with the command that needs it.
-"""
+"""kedro implicit-bias plan: the width a network needs on given data, answered without training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +18,6 @@ MEANING = {
     "risk": "mean square difference on test rows ≤ ε",
 }
 
-HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-
-commands = click.Group("kedro-implicit-bias")
-cli = click.Group("kedro")  # Kedro looks for it in the cli.py of a project; this project adds no commands of its own
-
-
-@commands.group("implicit-bias", context_settings=HELP)
-def implicit_bias() -> None:
-    """Implicit bias of overparametrised linear networks."""
-
 
 def _in_range(condition: str, low: float, high: float) -> Any:
     """A callback that refuses a number outside the open interval (low, high)."""
@@ -43,7 +30,7 @@ def _in_range(condition: str, low: float, high: float) -> Any:
     return callback
 
 
-@implicit_bias.command(context_settings=HELP | {"show_default": True})
+@click.command("plan", context_settings={"show_default": True})
 @click.option("--x", "x_path", type=FILE, required=True, help="Data X (n, D): CSV or .npy, one sample a row.")
 @click.option("--y", "y_path", type=FILE, required=True, help="Targets Y (n, m): CSV or .npy.")
 @click.option(
@@ -69,7 +56,7 @@ def _in_range(condition: str, low: float, high: float) -> Any:
 )
 @click.option("--test", "test_path", type=FILE, help="Test rows (N, D), for predictions and risk: CSV or .npy.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of tables.")
-def plan(
+def command(
     x_path: Path, y_path: Path, epsilon: float, delta: float, alpha: float, test_path: Path | None, as_json: bool
 ) -> None:
     """How wide must a two-layer linear network be to end within epsilon of ridgeless regression?
@@ -184,7 +171,3 @@ def _aligned(rows: list[tuple[str, ...]], alignment: str) -> list[str]:
         + "  ".join(f"{cell:{side}{size}}" for cell, side, size in zip(row, alignment, sizes, strict=True)).rstrip()
         for row in rows
     ]
-
-
-if __name__ == "__main__":
-    implicit_bias(prog_name="implicit-bias")

@@ -1,22 +1,15 @@
 """What a sweep leaves in MLflow: a parent run, one child run a point, and their states, through MlflowClient alone."""
 
-import getpass
-import hashlib
 import json
 import logging
 import math
 import os
-import platform
 import re
 import shlex
-import socket
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -25,15 +18,15 @@ from urllib.parse import quote
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
-import numpy as np
-import sqlalchemy
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
-from implicit_bias import mlflow_views
+from implicit_bias.tracking.connection import first_line, impatient, probe, quiet, redacted
+from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, process_tag, user, versions
+from implicit_bias.tracking.records import TrackingError, entries, metrics_of, on_common_steps
+from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
-PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
 COMPARED = 10  # runs in a comparison link: more are unreadable side by side
 KEPT_VIEWS = 40  # views of sweeps that an experiment keeps
 MOST_CHANGES = 8  # changed parameters named in a description
@@ -46,10 +39,6 @@ EXPERIMENT_TAGS = {
 CHILD_OF = "tags.`mlflow.parentRunId`"
 
 logger = logging.getLogger(__name__)
-
-
-class TrackingError(RuntimeError):
-    """The tracking store cannot be used, or was given something it cannot hold."""
 
 
 @dataclass
@@ -81,7 +70,7 @@ class Store:
         try:
             with impatient(), quiet("alembic", "mlflow.store.db.utils"):
                 if self.uri.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
-                    _probe(self.uri)  # MLflow itself retries a dead database for minutes
+                    probe(self.uri)  # MLflow itself retries a dead database for minutes
                 self.client = MlflowClient(self.uri)
                 self.client.search_experiments(max_results=1)
         except Exception as error:
@@ -267,15 +256,13 @@ class Sweep:
         client, compare = self.client, self.plan["compare"]
         compared, points = self._view_keys()
         states = {
-            compared: mlflow_views.groups(compare, self._mine(), self.run_id),
-            points: mlflow_views.points(compare, self._mine(), self.run_id),
+            compared: view_of_groups(compare, self._mine(), self.run_id),
+            points: view_of_points(compare, self._mine(), self.run_id),
         }
         for key, state in states.items():
             name = self.name if key == compared else f"{self.name}, points"
-            client.set_experiment_tag(
-                self.experiment_id, mlflow_views.TAG + key, mlflow_views.saved(name, state, now())
-            )
-        for tag in mlflow_views.oldest(client.get_experiment(self.experiment_id).tags, KEPT_VIEWS):
+            client.set_experiment_tag(self.experiment_id, TAG + key, saved_view(name, state, now()))
+        for tag in oldest_views(client.get_experiment(self.experiment_id).tags, KEPT_VIEWS):
             client.delete_experiment_tag(self.experiment_id, tag)
 
     def close(self, status: str | None = None, error: str = "") -> str:
@@ -343,74 +330,6 @@ class Sweep:
             self.client.log_artifact(run_id, str(path), _folder(name))
 
 
-def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric], list[str]]:
-    """The metrics of a record, and the names of those that lost values: NaN and infinities cannot be drawn.
-
-    `metric/<name>` is a number, logged at step 0. `curve/<name>` is an array (T,), logged over the integer steps in
-    `curve/iteration` (T,), or over 0 ... T - 1 without it; of several values at one step the first is kept.
-    """
-    metrics, skipped = [], []
-    for name, value in entries(record, "metric/").items():
-        number = np.asarray(value, float)
-        if number.ndim:
-            raise TrackingError(f"metric/{name} must be a number, got shape {number.shape}")
-        if np.isfinite(number):
-            metrics.append(Metric(name, float(number), timestamp, 0))
-        else:
-            skipped.append(name)
-    curves = entries(record, "curve/")
-    iteration = curves.pop("iteration", None)
-    for name, value in curves.items():
-        values = np.asarray(value, float)
-        steps = np.arange(values.size, dtype=float) if iteration is None else np.asarray(iteration, float)
-        if values.ndim != 1 or steps.shape != values.shape:
-            raise TrackingError(f"curve/{name} must be as long as its {steps.shape} iterations, got {values.shape}")
-        finite = np.isfinite(values) & (np.abs(steps) < 2.0**63)
-        if not finite.all():
-            skipped.append(f"curve/{name}")
-        distinct, first = np.unique(np.rint(steps[finite]).astype(np.int64), return_index=True)
-        points = zip(distinct.tolist(), values[finite][first].tolist(), strict=True)
-        metrics += [Metric(f"curve/{name}", number, timestamp, step) for step, number in points]
-    return metrics, skipped
-
-
-def on_common_steps(record: Mapping[str, Any], per_decade: int) -> dict[str, Any]:
-    """A record with its curves interpolated at steps that depend on no run, beside its own first and last step.
-
-    MLflow averages the runs of a group step by step: without common steps it draws a saw. Curves are interpolated
-    linearly in the step, positive ones in their logarithm.
-    """
-    at = np.asarray(record.get("curve/iteration", ()), float)
-    reached = np.isfinite(at) & (np.abs(at) < 2.0**63)
-    if reached.sum() < 2:
-        return dict(record)
-    first, last = np.rint(at[reached][[0, -1]])
-    grid = np.rint(10.0 ** (np.arange(np.ceil(per_decade * np.log10(max(last, 1)))) / per_decade))
-    steps = np.union1d(grid[(grid > first) & (grid < last)], [first, last])
-    common = dict(record)
-    for name, curve in entries(record, "curve/").items():
-        values = np.asarray(curve, float)
-        if name == "iteration" or values.shape != at.shape:
-            continue
-        known = reached & np.isfinite(values)
-        if known.any():
-            x, y = at[known], values[known]
-            positive = bool((y > 0).all())
-            new = np.interp(steps, x, np.log(y) if positive else y, right=np.nan if x[-1] < at[reached][-1] else None)
-            new = np.exp(new) if positive else new
-            if x[-1] == at[reached][-1]:
-                new[-1] = y[-1]
-            common[f"curve/{name}"] = new
-        else:
-            common[f"curve/{name}"] = np.full(steps.shape, np.nan)
-    return common | {"curve/iteration": steps}
-
-
-def entries(record: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The entries of a record under a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)}
-
-
 def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
     """All active runs of an experiment that a filter selects."""
     runs: list[Run] = []
@@ -423,133 +342,9 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
             return runs
 
 
-def fingerprint(plan: Mapping[str, Any]) -> str:
-    """A digest of what a plan computes, whatever it is called."""
-    points = {key: point.get("params", {}) for key, point in plan["points"].items()}
-    content = [plan["sweep"], plan.get("params", {}), points, plan.get("datasets", [])]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def process_tag() -> str:
-    """Host, pid and start of this process: enough to know later whether it still lives."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
-
-
-def is_dead(tag: str) -> bool:
-    """Whether the process of a tag is known to be gone; processes of other hosts never are."""
-    host, pid, start = tag.rsplit(":", 2)
-    return host == socket.gethostname() and _started(int(pid)) != start
-
-
-def _started(pid: int) -> str:
-    """When a process of this host started, in ticks since boot; "" if it is gone, "?" if that cannot be told."""
-    if os.name != "posix":
-        return "?"
-    if not Path("/proc/self/stat").exists():
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            pass
-        return "?"
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if state == "Z" else rest[18]
-
-
-def user() -> str:
-    """The name of the user, where there is one."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container without a user database
-        return "unknown"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that determine a result."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def git_tags(folder: Path) -> dict[str, str]:
-    """The commit a folder is at, and whether tracked files differ from it; nothing outside a repository."""
-    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
-    try:
-        status = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    lines = status.splitlines()
-    commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
-    if commit == "(initial)":
-        return {}
-    dirty = any(not line.startswith("#") for line in lines)
-    return {"mlflow.source.git.commit": commit, "git.dirty": str(dirty).lower()}
-
-
-def first_line(error: object) -> str:
-    """What went wrong, in one line of at most 500 characters."""
-    text = str(error).strip() or (type(error).__name__ if isinstance(error, Exception) else "")
-    return text.partition("\n")[0][:500]
-
-
-def redacted(text: str) -> str:
-    """A text without the passwords of the addresses in it."""
-    return re.sub(r"(://[^/@\s:]*):[^@\s]*@", r"\1:***@", text)
-
-
 def now() -> int:
     """Milliseconds since the epoch, as MLflow counts."""
     return time.time_ns() // 1_000_000
-
-
-@contextmanager
-def impatient() -> Iterator[None]:
-    """Let requests fail soon: MLflow retries an unreachable server for minutes."""
-    hasty = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in hasty}
-    os.environ.update(hasty)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def quiet(*names: str) -> Iterator[None]:
-    """Let loggers say warnings and errors only."""
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
-
-
-def _probe(uri: str) -> None:
-    """Connect to a database and read its list of tables."""
-    url = sqlalchemy.make_url(uri)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(url)
-    try:
-        sqlalchemy.inspect(engine).get_table_names()
-    finally:
-        engine.dispose()
 
 
 def _dataset(entry: Mapping[str, Any]) -> Dataset:

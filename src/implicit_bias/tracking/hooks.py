@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.mlflow_store import Store, Sweep
+    from implicit_bias.tracking.store import Store, Sweep
 
     Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
 
@@ -90,7 +90,7 @@ class TrackingHooks:
             return
         project = Path(run_params["project_path"])
         uri = os.environ.get("MLFLOW_TRACKING_URI") or self._settings.get("uri") or DEFAULT_URI
-        from implicit_bias.mlflow_store import Store
+        from implicit_bias.tracking.store import Store
 
         experiment = str(self._settings.get("experiment") or DEFAULT_EXPERIMENT)
         self._run = _Run(Store(str(uri), project), catalog, marks, experiment)
@@ -190,7 +190,7 @@ class _Run:
 
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
-        from implicit_bias.mlflow_store import impatient
+        from implicit_bias.tracking.connection import impatient
 
         if status is not None:
             try:

@@ -1,0 +1,33 @@
+"""Commands that this package adds to kedro, inside a project and outside; each is a module of its own.
+
+Kedro imports this module for every command: it imports click alone, the rest comes with the command that needs it.
+"""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = ("plan",)
+"""Names of the commands: module `implicit_bias.cli.<name>`, which holds the command as `command`."""
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"implicit_bias.cli.{cmd_name}").command
+        return command
+
+
+commands = click.Group("kedro-implicit-bias")
+cli = click.Group("kedro")  # Kedro looks for it in the cli.py of a project; this project adds no commands of its own
+
+
+@commands.group("implicit-bias", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def implicit_bias() -> None:
+    """Implicit bias of overparametrised linear networks."""

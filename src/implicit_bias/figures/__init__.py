@@ -1,0 +1,28 @@
+"""The figures: pure functions from arrays to matplotlib figures. Units and symbols are the paper's."""
+
+from implicit_bias.figures.claims import claims_figure
+from implicit_bias.figures.questions import note_figure, questions_figure
+from implicit_bias.figures.style import png
+from implicit_bias.figures.sweeps import (
+    alpha_figure,
+    companion_figure,
+    imbalance_figure,
+    point_figure,
+    rate_bias_figure,
+    wide_figure,
+    width_figure,
+)
+
+__all__ = [
+    "alpha_figure",
+    "claims_figure",
+    "companion_figure",
+    "imbalance_figure",
+    "note_figure",
+    "png",
+    "point_figure",
+    "questions_figure",
+    "rate_bias_figure",
+    "wide_figure",
+    "width_figure",
+]

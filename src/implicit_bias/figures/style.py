@@ -1,0 +1,244 @@
+"""The style of all figures: colours, panels, axes, ticks.
+
+Layouts and ticks are fixed in advance, which keeps drawing fast and equal inputs equal to the byte.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+
+Table = Mapping[str, ArrayLike]
+
+
+Array = NDArray[np.float64]
+
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # Okabe and Ito (2008)
+
+
+PURPLE, SKY, BLACK, GREY, LIGHT = "#CC79A7", "#56B4E9", "#000000", "#666666", "#DDDDDD"
+
+
+COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
+
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "mathtext.fontset": "dejavusans",
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.fontsize": 8,
+    "legend.fancybox": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
+    "legend.borderpad": 0.2,
+    "legend.handlelength": 2.2,
+    "legend.labelspacing": 0.35,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4,
+    "errorbar.capsize": 2,
+}
+
+
+TICKS: dict[str, Any] = {
+    "length": 3,
+    "width": 0.8,
+    "color": GREY,
+    "direction": "out",
+    "pad": 3,
+    "labelsize": 8,
+    "labelcolor": BLACK,
+    "grid_color": LIGHT,
+    "grid_linewidth": 0.6,
+    "grid_linestyle": "-",
+}
+
+
+WIDTH = "width $h$"
+
+
+ITERATION = "iteration $k$"
+
+
+DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
+
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
+
+
+MOST_MARKERS = 60  # widths above which a curve of means has no markers
+
+
+def png(figure: Figure, dpi: float = 100) -> bytes:
+    """The figure as PNG. Equal figures give equal bytes: nothing in them tells time or version."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def group(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
+    """Distinct x with the mean and the standard deviation of the finite y there; NaN for the deviation of one value."""
+    x, y = floats(x), floats(y)
+    finite = np.isfinite(y)
+    at, member, count = np.unique(x[finite], return_inverse=True, return_counts=True)
+    mean = np.bincount(member, y[finite], at.size) / count
+    with np.errstate(over="ignore"):  # of bounds like 1e300 only the size matters
+        square = np.bincount(member, (y[finite] - mean[member]) ** 2, at.size)
+    return at, mean, np.sqrt(np.divide(square, count - 1, out=np.full(at.size, np.nan), where=count > 1))
+
+
+def log_ticks(low: float, high: float, count: int = 6) -> tuple[Array, list[str]]:
+    """About `count` ticks between two positive limits: powers of ten, else 1-2-5 steps, else even steps."""
+    first, last = int(np.ceil(np.log10(low))), int(np.floor(np.log10(high)))
+    if last - first >= 2:
+        step = -(-(last - first + 1) // count)
+        exponents = np.arange(-(-first // step) * step, last + 1, step)
+        return np.power(10.0, exponents), [power_of_ten(int(exponent)) for exponent in exponents]
+    ticks = np.outer(10.0 ** np.arange(first - 1, last + 1), (1, 2, 5)).ravel()
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    return (ticks, list(map(number, ticks))) if ticks.size > 2 else linear_ticks(low, high, count - 2)
+
+
+def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[str]]:
+    """At most `count` even steps between two limits."""
+    ticks = floats(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+    slack = 1e-9 * (high - low)
+    ticks = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
+    return ticks, list(map(number, ticks))
+
+
+def number(value: float) -> str:
+    """A number as a person writes it, as a multiple of a power of ten where it is very large or small."""
+    if not np.isfinite(value):
+        return "∞"
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{value:,.6g}".replace("-", "\N{MINUS SIGN}")
+    mantissa, exponent = f"{value:.3e}".split("e")
+    power = power_of_ten(int(exponent))
+    return power if float(mantissa) == 1 else f"{float(mantissa):g}×{power}".replace("-", "\N{MINUS SIGN}")
+
+
+def power_of_ten(exponent: int) -> str:
+    """In plain text, which is drawn faster than mathtext."""
+    return "10" + str(exponent).translate(SUPERSCRIPTS)
+
+
+@contextmanager
+def panels(
+    count: int,
+    size: tuple[float, float],
+    top: float = 0.15,
+    right: float = 0.15,
+    width_ratios: Sequence[float] | None = None,
+) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+    """A figure with a row of panels, in the style of all; `size` and the margins in inches."""
+    width, height = size
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size)
+        axes = figure.subplots(1, count, squeeze=False, width_ratios=width_ratios)[0]
+        figure.subplots_adjust(
+            left=0.65 / width,
+            right=1 - right / width,
+            bottom=0.5 / height,
+            top=1 - top / height,
+            wspace=0.75 * count / (width - 0.65 - right - 0.75 * (count - 1)),
+        )
+        for ax in axes:
+            ax.grid(True)
+            ax.tick_params(**TICKS)
+            ax.tick_params(which="minor", length=0)
+        yield figure, axes
+
+
+def fit_axis(
+    ax: Axes,
+    axis: Literal["x", "y"],
+    *values: ArrayLike,
+    log: bool | None = None,
+    zero: bool = True,
+    floor: float = 0.0,
+    room: float = 1.0,
+) -> None:
+    """Scale, limits and ticks of an axis that shows the values.
+
+    Args:
+        ax: the panel.
+        axis: which of its axes.
+        values: everything to show; values that are not finite, or not positive on a logarithmic axis, do not count.
+        log: whether the axis is logarithmic; None decides by the range of the values.
+        zero: whether a linear axis starts at 0 when the values come near it.
+        floor: smallest value shown on a logarithmic axis, relative to the largest.
+        room: factor left above the largest value of a logarithmic axis, for a legend.
+    """
+    shown = np.concatenate([floats(value).ravel() for value in values])
+    shown = shown[np.isfinite(shown)]
+    if log is None:
+        log = bool(shown.size) and 0 < LOG_FROM * smallest(shown) < largest(shown)
+    if log:
+        shown = shown[shown > 0]
+    low, high = (shown.min(), shown.max()) if shown.size else (1.0, 1.0)
+    if log:
+        low, high = max(low, floor * high), high * room
+        margin = (high / low) ** 0.04 if high > low else 2.0
+        low, high = low / margin, high * margin
+        ticks, labels = log_ticks(low, high)
+    else:
+        margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
+        near_zero = zero and 0 <= low < 0.6 * high
+        low, high = 0.0 if near_zero else low - margin, high + margin
+        ticks, labels = linear_ticks(low, high)
+    ax.set(**{f"{axis}scale": "log" if log else "linear", f"{axis}lim": (low, high)})
+    ticker = ax.xaxis if axis == "x" else ax.yaxis
+    ticker.set_ticks(ticks, labels)
+    ticker.set_ticks([], minor=True)
+
+
+def draw_means(
+    ax: Axes, points: Table, name: str, colour: str, label: str | None, power: float = 1.0
+) -> tuple[Array, Array]:
+    """Means and standard deviations over the runs of a width, against width^power; returns the ends of the bars."""
+    width, mean, deviation = group(points["width"], points[name])
+    style = "-o" if width.size <= MOST_MARKERS else "-"
+    ax.errorbar(width**power, mean, deviation, fmt=style, color=colour, lw=1.2, elinewidth=1, label=label)
+    bar = np.nan_to_num(deviation)
+    return np.where(mean > bar, mean - bar, mean), mean + bar
+
+
+def dots(label: str | None, colour: str = BLUE) -> dict[str, Any]:
+    """Keywords that draw single runs."""
+    return {"ls": "", "marker": "o", "ms": 3.5, "color": colour, "alpha": 0.6, "mew": 0, "label": label}
+
+
+def positive(values: ArrayLike) -> Array:
+    """The values with gaps where a logarithmic axis has no place for them."""
+    array = floats(values)
+    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
+
+
+def floats(values: ArrayLike) -> Array:
+    return np.asarray(values, float)
+
+
+def largest(values: ArrayLike) -> float:
+    array = floats(values)
+    return float(np.max(array[np.isfinite(array)], initial=0.0))
+
+
+def smallest(values: ArrayLike) -> float:
+    return float(np.min(floats(values), initial=np.inf))

@@ -1,0 +1,63 @@
+"""Reaching a tracking store: without long waits, without noise, and without showing passwords."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+
+
+def first_line(error: object) -> str:
+    """What went wrong, in one line of at most 500 characters."""
+    text = str(error).strip() or (type(error).__name__ if isinstance(error, Exception) else "")
+    return text.partition("\n")[0][:500]
+
+
+def redacted(text: str) -> str:
+    """A text without the passwords of the addresses in it."""
+    return re.sub(r"(://[^/@\s:]*):[^@\s]*@", r"\1:***@", text)
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Let requests fail soon: MLflow retries an unreachable server for minutes."""
+    hasty = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+    before = {name: os.environ.get(name) for name in hasty}
+    os.environ.update(hasty)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def quiet(*names: str) -> Iterator[None]:
+    """Let loggers say warnings and errors only."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
+
+
+def probe(uri: str) -> None:
+    """Connect to a database and read its list of tables."""
+    url = sqlalchemy.make_url(uri)
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sqlalchemy.create_engine(url)
+    try:
+        sqlalchemy.inspect(engine).get_table_names()
+    finally:
+        engine.dispose()

@@ -1,0 +1,79 @@
+"""Records of the pipeline as MLflow's metrics: numbers, and curves over integer steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from mlflow.entities import Metric
+
+
+class TrackingError(RuntimeError):
+    """The tracking store cannot be used, or was given something it cannot hold."""
+
+
+def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric], list[str]]:
+    """The metrics of a record, and the names of those that lost values: NaN and infinities cannot be drawn.
+
+    `metric/<name>` is a number, logged at step 0. `curve/<name>` is an array (T,), logged over the integer steps in
+    `curve/iteration` (T,), or over 0 ... T - 1 without it; of several values at one step the first is kept.
+    """
+    metrics, skipped = [], []
+    for name, value in entries(record, "metric/").items():
+        number = np.asarray(value, float)
+        if number.ndim:
+            raise TrackingError(f"metric/{name} must be a number, got shape {number.shape}")
+        if np.isfinite(number):
+            metrics.append(Metric(name, float(number), timestamp, 0))
+        else:
+            skipped.append(name)
+    curves = entries(record, "curve/")
+    iteration = curves.pop("iteration", None)
+    for name, value in curves.items():
+        values = np.asarray(value, float)
+        steps = np.arange(values.size, dtype=float) if iteration is None else np.asarray(iteration, float)
+        if values.ndim != 1 or steps.shape != values.shape:
+            raise TrackingError(f"curve/{name} must be as long as its {steps.shape} iterations, got {values.shape}")
+        finite = np.isfinite(values) & (np.abs(steps) < 2.0**63)
+        if not finite.all():
+            skipped.append(f"curve/{name}")
+        distinct, first = np.unique(np.rint(steps[finite]).astype(np.int64), return_index=True)
+        points = zip(distinct.tolist(), values[finite][first].tolist(), strict=True)
+        metrics += [Metric(f"curve/{name}", number, timestamp, step) for step, number in points]
+    return metrics, skipped
+
+
+def on_common_steps(record: Mapping[str, Any], per_decade: int) -> dict[str, Any]:
+    """A record with its curves interpolated at steps that depend on no run, beside its own first and last step.
+
+    MLflow averages the runs of a group step by step: without common steps it draws a saw. Curves are interpolated
+    linearly in the step, positive ones in their logarithm.
+    """
+    at = np.asarray(record.get("curve/iteration", ()), float)
+    reached = np.isfinite(at) & (np.abs(at) < 2.0**63)
+    if reached.sum() < 2:
+        return dict(record)
+    first, last = np.rint(at[reached][[0, -1]])
+    grid = np.rint(10.0 ** (np.arange(np.ceil(per_decade * np.log10(max(last, 1)))) / per_decade))
+    steps = np.union1d(grid[(grid > first) & (grid < last)], [first, last])
+    common = dict(record)
+    for name, curve in entries(record, "curve/").items():
+        values = np.asarray(curve, float)
+        if name == "iteration" or values.shape != at.shape:
+            continue
+        known = reached & np.isfinite(values)
+        if known.any():
+            x, y = at[known], values[known]
+            positive = bool((y > 0).all())
+            new = np.interp(steps, x, np.log(y) if positive else y, right=np.nan if x[-1] < at[reached][-1] else None)
+            new = np.exp(new) if positive else new
+            if x[-1] == at[reached][-1]:
+                new[-1] = y[-1]
+            common[f"curve/{name}"] = new
+        else:
+            common[f"curve/{name}"] = np.full(steps.shape, np.nan)
+    return common | {"curve/iteration": steps}
+
+
+def entries(record: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries of a record under a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)}
