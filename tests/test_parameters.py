@@ -69,7 +69,18 @@ def test_one_alpha_a_width_figure_and_no_orthogonal_balanced_start():
     with pytest.raises(ValidationError, match="figure width shows one alpha"):
         sweep(alpha=[0.3, 0.5])
     with pytest.raises(ValidationError, match="a balanced initialisation is not orthogonal"):
-        sweep(alpha=None, cases={"pairs": [[1, 1]]}, initialization="orthogonal")
+        sweep(alpha=None, cases={"pairs": [[1, 1]]}, initialization="orthogonal_layers")
+
+
+def test_several_initializations_are_points_of_the_figure_that_compares_them():
+    assert sweep(initialization="uniform").initialization == ["uniform"]
+    with pytest.raises(ValidationError, match="figure width shows one initialization"):
+        sweep(initialization="gaussian uniform")
+    points = sweep(figure="universality", initialization="gaussian uniform", alpha=0.5).points()
+    assert {point.initialization for point in points} == {"gaussian", "uniform"}
+    assert len({point.key for point in points}) == len(points)
+    alone = sweep(alpha=0.5).points()
+    assert {point.key for point in alone} < {point.key for point in points}
 
 
 @pytest.mark.parametrize(
@@ -108,8 +119,9 @@ BAD = [
     ("solvers", [], "solvers must name at least one solver"),
     ("solvers", ["adam"], "'gradient_flow', 'gradient_descent', 'flow_explicit' or 'flow_exponential'"),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
-    ("figure", "pie", "'width'.* or 'imbalance'"),
-    ("initialization", "zero", "'gaussian', 'invariant_set' or 'orthogonal'"),
+    ("figure", "pie", "'width', .* or 'universality'"),
+    ("initialization", "zero", "'gaussian', 'uniform', 'rademacher', 'sparse', 'orthogonal', 'invariant_set' or"),
+    ("density", 0, "greater than 0"),
     ("sampler", "sobol", "'auto', 'dense' or 'bartlett'"),
     ("step_size", 0, "greater than 0"),
     ("step_size", -1, "greater than 0"),

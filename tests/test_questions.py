@@ -214,7 +214,7 @@ def test_the_figure_draws_the_answers() -> None:
     [
         ({}, "width_sweep", {"held_out": 0}, "no held-out rows"),
         ({}, "imbalance_sweep", {}, "do not depend on the width"),
-        ({"initialization": "orthogonal"}, "width_sweep", {}, "not those of the law"),
+        ({"initialization": "orthogonal_layers"}, "width_sweep", {}, "not those of the law"),
         ({}, "width_sweep", {"n": 30}, "D = r"),
     ],
 )

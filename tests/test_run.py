@@ -166,7 +166,7 @@ def test_alpha_outside_the_theorems_is_said_and_run(tmp_path):
 def test_a_point_that_cannot_start_fails_alone(tmp_path):
     project = make_project(tmp_path)
     output = project.run(
-        "--pipelines=width_sweep", "--params=width_sweep.initialization=orthogonal,width_sweep.widths=5 40"
+        "--pipelines=width_sweep", "--params=width_sweep.initialization=orthogonal_layers,width_sweep.widths=5 40"
     )
     assert "needs width h > r = 6, got h = 5" in output
     parent, children = runs(MlflowClient(project.store), "width")

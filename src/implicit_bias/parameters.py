@@ -14,6 +14,9 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
+Initialization = Literal[
+    "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
+]
 
 
 MOST_VALUES = 100_000
@@ -126,6 +129,7 @@ class Point:
         sigma_u: scale of U(0).
         sigma_v: scale of V(0).
         solver: name of the solver.
+        initialization: law of the entries of U0, V0, or what a Gaussian draw is projected on.
         alpha: the scales are h^-alpha; None where a case gives them.
         case: name of the case; None where alpha gives the scales.
     """
@@ -137,6 +141,7 @@ class Point:
     sigma_u: float
     sigma_v: float
     solver: str
+    initialization: str = "gaussian"
     alpha: float | None = None
     case: str | None = None
 
@@ -145,7 +150,9 @@ class Sweep(Model):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "wide", "alpha", "imbalance"] = Field(description="what is drawn against what")
+    figure: Literal["width", "wide", "alpha", "imbalance", "universality"] = Field(
+        description="what is drawn against what"
+    )
     problem: str = Field(description="name of a data set")
     redraw_data: bool = Field(
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
@@ -154,7 +161,8 @@ class Sweep(Model):
     seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
     cases: Cases | None = None
-    initialization: Literal["gaussian", "invariant_set", "orthogonal"] = "gaussian"
+    initialization: Annotated[list[Initialization], BeforeValidator(_expand), Field(min_length=1)] = ["gaussian"]
+    density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
     sampler: Literal["auto", "dense", "bartlett"] = "auto"
     solvers: list[Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]] = ["gradient_flow"]
     step_size: Positive = Field(
@@ -169,7 +177,7 @@ class Sweep(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("widths", "seeds", "alpha", "solvers"):
+        for name in ("widths", "seeds", "alpha", "solvers", "initialization"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
@@ -177,13 +185,15 @@ class Sweep(Model):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
         if self.figure != "imbalance" and not self.alpha:
             raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
-        if self.figure in ("width", "wide") and len(self.alpha) > 1:
+        if self.figure in ("width", "wide", "universality") and len(self.alpha) > 1:
             raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
-        if self.cases and self.cases.balanced and self.initialization == "orthogonal":
+        if self.figure != "universality" and len(self.initialization) > 1:
+            raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
+        if self.cases and self.cases.balanced and "orthogonal_layers" in self.initialization:
             raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
         if self.figure == "imbalance" and not self.cases:
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
-        if self.figure in ("wide", "alpha") and self.initialization != "gaussian":
+        if self.figure in ("wide", "alpha") and self.initialization != ["gaussian"]:
             raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
         if self.workers == 0 or self.workers < -1:
             raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
@@ -196,15 +206,17 @@ class Sweep(Model):
         digits = len(str(max(self.widths)))
         return [
             Point(
-                key=f"width={h:0{digits}d}-{label}-seed={seed}-{solver}",
+                key=f"width={h:0{digits}d}-{label}{_suffix(initialization)}-seed={seed}-{solver}",
                 problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
                 width=h,
                 seed=seed,
                 solver=solver,
+                initialization=initialization,
                 **scales(h),
             )
             for h in self.widths
             for label, scales in self._initial_scales().items()
+            for initialization in self.initialization
             for seed in self.seeds
             for solver in self.solvers
         ]
@@ -218,6 +230,11 @@ class Sweep(Model):
         if self.cases.balanced:
             named["balanced"] = pairs[0]
         return {f"case={case}": partial(_case_scales, case, pair) for case, pair in named.items()}
+
+
+def _suffix(initialization: str) -> str:
+    """Part of a point's key; that of a Gaussian network says nothing of it."""
+    return "" if initialization == "gaussian" else f"-{initialization}"
 
 
 def _power_scales(alpha: float, h: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A sweep written down before it is run: what tracking shows of it and of each of its points."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from implicit_bias.parameters import Point, Sweep
@@ -48,13 +49,19 @@ def _name(point: Point, sweep: Sweep) -> str:
         "alpha={alpha:g}": len(sweep.alpha) > 1,
         "seed={seed}": len(sweep.seeds) > 1,
         point.solver.rpartition("_")[2]: len(sweep.solvers) > 1,
+        point.initialization.replace("_", " "): len(sweep.initialization) > 1,
     }
     return " ".join(word.format(**vars(point)) for word, telling in words.items() if telling)
 
 
 def _compare(sweep: Sweep) -> dict[str, Any]:
     """How the points are told apart where they are compared: grouped by all but the seed, drawn against the axis."""
-    many: dict[str, list[Any]] = {"width": sweep.widths, "alpha": sweep.alpha, "solver": sweep.solvers}
+    many: dict[str, Sequence[Any]] = {
+        "width": sweep.widths,
+        "alpha": sweep.alpha,
+        "initialization": sweep.initialization,
+        "solver": sweep.solvers,
+    }
     varied = [name for name, values in many.items() if len(values) > 1]
     if sweep.cases:
         return {"group_by": ["case", *varied], "axis": "imbalance_c", "axes": ["sigma_u", "sigma_v"]}
@@ -76,7 +83,8 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any
         "max_iterations": sweep.stop.max_iterations,
         "stationary": sweep.stop.stationary,
         "flow_tolerance": sweep.flow_tolerance,
-        "initialization": sweep.initialization,
+        "initialization": point.initialization,
+        "density": sweep.density if point.initialization == "sparse" else None,
         "sampler": sweep.sampler,
         "sweep_seed": sweep.seed,
         "delta": sweep.delta,

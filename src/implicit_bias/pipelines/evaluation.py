@@ -8,6 +8,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.points import Loaders, run_points
+from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.evaluation import evaluate
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
@@ -56,8 +57,9 @@ def evaluate_point(
         return trajectory_fields
     problem, state = Problem(**problem_fields), State(**state_fields)
     trajectory = Trajectory(**{field.name: trajectory_fields[field.name] for field in fields(Trajectory)})
-    gaussian = sweep.initialization == "gaussian" and point.case != "balanced"
-    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, point.alpha, sweep.delta, gaussian)
+    law = point.initialization in ENTRIES and point.case != "balanced"
+    alpha = point.alpha if point.initialization == "gaussian" else None
+    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law)
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}

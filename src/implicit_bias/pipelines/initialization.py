@@ -11,6 +11,7 @@ from implicit_bias.parameters import Point, Sweep
 from implicit_bias.plan import sweep_plan
 from implicit_bias.points import Loaders, run_points
 from implicit_bias.theory import initialization
+from implicit_bias.theory.entries import ENTRIES, check_width, unit_entries
 from implicit_bias.theory.problem import Problem
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
         Title, description, parameters, points and data sets of the sweep, as tracked.
 
     Raises:
-        ValueError: a data set or a draw of it that the sweep names does not exist.
+        ValueError: a data set or a draw of it that the sweep names does not exist, or a width is too large for entries
+            that have to be drawn one by one.
     """
     needed = sorted({point.problem for point in sweep.points()})
     missing = [name for name in needed if name not in problems]
@@ -40,6 +42,8 @@ def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
     for name, problem in loaded.items():
         if problem.D == problem.r:
             logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
+    for point in sweep.points():
+        check_width(loaded[point.problem], point.width, point.initialization)
     return sweep_plan(sweep, loaded)
 
 
@@ -63,13 +67,14 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any])
     """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
     problem = Problem(**problem_fields)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))
-    state = initialization.standard_normal(problem, point.width, rng, sweep.sampler)
+    entries = point.initialization if point.initialization in ENTRIES else "gaussian"
+    state = unit_entries(problem, point.width, rng, entries, sweep.density, sweep.sampler)
     state = initialization.scaled(state, point.sigma_u, point.sigma_v)
     if point.case == "balanced":
         state = initialization.balanced(problem, state)
-    if sweep.initialization == "invariant_set":
+    if point.initialization == "invariant_set":
         state = initialization.in_invariant_set(state)
-    elif sweep.initialization == "orthogonal":
+    elif point.initialization == "orthogonal_layers":
         state = initialization.orthogonal_layers(state)
     return vars(state)
 

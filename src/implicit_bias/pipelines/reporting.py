@@ -127,7 +127,7 @@ def _law(sweep: Sweep, drawn: list[Problem]) -> dict[str, Array]:
 
 def _law_of(sweep: Sweep, problem: Problem) -> dict[str, Array]:
     columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
-    if sweep.initialization == "gaussian" and problem.D > problem.r:
+    if sweep.initialization == ["gaussian"] and problem.D > problem.r:
         for alpha in sweep.alpha:
             for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 16)):
                 sigma = float(h) ** -alpha

@@ -45,7 +45,7 @@ def evaluate(
         sigma_v: standard deviation of the entries of V(0).
         alpha: the scales are h^-alpha; None leaves out Lemma 1 and Theorem 2.
         delta: failure probability of the probabilistic bounds; the law's bound is its 1 - delta quantile.
-        gaussian: the initial entries are independent and Gaussian, as the law and Lemma 1 assume.
+        gaussian: the law is asked. It and Lemma 1 assume independent Gaussian entries.
     """
     distance, u2v = distance_curves(problem, state, trajectory)
     guaranteed, certified = loss_bounds(problem, state, trajectory)

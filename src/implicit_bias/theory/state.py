@@ -56,12 +56,12 @@ def reduce_network(problem: Problem, U: Array, V: Array) -> State:
     O, RT = np.linalg.qr(np.vstack([U1, V]).T)
     U2 = U @ O
     U2 -= problem.Phi1 @ (problem.Phi1.T @ U2)
-    return State(R=RT.T, U2=_clip_to_complement(problem, triangular_factor(U2)), r=problem.r, h=U.shape[1])
+    return State(R=RT.T, U2=unseen_factor(problem, U2), r=problem.r, h=U.shape[1])
 
 
-def _clip_to_complement(problem: Problem, factor: Array) -> Array:
-    """Rotate a triangular factor so that it has the D - r rows that U2 has at the most."""
-    rows = problem.D - problem.r
+def unseen_factor(problem: Problem, U2: Array) -> Array:
+    """Triangular factor of Phi2 U2 O (D, k'), rotated so that it has the D - r rows that U2 has at the most."""
+    factor, rows = triangular_factor(U2), problem.D - problem.r
     if factor.shape[0] <= rows:
         return factor
     _, s, right = np.linalg.svd(factor, full_matrices=False)
