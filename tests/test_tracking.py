@@ -28,8 +28,8 @@ from mlflow.entities import Run
 from implicit_bias.tracking.connection import redacted
 from implicit_bias.tracking.hooks import TrackingHooks
 from implicit_bias.tracking.provenance import fingerprint, is_dead, process_tag
-from implicit_bias.tracking.records import TrackingError, on_common_steps
-from implicit_bias.tracking.store import Store, Sweep
+from implicit_bias.tracking.records import TrackingError, on_common_steps, rest_of
+from implicit_bias.tracking.store import WORKFLOW, Store, Sweep
 
 PNG = b"\x89PNG not really"
 KEYS = ("width=00100-seed=0", "width=00100-seed=1", "width=00500-seed=0")
@@ -196,20 +196,48 @@ def test_curves_longer_than_a_batch(store: Store) -> None:
     assert set(map(len, written.values())) >= {6000}
 
 
+def record_until(end: float) -> dict[str, Any]:
+    at = np.linspace(0, end, 400)
+    return {"curve/iteration": at, "curve/loss": np.exp(-at / 100), "curve/u2v": at - 1, "metric/x": 1.0}
+
+
 def test_curves_of_different_runs_share_their_steps() -> None:
-    curves = []
-    for end in (900.4, 1234.0):
-        at = np.linspace(0, end, 400)
-        record = {"curve/iteration": at, "curve/loss": np.exp(-at / 100), "curve/u2v": at - 1, "metric/x": 1.0}
-        curves.append(on_common_steps(record, 12))
-    first, second = (set(curve["curve/iteration"].tolist()) for curve in curves)
-    assert first - second == {900.0}
-    assert min(first) == 0
-    for curve in curves:
-        inner = curve["curve/iteration"][:-1]
-        np.testing.assert_allclose(curve["curve/loss"][:-1], np.exp(-inner / 100), rtol=1e-9)
-        np.testing.assert_allclose(curve["curve/u2v"][:-1], inner - 1, rtol=1e-9, atol=1e-9)
-    assert curves[0]["curve/loss"][-1] == np.exp(-900.4 / 100)
+    first, second = (on_common_steps(record_until(end), 12, 1234) for end in (900.4, 1234.0))
+    assert first["curve/iteration"].tolist() == second["curve/iteration"].tolist()
+    assert first["curve/iteration"][[0, -1]].tolist() == [0, 1234]
+    for curve, end in ((first, 900.4), (second, 1234.0)):
+        steps = np.minimum(curve["curve/iteration"], end)
+        np.testing.assert_allclose(curve["curve/loss"], np.exp(-steps / 100), rtol=1e-9)
+        np.testing.assert_allclose(curve["curve/u2v"], steps - 1, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("horizon", [0, 900, 950, 20_000])
+@pytest.mark.parametrize("end", [0.3, 7.0, 900.4])
+def test_curves_sent_early_and_their_rest_are_the_whole(end: float, horizon: float) -> None:
+    record = record_until(end)
+    early, rest = on_common_steps(record, 12), rest_of(record, 12, horizon)
+    whole = on_common_steps(record, 12, horizon)
+    for name in ("curve/iteration", "curve/loss", "curve/u2v"):
+        np.testing.assert_array_equal(np.concatenate([early[name], rest[name]]), whole[name])
+
+
+def test_a_point_that_stops_early_is_held_until_the_last(store: Store) -> None:
+    sweep = store.open(plan(steps_per_decade=4))
+    ends = dict(zip(KEYS, (900.4, 1234.0, 40.0), strict=True))
+    for key, end in ends.items():
+        sweep.log(key, "trajectory", record_until(end))
+    for key in KEYS[:2]:
+        sweep.log(key, "evaluation", {"curve/iteration": np.array([0, ends[key]]), "curve/distance": np.array([2, 1])})
+    sweep.close()
+    histories = [dict(history(store, sweep.points[key].run_id, "curve/loss")) for key in KEYS]
+    assert set(histories[0]) == set(histories[1]) == set(histories[2])
+    assert max(histories[0]) == 1234
+    for steps, end in zip(histories, ends.values(), strict=True):
+        for step, loss in steps.items():
+            assert loss == pytest.approx(np.exp(-min(step, end) / 100))
+    distances = [dict(history(store, sweep.points[key].run_id, "curve/distance")) for key in KEYS[:2]]
+    assert set(distances[0]) == set(distances[1])
+    assert [each[1234] for each in distances] == [1, 1]
 
 
 def test_a_repetition_says_what_changed(store: Store) -> None:
@@ -373,10 +401,11 @@ def test_links_lead_to_the_points(store: Store, monkeypatch: pytest.MonkeyPatch)
     for key in keys:
         sweep.points[key] = type("Point", (), {"run_id": key})()
     everything, some = store.links(sweep)
-    assert everything.startswith(f"http://127.0.0.1:5000/#/experiments/{sweep.experiment_id}/runs?searchFilter=tags")
+    page = f"http://127.0.0.1:5000/#/experiments/{sweep.experiment_id}/runs?{WORKFLOW}"
+    assert everything.startswith(f"{page}&searchFilter=tags")
     assert sweep.run_id in everything
     assert " " not in some
-    assert some.endswith(f"&experiments=%5B%22{sweep.experiment_id}%22%5D")
+    assert some.endswith(f"&experiments=%5B%22{sweep.experiment_id}%22%5D&{WORKFLOW}")
     assert re.findall(r"width%3D(\d+)-seed%3D(\d)", some) == [(f"{width:05}", "0") for width in range(100, 2100, 200)]
     monkeypatch.chdir("/")
     assert store.ui_command() == f"mlflow ui --backend-store-uri '{store.uri}'"

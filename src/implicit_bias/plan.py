@@ -24,7 +24,11 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
         "description": _description(sweep, problems, len(points)),
         "params": {name: _scalar(value) for name, value in _flatten(sweep.model_dump(exclude={"workers"})).items()},
         "points": {
-            point.key: {"name": _name(point, sweep), "params": _point_params(point, sweep, problems[point.problem])}
+            point.key: {
+                "name": _name(point, sweep),
+                "description": _point_description(point),
+                "params": _point_params(point, sweep, problems[point.problem]),
+            }
             for point in points
         },
         "compare": _compare(sweep),
@@ -40,14 +44,14 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
     }
 
 
-def _name(point: Point, sweep: Sweep) -> str:
+def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
     """The name of a point in its sweep, short enough for a column: what it shares with all others is left out."""
     case = {None: "", "balanced": "balanced"}.get(point.case, f"case {point.case}")
     words = {
         "h={width}": len(sweep.widths) > 1 or not case,
         case: bool(case),
         "alpha={alpha:g}": len(sweep.alpha) > 1,
-        "seed={seed}": len(sweep.seeds) > 1,
+        "seed={seed}": seed and len(sweep.seeds) > 1,
         point.solver.rpartition("_")[2]: len(sweep.solvers) > 1,
         point.initialization.replace("_", " "): len(sweep.initialization) > 1,
     }
@@ -62,14 +66,16 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
         "initialization": sweep.initialization,
         "solver": sweep.solvers,
     }
-    varied = [name for name, values in many.items() if len(values) > 1]
-    if sweep.cases:
-        return {"group_by": ["case", *varied], "axis": "imbalance_c", "axes": ["sigma_u", "sigma_v"]}
-    return {"group_by": varied or ["width"], "axis": "width", "axes": ["width", "alpha"]}
+    varied = [*(["case"] if sweep.cases else []), *(name for name, values in many.items() if len(values) > 1)]
+    groups = varied if len(varied) == 1 else ["group"] if varied else ["width"]
+    results = ["distance", "iterations" if sweep.stop.tolerance else "loss"]
+    axis, axes = ("imbalance_c", ["sigma_u", "sigma_v"]) if sweep.cases else ("width", ["width", "alpha"])
+    return {"group_by": groups if len(sweep.seeds) > 1 else [], "results": results, "axis": axis, "axes": axes}
 
 
 def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any]:
     params = {
+        "group": _name(point, sweep, seed=False),
         "width": point.width,
         "seed": point.seed,
         "alpha": point.alpha,
@@ -115,6 +121,15 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
             "",
             *rows,
         ]
+    )
+
+
+def _point_description(point: Point) -> str:
+    start = {"balanced": "balanced"}.get(str(point.case), point.initialization.replace("_", " "))
+    return (
+        f"Width {point.width:,}, {start} start with σ_U = {point.sigma_u:.3g}, σ_V = {point.sigma_v:.3g}, "
+        f"seed {point.seed}, trained by {point.solver.replace('_', ' ')} on {point.problem}. `distance` is "
+        "‖UVᵀ − Θ̂‖_F at the end; curves.png, among the artifacts, shows how it came there and what bounds it."
     )
 
 

@@ -63,7 +63,7 @@ def evaluate_point(
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
-    record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1], "metric/iterations": iteration[-1]}
+    record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1]}
     return record | {"figure": png(point_figure(record))}
 
 

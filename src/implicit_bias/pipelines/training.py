@@ -50,12 +50,14 @@ def train_point(
     trajectory, method = train(
         problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance
     )
+    iteration = problem.iterations(trajectory.t, sweep.step_size)
     return {
         **vars(trajectory),
-        "curve/iteration": problem.iterations(trajectory.t, sweep.step_size),
+        "curve/iteration": iteration,
         "curve/loss": problem.averaged(trajectory.excess + problem.loss_floor),
         "param/stop_reason": trajectory.stop_reason,
         "param/method": method,
+        "metric/iterations": round(float(iteration[-1]), 6),  # first: MLflow's tables keep the order
         "metric/steps": trajectory.steps,
         "metric/seconds": time.perf_counter() - started,
     }

@@ -42,19 +42,26 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
     return metrics, skipped
 
 
-def on_common_steps(record: Mapping[str, Any], per_decade: int) -> dict[str, Any]:
-    """A record with its curves interpolated at steps that depend on no run, beside its own first and last step.
+def on_common_steps(record: Mapping[str, Any], per_decade: int, horizon: float | None = None) -> dict[str, Any]:
+    """A record with its curves interpolated at steps that depend on no run, but for the first.
 
     MLflow averages the runs of a group step by step: without common steps it draws a saw. Curves are interpolated
     linearly in the step, positive ones in their logarithm.
+
+    Args:
+        record: see `metrics_of`.
+        per_decade: how many common steps there are in a decade.
+        horizon: the step up to which curves are held at their last value, since a network that has stopped stays as
+            it is; None: they end before their own last step, which `rest_of` adds once the horizon is known.
     """
     at = np.asarray(record.get("curve/iteration", ()), float)
     reached = np.isfinite(at) & (np.abs(at) < 2.0**63)
     if reached.sum() < 2:
         return dict(record)
     first, last = np.rint(at[reached][[0, -1]])
-    grid = np.rint(10.0 ** (np.arange(np.ceil(per_decade * np.log10(max(last, 1)))) / per_decade))
-    steps = np.union1d(grid[(grid > first) & (grid < last)], [first, last])
+    end = last if horizon is None else max(last, float(np.rint(horizon)))
+    grid = np.rint(10.0 ** (np.arange(np.ceil(per_decade * np.log10(max(end, 1)))) / per_decade))
+    steps = np.union1d(grid[(grid > first) & (grid < end)], [first] if horizon is None else [first, end])
     common = dict(record)
     for name, curve in entries(record, "curve/").items():
         values = np.asarray(curve, float)
@@ -64,14 +71,32 @@ def on_common_steps(record: Mapping[str, Any], per_decade: int) -> dict[str, Any
         if known.any():
             x, y = at[known], values[known]
             positive = bool((y > 0).all())
-            new = np.interp(steps, x, np.log(y) if positive else y, right=np.nan if x[-1] < at[reached][-1] else None)
+            ends_early = x[-1] < at[reached][-1]
+            new = np.interp(steps, x, np.log(y) if positive else y, right=np.nan if ends_early else None)
             new = np.exp(new) if positive else new
-            if x[-1] == at[reached][-1]:
-                new[-1] = y[-1]
+            new[(steps >= last) & (not ends_early)] = y[-1]
             common[f"curve/{name}"] = new
         else:
             common[f"curve/{name}"] = np.full(steps.shape, np.nan)
     return common | {"curve/iteration": steps}
+
+
+def rest_of(record: Mapping[str, Any], per_decade: int, horizon: float) -> dict[str, Any]:
+    """The curves of a record up to the horizon, without the steps they have without one; see `on_common_steps`."""
+    curves = {name: value for name, value in record.items() if name.startswith("curve/")}
+    if "curve/iteration" not in curves:
+        return {}
+    sent = np.asarray(on_common_steps(curves, per_decade)["curve/iteration"], float)
+    whole = on_common_steps(curves, per_decade, horizon)
+    new = np.asarray(whole["curve/iteration"], float) > sent[-1] if sent.size else np.zeros(0, bool)
+    return {name: np.asarray(value)[new] for name, value in whole.items() if np.shape(value) == new.shape}
+
+
+def last_step(record: Mapping[str, Any]) -> float:
+    """The last finite step of the curves of a record; 0 without any."""
+    at = np.asarray(record.get("curve/iteration", ()), float)
+    at = at[np.isfinite(at) & (np.abs(at) < 2.0**63)]
+    return float(at[-1]) if at.size else 0.0
 
 
 def entries(record: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.connection import first_line, impatient, probe, quiet, redacted
 from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, process_tag, user, versions
-from implicit_bias.tracking.records import TrackingError, entries, metrics_of, on_common_steps
+from implicit_bias.tracking.records import TrackingError, entries, last_step, metrics_of, on_common_steps, rest_of
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
 COMPARED = 10  # runs in a comparison link: more are unreadable side by side
@@ -32,10 +32,10 @@ KEPT_VIEWS = 40  # views of sweeps that an experiment keeps
 MOST_CHANGES = 8  # changed parameters named in a description
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "One parent run for each sweep, with its figures; one child run for each of its points. "
-    "The description of a parent links to the views that compare its points.",
+    "mlflow.note.content": "One run for each sweep, whose description links to views of its points; one child a point.",
 }
 
+WORKFLOW = "workflowType=machine_learning"  # without it a browser's first page is that of language models
 CHILD_OF = "tags.`mlflow.parentRunId`"
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class Point:
     params: dict[str, str] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     curves: set[str] = field(default_factory=set)
+    trained: Mapping[str, Any] = field(default_factory=dict)  # its curves, until they are logged to their end
     status: str = "RUNNING"
 
 
@@ -142,6 +143,7 @@ class Sweep:
         self.client, self.experiment_id, self.plan = client, experiment_id, plan
         self.points: dict[str, Point] = {}
         self._summaries: set[str] = set()
+        self._horizon = 0.0  # the last step of any point
         self._common = {
             "sweep": str(plan["sweep"]),
             "mlflow.user": user(),
@@ -173,15 +175,31 @@ class Sweep:
         if part in point.logged or point.status != "RUNNING":
             return
         record = {name: value for name, value in record.items() if name not in point.curves}
-        if self.plan.get("steps_per_decade"):
-            record = on_common_steps(record, int(self.plan["steps_per_decade"]))
+        rest: list[Metric] = []
+        if per_decade := self._steps_per_decade:
+            self._horizon = max(self._horizon, last_step(record))
+            if part == "evaluation":
+                rest = self._rest_of(point)
+                record = on_common_steps(record, per_decade, self._horizon)
+            else:
+                point.trained = record
+                record = on_common_steps(record, per_decade)
         metrics, skipped = metrics_of(record, now())
         tags = {f"non_finite.{part}": ", ".join(skipped)} if skipped else {}
-        self._write(key, metrics, entries(record, "param/"), tags)
+        self._write(key, [*metrics, *rest], entries(record, "param/"), tags)
         point.logged.add(part)
         point.curves |= {name for name in record if name.startswith("curve/")} - {"curve/iteration"}
         if part == "evaluation":
             self._end(point, "FINISHED")
+
+    @property
+    def _steps_per_decade(self) -> int:
+        return int(self.plan.get("steps_per_decade") or 0)
+
+    def _rest_of(self, point: Point) -> list[Metric]:
+        """What is not logged yet of the curves of a trained point."""
+        trained, point.trained = point.trained, {}
+        return metrics_of(rest_of(trained, self._steps_per_decade, self._horizon), now())[0] if trained else []
 
     def fail(self, key: str, error: str) -> None:
         """End a point that could not be computed."""
@@ -225,15 +243,18 @@ class Sweep:
     def views(self) -> dict[str, str]:
         """Where MLflow's UI shows the points.
 
-        If the plan says how they compare, first in groups and as parallel coordinates, both saved views; then all of
-        them, and at most COMPARED of them evenly chosen, side by side.
+        If the plan says how they compare, in groups, as parallel coordinates and as a table, from saved views; then at
+        most COMPARED of them, evenly chosen, side by side.
         """
-        page = f"#/experiments/{self.experiment_id}/runs"
-        views = {
-            title: f"{page}?viewStateShareKey={key}&compareRunsMode=CHART&workflowType=machine_learning"
-            for key, title in (self._view_keys().items() if self.plan.get("compare") else ())
-        }
-        views["All points"] = f"{page}?searchFilter={quote(self._mine())}"
+        page = f"#/experiments/{self.experiment_id}/runs?{WORKFLOW}"
+        views = {}
+        if self.plan.get("compare"):
+            groups, points = (f"{page}&viewStateShareKey={key}" for key in self._view_keys())
+            views["Comparison"] = f"{groups}&compareRunsMode=CHART"
+            views["Parallel coordinates"] = f"{points}&compareRunsMode=CHART"
+            views["Table"] = points
+        else:
+            views["All points"] = f"{page}&searchFilter={quote(self._mine())}"
         runs = [self.points[key].run_id for key in self.plan["points"] if key in self.points]
         if len(runs) > 1:
             chosen, experiments = runs[:: -(-len(runs) // COMPARED)], [self.experiment_id]
@@ -241,15 +262,16 @@ class Sweep:
                 f"{name}={quote(json.dumps(ids, separators=(',', ':')))}"
                 for name, ids in {"runs": chosen, "experiments": experiments}.items()
             )
-            views["Side by side"] = f"#/compare-runs?{query}"
+            views["Side by side"] = f"#/compare-runs?{query}&{WORKFLOW}"
         return views
 
     def _mine(self) -> str:
         return f"tags.mlflow.parentRunId = '{self.run_id}'"
 
-    def _view_keys(self) -> dict[str, str]:
+    def _view_keys(self) -> tuple[str, str]:
+        """Under which the views of the groups and of the points are saved."""
         key = f"{self.plan['sweep']}-{self.run_id[:8]}"
-        return {key: "Comparison", f"{key}-points": "Parallel coordinates"}
+        return key, f"{key}-points"
 
     def _save_views(self) -> None:
         """Save the views of the points with the experiment, and forget the oldest ones of earlier runs."""
@@ -273,6 +295,9 @@ class Sweep:
             error: what ended it.
         """
         missing = self.missing()
+        for point in self.points.values():
+            if metrics := self._rest_of(point):
+                self.client.log_batch(point.run_id, metrics)
         final = status or ("FAILED" if missing else "FINISHED")
         tags = {"error": first_line(error)} if error else {}
         if missing:
@@ -293,8 +318,11 @@ class Sweep:
         if key not in self.points:
             if key not in self.plan["points"]:
                 raise TrackingError(f"Point {key!r} is not in the plan of sweep {self.plan['sweep']!r}")
-            name = str(self.plan["points"][key].get("name", key))
+            planned = self.plan["points"][key]
+            name = str(planned.get("name", key))
             tags = {**self._common, "mlflow.parentRunId": self.run_id, "point": key}
+            if note := planned.get("description"):
+                tags["mlflow.note.content"] = str(note)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
             self.points[key] = Point(self.client.create_run(self.experiment_id, start, tags, name).info.run_id)

@@ -14,38 +14,40 @@ from typing import Any
 TAG = "mlflow.sharedViewState."
 OURS = re.compile(re.escape(TAG) + r".+-[0-9a-f]{8}(-points)?")
 LOGARITHMIC = ("curve/loss",)
-CURVES = ("curve/distance", "curve/loss", "curve/u2v")
-RESULTS = ("distance", "iterations")
+CURVES = ("curve/distance", "curve/loss")
 COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
 COLUMN_WIDTH = 130
-SECTION = "comparison"
+WIDE, PAIRS = "parallel coordinates", "comparison"
+SECTIONS: Mapping[str, Mapping[str, int]] = {
+    WIDE: {"columns": 1, "cardHeight": 420},  # axes need room for their names
+    PAIRS: {"columns": 2, "cardHeight": 400},
+}
 
 
 def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
     """Runs in groups, such as one for each width: the mean and the band of their curves, and their mean results.
 
     Args:
-        compare: `group_by`, the params that tell the groups apart; `axis`, the param or metric that results are drawn
-            against; `axes`, the params of the parallel coordinates.
+        compare: `group_by`, the params that tell the groups apart, none if every run is one of its own; `axis`, the
+            param or metric that results are drawn against; `results`, metrics; `axes`, the params of the parallel
+            coordinates.
         searched: the filter that selects the runs.
         parent: their parent, which the page adds to them.
     """
-    grouped = {
-        "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "param", "groupByData": name} for name in compare["group_by"]],
-    }
-    charts = [*map(_line, CURVES), *(_scatter(str(compare["axis"]), result) for result in RESULTS)]
-    return _state(compare, searched, parent, charts) | {"groupBy": grouped}
+    charts = [*map(_line, CURVES), *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
+    state = _state(compare, searched, parent, charts)
+    if not compare["group_by"]:
+        return state
+    keys = [{"mode": "param", "groupByData": name} for name in compare["group_by"]]
+    return state | {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
 
 
 def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
-    """Every run as a line of parallel coordinates, and as a point; see `groups` for the arguments."""
+    """Every run as a line of parallel coordinates, and as a point; see `view_of_groups` for the arguments."""
+    pairs = [("law_rms", "distance"), *(("imbalance_c", result) for result in compare["results"])]
     charts = [
-        _parallel(list(compare["axes"]), ["imbalance_c", *RESULTS]),
-        *(
-            _scatter(x, y)
-            for x, y in (("law_rms", "distance"), ("imbalance_c", "distance"), ("imbalance_c", "iterations"))
-        ),
+        _parallel(list(compare["axes"]), ["imbalance_c", *compare["results"]]),
+        *(_scatter(x, y) for x, y in pairs),
     ]
     state = _state(compare, searched, parent, charts)
     return state | {"groupBy": None, "orderByKey": _column("metrics", "distance"), "orderByAsc": True}
@@ -79,7 +81,11 @@ def _state(
         "runsHiddenMode": "SHOW_ALL",
         "runsVisibilityMap": {parent: False},
         "compareRunCharts": list(charts),
-        "compareRunSections": [{"uuid": SECTION, "name": SECTION, "display": True, "isReordered": True}],
+        "compareRunSections": [
+            {"uuid": name, "name": name, "display": True, "isReordered": True, **layout}
+            for name, layout in SECTIONS.items()
+            if any(chart["metricSectionId"] == name for chart in charts)
+        ],
         "isAccordionReordered": True,
     }
 
@@ -110,11 +116,12 @@ def _parallel(params: Sequence[str], metrics: Sequence[str]) -> dict[str, Any]:
         "selectedParams": list(params),
         "selectedMetrics": list(metrics),
         "showAllRuns": False,
+        "metricSectionId": WIDE,
     }
 
 
 def _chart(kind: str, uuid: str) -> dict[str, Any]:
-    return {"type": kind, "uuid": uuid, "metricSectionId": SECTION, "isGenerated": False, "deleted": False}
+    return {"type": kind, "uuid": uuid, "metricSectionId": PAIRS, "isGenerated": False, "deleted": False}
 
 
 def _column(kind: str, name: str) -> str:
