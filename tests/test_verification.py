@@ -55,6 +55,32 @@ def test_the_page_shows_the_table(finished, table):
         assert f"| {row.claim} | {row.statement} |" in page
 
 
+def test_a_problem_that_fails_is_an_error_of_its_own(finished, table, tmp_path):
+    project = make_project(tmp_path)
+    broken = project.path / "sitecustomize.py"
+    broken.write_text(
+        "from implicit_bias.pipelines import verification\n"
+        "whole = verification.check_index\n"
+        "def check_index(seed, index):\n"
+        "    if index == 7:\n"
+        "        raise ArithmeticError('no such number')\n"
+        "    return whole(seed, index)\n"
+        "verification.check_index = check_index\n"
+    )
+    output = project.run("--pipelines=verification", check=False, env={"PYTHONPATH": str(project.path)})
+    assert (
+        "1 of the checks failed; the table is made of the others. problem 7: ArithmeticError: no such number" in output
+    )
+    (run,) = MlflowClient(project.store).search_runs(["1"])
+    assert run.info.status == "FAILED"
+    assert run.data.metrics["problems"] == 15
+    assert run.data.metrics["errors"] == 1
+    rest = pd.read_csv(project.path / REPORTING / "claims.csv")
+    assert list(rest["trials"][rest["kind"] == "bound"].unique()) == [15]
+    assert "problem 7: ArithmeticError" in (project.path / REPORTING / "claims.md").read_text()
+    assert (project.path / REPORTING / "claims.png").is_file()
+
+
 def test_results_do_not_depend_on_the_number_of_workers(finished, table, tmp_path):
     parallel = make_project(tmp_path)
     parallel.run("--pipelines=verification", "--params=verification.workers=2")

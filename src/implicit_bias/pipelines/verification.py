@@ -1,6 +1,6 @@
 """Every claim of the paper checked on random problems: a table, a figure and a page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from implicit_bias.claims_page import claims_page
 from implicit_bias.parameters import Verification
 from implicit_bias.points import run_points
 from implicit_bias.theory.claims.chance import check_seed
-from implicit_bias.theory.claims.problems import check_problems
+from implicit_bias.theory.claims.check import Check
+from implicit_bias.theory.claims.problems import check_index
 from implicit_bias.theory.claims.table import claim_rows, frequency_rows
 
 BATCH = 25
@@ -30,24 +31,41 @@ def plan_verification(verification: Verification) -> dict[str, Any]:
 
 
 def check_claims(verification: Verification, plan: dict[str, Any]) -> dict[str, Any]:
-    """Check every claim, in batches of problems and seed by seed.
+    """Check every claim, problem by problem and seed by seed; one that fails takes no other with it.
 
     Args:
         verification: how much is checked.
         plan: the tracked plan; the run starts with it.
 
     Returns:
-        what `claim_rows` takes, as arrays.
+        what `claim_rows` takes, as arrays, and "errors": what failed and why, one text each.
+
+    Raises:
+        RuntimeError: no problem, or fewer than two seeds, could be checked.
     """
     tasks = list(_tasks(verification))
     records = dict(run_points(_check, tasks, len(tasks), verification.workers, plan["name"]))
-    errors = {key: record["error"] for key, record in records.items() if "error" in record}
-    if errors:
-        key, error = next(iter(errors.items()))
-        raise RuntimeError(f"{len(errors)} of {len(tasks)} batches failed, {key}: {error}")
-    batches, seeds = ([records[key] for key, _ in tasks if key.startswith(kind)] for kind in ("problems", "seed"))
-    joined = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    return joined | {name: np.array([seed[name] for seed in seeds]) for name in ("initial", "trained")}
+    failed = {key: record["error"] for key, record in records.items() if "error" in record}
+    checked: dict[int, dict[str, Check]] = {}
+    seeds = []
+    for key, _ in tasks:
+        if key in failed:
+            continue
+        if key.startswith("seed"):
+            seeds.append(records[key])
+        else:
+            checked |= records[key]["checked"]
+            failed |= records[key]["failed"]
+    errors = [f"{key}: {error}" for key, error in failed.items()]
+    if not checked or len(seeds) < 2:
+        raise RuntimeError(f"{len(errors)} of the checks failed, too many for a table. {errors[0]}")
+    joined = {
+        f"{name}/{part}": np.array([getattr(checks[name], part) for checks in checked.values()])
+        for name in next(iter(checked.values()))
+        for part in ("met", "ratio", "limit")
+    }
+    random = {name: np.array([seed[name] for seed in seeds]) for name in ("initial", "trained")}
+    return joined | random | {"errors": np.array(errors, dtype=np.str_)}
 
 
 def _tasks(verification: Verification) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -55,12 +73,23 @@ def _tasks(verification: Verification) -> Iterator[tuple[str, tuple[Any, ...]]]:
     for index in range(v.seeds):
         yield f"seed {index}", (check_seed, v.seed, index, v.widths, v.alphas, v.delta, v.draws)
     for first in range(0, v.problems, BATCH):
-        indices = list(range(first, min(first + BATCH, v.problems)))
-        yield f"problems {first}", (check_problems, v.seed, indices)
+        yield f"problems from {first}", (check_batch, v.seed, range(first, min(first + BATCH, v.problems)))
 
 
 def _check(function: Any, *arguments: Any) -> dict[str, Any]:
     return function(*arguments)
+
+
+def check_batch(seed: int, indices: Iterable[int]) -> dict[str, Any]:
+    """Check the problems of some indices: "checked" {index: checks} and "failed" {name: error}."""
+    checked: dict[int, dict[str, Check]] = {}
+    failed: dict[str, str] = {}
+    for index in indices:
+        try:
+            checked[index] = check_index(seed, index)
+        except Exception as error:
+            failed[f"problem {index}"] = f"{type(error).__name__}: {error}"
+    return {"checked": checked, "failed": failed}
 
 
 def tabulate_claims(verification: Verification, checks: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -68,22 +97,36 @@ def tabulate_claims(verification: Verification, checks: dict[str, Any]) -> tuple
     v = verification
     arrays = {name: np.asarray(value) for name, value in checks.items()}
     initial, trained = arrays.pop("initial"), arrays.pop("trained")
+    arrays.pop("errors")
     rows = claim_rows(arrays, initial, trained, v.widths, v.alphas, v.delta)
     return pd.DataFrame(rows), pd.DataFrame(frequency_rows(initial, trained, v.widths, v.alphas))
 
 
-def summarize_claims(verification: Verification, table: pd.DataFrame) -> dict[str, Any]:
-    """Metrics of the run: problems, violations, and the tightness of each claim."""
+def summarize_claims(checks: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """Metrics of the run: problems checked, errors, violations, and the tightness of each claim."""
     summary: dict[str, Any] = {
-        "metric/problems": verification.problems,
+        "metric/problems": len(checks["conserved/met"]),
+        "metric/errors": len(checks["errors"]),
         "metric/violations": int(table["violations"].sum()),
     }
     return summary | {f"metric/tight/{row.claim}": row.tight for row in table.itertuples()}
 
 
-def report_claims(verification: Verification, table: pd.DataFrame, frequencies: pd.DataFrame) -> str:
+def report_claims(
+    verification: Verification, checks: dict[str, Any], table: pd.DataFrame, frequencies: pd.DataFrame
+) -> str:
     """The page of claims, in Markdown."""
-    return claims_page(verification, table, frequencies)
+    return claims_page(verification, table, frequencies, list(checks["errors"]))
+
+
+def require_all(checks: dict[str, Any], page: str) -> None:
+    """End the run as failed, its page written, if anything could not be checked.
+
+    Raises:
+        RuntimeError: with what failed first.
+    """
+    if errors := list(checks["errors"]):
+        raise RuntimeError(f"{len(errors)} of the checks failed; the table is made of the others. {errors[0]}")
 
 
 def draw_claims(table: pd.DataFrame) -> Any:
@@ -106,13 +149,19 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs=["claims.table", "claims.frequencies"],
                 name="tabulate_claims",
             ),
-            Node(summarize_claims, inputs=[params, "claims.table"], outputs="claims.summary", name="summarize_claims"),
+            Node(
+                summarize_claims,
+                inputs=["claims.checks", "claims.table"],
+                outputs="claims.summary",
+                name="summarize_claims",
+            ),
             Node(
                 report_claims,
-                inputs=[params, "claims.table", "claims.frequencies"],
+                inputs=[params, "claims.checks", "claims.table", "claims.frequencies"],
                 outputs="claims.page",
                 name="report_claims",
             ),
             Node(draw_claims, inputs="claims.table", outputs="claims.figure", name="draw_claims"),
+            Node(require_all, inputs=["claims.checks", "claims.page"], outputs=None, name="require_all"),
         ]
     )

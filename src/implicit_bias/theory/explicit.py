@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from scipy.integrate import DOP853
 
-from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.trajectory import Step, velocity
 
@@ -40,7 +40,7 @@ def explicit_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
     local = max(tol / 100, 1e-13)
     solver = DOP853(rhs, 0.0, R0.ravel(), np.inf, rtol=local, atol=local * np.max(np.abs(R0)))
     while True:
-        solver.max_step = RESOLUTION / kernel_range(problem, solver.y.reshape(shape))[1]
+        solver.max_step = RESOLUTION / kernel_largest(problem, solver.y.reshape(shape))
         message = solver.step()
         if solver.status == "failed":
             raise ArithmeticError(f"the explicit flow failed at t = {solver.t:.6g}: {message}")

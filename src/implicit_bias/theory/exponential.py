@@ -62,8 +62,11 @@ def _norm(X: Array) -> float:
 
 
 def _left(A: Array, M: Array) -> Array:
-    """A (p, q) times every matrix of the stack M (..., q, s), as one product; (..., p, s)."""
-    return np.moveaxis(np.tensordot(A, M, axes=(1, -2)), 0, -2)
+    """A (p, q) times M (q, s) or every matrix of the stack M (T, q, s), as one product; (p, s) or (T, p, s)."""
+    if M.ndim == 2:
+        return A @ M
+    T, q, s = M.shape
+    return np.swapaxes((A @ np.swapaxes(M, 0, 1).reshape(q, T * s)).reshape(-1, T, s), 0, 1)
 
 
 def _sum(weights: Array, n: Array) -> Array:
@@ -72,21 +75,31 @@ def _sum(weights: Array, n: Array) -> Array:
     return total
 
 
-def _exp(X: Array, P: Array) -> Array:
-    """exp(S(X)) P for stacks X (..., r, m) and P (..., r + m, q), through entire functions of X^T X (m, m)."""
-    r = X.shape[-2]
-    U1, V = P[..., :r, :], P[..., r:, :]
-    XT = np.swapaxes(X, -1, -2)
-    f2, Q = np.linalg.eigh(XT @ X)
+def _core(X: Array) -> Array:
+    """C (..., 2m, 2m) with exp S(X) = I + diag(X, I) C diag(X, I)^T: entire functions of X^T X, for X (..., r, m)."""
+    m = X.shape[-1]
+    f2, Q = np.linalg.eigh(np.swapaxes(X, -1, -2) @ X)
     f = np.sqrt(np.maximum(f2, 0.0))[..., None, :]
     QT = np.swapaxes(Q, -1, -2)
     half = np.where(f > 0, np.sinh(f / 2) / np.where(f > 0, f / 2, 1.0), 1.0)
-    sinhc = (Q * (half * np.cosh(f / 2))) @ QT
-    coshc = (Q * (half**2 / 2)) @ QT
-    w = XT @ U1
-    return np.concatenate(
-        [U1 + X @ (coshc @ w + sinhc @ V), V + sinhc @ w + (Q * (2 * np.sinh(f / 2) ** 2)) @ (QT @ V)], axis=-2
-    )
+    C = np.empty((*X.shape[:-2], 2 * m, 2 * m))
+    C[..., :m, :m] = (Q * (half**2 / 2)) @ QT
+    C[..., :m, m:] = C[..., m:, :m] = (Q * (half * np.cosh(f / 2))) @ QT
+    C[..., m:, m:] = (Q * (2 * np.sinh(f / 2) ** 2)) @ QT
+    return C
+
+
+def _apply(X: Array, C: Array, P: Array) -> Array:
+    """exp(S(X)) P for stacks X (..., r, m) with their cores C (..., 2m, 2m), and P (..., r + m, q)."""
+    r, m = X.shape[-2:]
+    U1, V = P[..., :r, :], P[..., r:, :]
+    w = C @ np.concatenate([np.swapaxes(X, -1, -2) @ U1, V], axis=-2)
+    return np.concatenate([U1 + X @ w[..., :m, :], V + w[..., m:, :]], axis=-2)
+
+
+def _exp(X: Array, P: Array) -> Array:
+    """exp(S(X)) P for stacks X (..., r, m) and P (..., r + m, q)."""
+    return _apply(X, _core(X), P)
 
 
 def _cf4(half: Array, full: Array) -> tuple[Array, Array]:
@@ -109,9 +122,10 @@ def _chain(X: Array, P: Array) -> Array:
     basis, small = np.linalg.qr(np.hstack(list(X[1:])))
     q = basis.shape[1]
     x = np.concatenate([np.zeros((1, q, m)), np.moveaxis(small.reshape(q, -1, m), 1, 0)])
+    exponents = np.stack(_cf4(x[1::2] - x[:-1:2], x[2::2] - x[:-1:2]), axis=1).reshape(-1, q, m)
     T: Array = np.eye(q + m)
-    for first, second in zip(*_cf4(x[1::2] - x[:-1:2], x[2::2] - x[:-1:2]), strict=True):
-        T = _exp(second, _exp(first, T))
+    for exponent, core in zip(exponents, _core(exponents), strict=True):
+        T = _apply(exponent, core, T)
     move = (T - np.eye(q + m)) @ np.vstack([basis.T @ P[:r], P[r:]])
     return np.vstack([P[:r] + basis @ move[:q], P[r:] + move[q:]])
 
@@ -265,7 +279,8 @@ def collocate(
         tol: the integral of F over the step is wanted to 0.03 tol.
     """
     r, m = problem.r, problem.m
-    e, targets = reference.hat(E), np.broadcast_to(np.eye(m), (_LAST, m, m))
+    e, blocks = reference.hat(E), np.zeros((_LAST, r + m, 2 * m))  # diag(F, I) at each node
+    blocks[:, r:, m:] = np.eye(m)
     values = np.broadcast_to(N, (_LAST + 1, r, m)).copy()
     weights = _Weights.at(np.concatenate([NODES[1:], NODES[1:] / 2]), h, reference.L)
     previous, change = np.zeros((r, m)), np.inf
@@ -279,15 +294,12 @@ def collocate(
             return Segment(problem, reference, R, h, e, n, size, sweep)
         previous = X[_LAST - 1]
         at_nodes = weights.residual(e, n)[:_LAST]
-        F = reference.force(at_nodes)
+        blocks[:, :r, :m] = F = reference.force(at_nodes)
         first, second = _cf4(X[_LAST:], X[:_LAST])
-        block = np.concatenate(
-            [np.concatenate([F, np.zeros((_LAST, m, m))], axis=1), np.concatenate([np.zeros_like(F), targets], axis=1)],
-            axis=2,
-        )
-        moved = _left(R.T, _exp(first, _exp(second, block)))
+        core1, core2 = _core(first), _core(second)
+        moved = _left(R.T, _apply(first, core1, _apply(second, core2, blocks)))
         U1F, V = moved[..., :m], moved[..., m:]
-        AF = _exp(second, _exp(first, _left(R, U1F)))[:, :r] + F @ (np.swapaxes(V, -1, -2) @ V)
+        AF = _apply(second, core2, _apply(first, core1, _left(R, U1F)))[:, :r] + F @ (np.swapaxes(V, -1, -2) @ V)
         values[1:] = reference.L * at_nodes - reference.hat(problem.sigma[:, None] * AF)
     return None
 

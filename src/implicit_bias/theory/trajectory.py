@@ -74,8 +74,11 @@ def excess_loss(problem: Problem, R: Array) -> float:
 
 def velocity(problem: Problem, R: Array) -> Array:
     """d[U1; V]/dt = [diag(sigma) E V; E^T diag(sigma) U1] under gradient flow (paper, eq. 7)."""
-    F = problem.sigma[:, None] * residual(problem, R)
-    return np.vstack([F @ R[problem.r :], F.T @ R[: problem.r]])
+    F, r = problem.sigma[:, None] * residual(problem, R), problem.r
+    moved = np.empty_like(R)
+    np.matmul(F, R[r:], out=moved[:r])
+    np.matmul(F.T, R[:r], out=moved[r:])
+    return moved
 
 
 @dataclass

@@ -8,7 +8,7 @@ from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most,
 from implicit_bias.theory.claims.network import Network
 from implicit_bias.theory.problem import Array
 from implicit_bias.theory.state import State
-from implicit_bias.theory.trajectory import Trajectory, residual
+from implicit_bias.theory.trajectory import Trajectory, excess_loss, residual
 
 
 def pseudoinverse_solution(network: Network) -> Array:
@@ -20,6 +20,13 @@ def pseudoinverse_solution(network: Network) -> Array:
 def _size(network: Network) -> float:
     """||U||_F ||V||_F, the size of the terms that U V^T is summed of."""
     return float(np.linalg.norm(network.U) * np.linalg.norm(network.V))
+
+
+def loss_split(network: Network) -> Check:
+    """(8): L = 1/2 ||E||_F^2 + L*, the left side from X, Y, U and V alone."""
+    loss = 0.5 * np.linalg.norm(network.Y - network.X @ network.theta) ** 2
+    split = excess_loss(network.problem, network.state.R) + network.problem.loss_floor
+    return equal(loss, split, scale=float(np.linalg.norm(network.Y) ** 2))
 
 
 def dynamics(network: Network) -> Check:
@@ -126,6 +133,8 @@ def certificate(state: State, trajectory: Trajectory) -> Check:
     kept = np.union1d(np.arange(0, len(trajectory.t), 2), len(trajectory.t) - 1)
     fine = float(bounds.certificate(trajectory.t, trajectory.force, initial).value[-1])
     coarse = float(bounds.certificate(trajectory.t[kept], trajectory.force[kept], initial).value[-1])
+    if not np.isfinite(fine):  # E did not vanish, and the bound says nothing
+        return Check(False, 0.0, 1 + SLACK)
     error = 1e-12 * float(np.linalg.norm(state.R) * np.linalg.norm(state.U2))
     return at_most(np.linalg.norm(trajectory.R @ state.U2.T), fine + abs(fine - coarse), error=error)
 

@@ -104,12 +104,28 @@ def converges(problem: Problem, imbalance: Imbalance, trajectory: Trajectory, co
     return Check(complete and imbalance.c > 0, RESOLUTION * final / error, RESOLUTION)
 
 
+def path(problem: Problem, state: State, imbalance: Imbalance, trajectory: Trajectory) -> Check:
+    """c > 0: P = [U1; V] has no more than (e^l - 1) ||P(t)||_F to go, l = sigma_1 ||E(t)||_F / (lambda_r(Sigma_x) c).
+
+    So (V, U1) converges as E does (ours, theory.md "Bounds on the loss"); seen on P at the start, on V at every sample.
+    """
+    if imbalance.c == 0:
+        return Check(False, 0.0, SLACK)
+    length = problem.sigma[0] * np.sqrt(2 * trajectory.excess) / (problem.sigma[-1] ** 2 * imbalance.c)
+    trace = np.sum(state.U1**2) - np.sum(state.V**2)
+    size = np.sqrt(trace + 2 * np.sum(trajectory.V**2, axis=(1, 2)))
+    moved = np.linalg.norm(trajectory.V[-1] - trajectory.V, axis=(1, 2))
+    moved[0] = np.linalg.norm(trajectory.R - state.R)
+    with np.errstate(over="ignore"):
+        return at_most(moved, np.expm1(length) * size, error=RESOLUTION * float(np.max(size)))
+
+
 def instantaneous_rate(problem: Problem, imbalance: Imbalance, R: Array) -> Check:
     """-d/dt log(L - L*) is at least the instantaneous rate of any state R (k, k') (Min et al. 2022, Proposition 1)."""
     product = R[: problem.r] @ R[problem.r :].T
     claimed = bounds.instantaneous_rate(problem, imbalance, product)
-    excess = excess_loss(problem, R)
-    return at_most(claimed, float(np.sum(velocity(problem, R) ** 2)) / excess)
+    excess, speed = excess_loss(problem, R), float(np.sum(velocity(problem, R) ** 2))
+    return at_most(claimed * excess, speed, met=excess > 0)
 
 
 def certified_curve(problem: Problem, imbalance: Imbalance, trajectory: Trajectory) -> Check:
@@ -118,17 +134,18 @@ def certified_curve(problem: Problem, imbalance: Imbalance, trajectory: Trajecto
     Between samples the product is taken along its chord: where it passes through a singular matrix the rate has a kink
     that samples alone can miss. The integral's own error is taken to be what leaving out every second sample changes.
     """
-    level = float(trajectory.excess[0])
-    t, product = trajectory.t[::2], trajectory.product[::2]
+    finite = np.isfinite(trajectory.t)  # of a run to its limit the last sample is at infinity, where no chord leads
+    t, product, excess = trajectory.t[finite], trajectory.product[finite], trajectory.excess[finite][::2]
+    level = float(excess[0])
     fine, coarse = (
         bounds.certified_curve(problem, imbalance, *_along_chords(*samples), level).value[:: CHORD * step]
-        for samples, step in (((trajectory.t, trajectory.product), 2), ((t, product), 1))
+        for samples, step in (((t, product), 2), ((t[::2], product[::2]), 1))
     )
     fine = fine[: len(coarse)]
     with np.errstate(divide="ignore", invalid="ignore"):
         slack = np.where(fine > 0, np.abs(np.log(fine / coarse)), 0.0)
     bound = np.minimum(fine * np.exp(slack), level)
-    return decays(trajectory.excess[::2], bound, resolution(problem, trajectory))
+    return decays(excess, bound, resolution(problem, trajectory))
 
 
 def _along_chords(t: Array, product: Array) -> tuple[Array, Array]:

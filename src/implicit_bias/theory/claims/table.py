@@ -15,7 +15,8 @@ Mask = NDArray[np.bool_]
 
 ASYMPTOTIC = 1000
 """Widths from here on give the powers of the width."""
-RANDOM = {"lemma_17": 0, "lemma_18": 1, "lemma_19": 2}
+LEMMA = {"lemma_17": 0, "lemma_18": 1, "lemma_19": 2}
+THEOREM = {"thm2": 1, "thm2_F": 2}
 
 
 def claim_rows(
@@ -26,7 +27,7 @@ def claim_rows(
     Args:
         checks: "<claim>/met", "<claim>/ratio", "<claim>/limit" (problems,).
         initial: (seeds, alphas, widths, draws, 3) of `check_initialization`.
-        trained: (seeds, alphas, widths, 4) of `check_trained`.
+        trained: (seeds, alphas, widths, 5) of `check_trained`.
         widths: increasing widths.
         alphas: exponents of the scale.
         delta: failure probability.
@@ -41,17 +42,23 @@ def claim_rows(
         if f"{claim.name}/met" in checks:
             met, ratio, limit = (checks[f"{claim.name}/{part}"] for part in ("met", "ratio", "limit"))
             row = _deterministic(claim, met.astype(bool), ratio, limit)
-        elif claim.name in RANDOM:
-            ratios = np.moveaxis(initial[..., RANDOM[claim.name]][:, covered], 3, 1)
+        elif claim.name in LEMMA or claim.name == "lemma_1":
+            ratios = np.moveaxis(_lemma(initial, claim.name)[:, covered], 3, 1)
             row = _at_large_width(ratios.reshape(-1, len(covered), len(widths)), widths, delta)
-        elif claim.name == "thm2":
-            row = _at_large_width(trained[..., 1][:, covered], widths, delta)
+        elif claim.name in THEOREM:
+            row = _at_large_width(trained[..., THEOREM[claim.name]][:, covered], widths, delta)
         elif claim.name == "law":
             row = _law(trained, delta)
         else:
             row = _trend([each for each in trends if each["claim"] == claim.name], trained.shape[0])
         rows.append({**vars(claim), **row})
     return [{"claim": row.pop("name"), **row} for row in rows]
+
+
+def _lemma(initial: Array, name: str) -> Array:
+    """(seeds, alphas, widths, draws) ratio of one inequality of Lemma 1, or the largest of all three."""
+    ratios: Array = np.max(initial, axis=-1) if name == "lemma_1" else initial[..., LEMMA[name]]
+    return ratios
 
 
 def _deterministic(claim: Claim, met: Mask, ratio: Array, limit: Array) -> Row:
@@ -89,7 +96,7 @@ def _at_large_width(ratios: Array, widths: list[int], delta: float) -> Row:
 
 
 def _law(trained: Array, delta: float) -> Row:
-    ratios, ranks = trained[..., 2].ravel(), trained[..., 3].ravel()
+    ratios, ranks = trained[..., 3].ravel(), trained[..., 4].ravel()
     test, p_value = chance.frequency(ratios <= 1, 1 - delta, exactly=True), chance.uniform(ranks)
     return {
         "trials": ratios.size,
@@ -145,6 +152,7 @@ def frequency_rows(initial: Array, trained: Array, widths: list[int], alphas: li
     rows = []
     for i, alpha in enumerate(alphas):
         for j, h in enumerate(widths):
-            shares = {name: float(np.mean(initial[:, i, j, :, part] <= 1)) for name, part in RANDOM.items()}
-            rows.append({"alpha": alpha, "width": h, **shares, "thm2": float(np.mean(trained[:, i, j, 1] <= 1))})
+            shares = {name: np.mean(_lemma(initial, name)[:, i, j] <= 1) for name in (*LEMMA, "lemma_1")}
+            shares |= {name: np.mean(trained[:, i, j, part] <= 1) for name, part in THEOREM.items()}
+            rows.append({"alpha": alpha, "width": h} | {name: float(share) for name, share in shares.items()})
     return rows
