@@ -48,6 +48,26 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Engine(Model):
+    """Where the points are computed."""
+
+    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
+    backend: Literal["loky", "dask", "ray"] = Field("loky", description="processes of this machine, or a cluster")
+    address: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="tcp://host:port of a Dask scheduler, host:port or ray://host:port of a Ray cluster; "
+        "by default a cluster of that kind is started on this machine",
+    )
+
+    @model_validator(mode="after")
+    def _engine_exists(self) -> Self:
+        if self.workers == 0 or self.workers < -1:
+            raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
+        if self.address and self.backend == "loky":
+            raise ValueError(f"address is that of a cluster: set backend to dask or ray, or leave {self.address!r} out")
+        return self
+
+
 class DataSet(Model):
     """One synthetic data set: X (n, D), Y = X Theta + noise (n, m)."""
 
@@ -146,7 +166,7 @@ class Point:
     case: str | None = None
 
 
-class Sweep(Model):
+class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
@@ -173,7 +193,6 @@ class Sweep(Model):
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
     seed: Seed = 0
-    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -195,8 +214,6 @@ class Sweep(Model):
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
         if self.figure in ("wide", "alpha") and self.initialization != ["gaussian"]:
             raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
-        if self.workers == 0 or self.workers < -1:
-            raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
         if not self.solvers:
             raise ValueError("solvers must name at least one solver")
         return self
@@ -245,7 +262,7 @@ def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]
     return {"case": case, "sigma_u": pair[0], "sigma_v": pair[1]}
 
 
-class Verification(Model):
+class Verification(Engine):
     """How many random problems and seeds the claims are checked on."""
 
     problems: Count = Field(2000, description="random problems for the deterministic claims")
@@ -255,7 +272,6 @@ class Verification(Model):
     alphas: Annotated[list[Annotated[float, Field(ge=0, le=0.5)]], BeforeValidator(_expand), Field(min_length=1)]
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.05
     seed: Seed = 0
-    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -263,6 +279,4 @@ class Verification(Model):
             raise ValueError(f"widths must increase, two of them from {ASYMPTOTIC} on, got {self.widths}")
         if not any(alpha > 0.25 for alpha in self.alphas) or len(set(self.alphas)) < len(self.alphas):
             raise ValueError(f"alphas must differ from each other, one of them above 1/4, got {self.alphas}")
-        if self.workers == 0 or self.workers < -1:
-            raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
         return self

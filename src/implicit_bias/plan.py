@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from implicit_bias.parameters import Point, Sweep
+from implicit_bias.parameters import Engine, Point, Sweep
 from implicit_bias.theory.problem import Problem
 
 STEPS_PER_DECADE = 12
@@ -19,10 +19,11 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
         problems: name -> problem, for every problem that a point names.
     """
     points = sweep.points()
+    params = _flatten(sweep.model_dump(exclude=set(Engine.model_fields)))
     return {
         "name": sweep.title,
         "description": _description(sweep, problems, len(points)),
-        "params": {name: _scalar(value) for name, value in _flatten(sweep.model_dump(exclude={"workers"})).items()},
+        "params": {name: _scalar(value) for name, value in params.items()},
         "points": {
             point.key: {
                 "name": _name(point, sweep),

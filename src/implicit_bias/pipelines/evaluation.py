@@ -36,7 +36,7 @@ def evaluate_points(
         if p.key in plan["points"]
     )
     done = 0
-    for key, record in run_points(evaluate_point, tasks, len(plan["points"]), sweep.workers, "evaluate"):
+    for key, record in run_points(evaluate_point, tasks, len(plan["points"]), sweep, "evaluate"):
         done += "error" not in record
         yield {key: figure} if (figure := record.pop("figure", b"")) else {}, {key: record}
     if not done:

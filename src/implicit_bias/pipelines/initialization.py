@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.engines import check
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.plan import sweep_plan
 from implicit_bias.points import Loaders, run_points
@@ -28,9 +29,11 @@ def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
         Title, description, parameters, points and data sets of the sweep, as tracked.
 
     Raises:
+        EngineError: the engine that the sweep asks for cannot be used.
         ValueError: a data set or a draw of it that the sweep names does not exist, or a width is too large for entries
             that have to be drawn one by one.
     """
+    check(sweep)
     needed = sorted({point.problem for point in sweep.points()})
     missing = [name for name in needed if name not in problems]
     if missing:
@@ -59,7 +62,7 @@ def initialize_points(problems: Loaders, sweep: Sweep, plan: dict[str, Any]) -> 
         point -> the fields of its State.
     """
     tasks = ((p.key, (p, sweep, problems[p.problem]())) for p in sweep.points() if p.key in plan["points"])
-    for key, record in run_points(initialize_point, tasks, len(plan["points"]), sweep.workers, "initialise"):
+    for key, record in run_points(initialize_point, tasks, len(plan["points"]), sweep, "initialise"):
         yield {key: record}
 
 

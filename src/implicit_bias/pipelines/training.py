@@ -34,7 +34,7 @@ def train_points(
         for p in sweep.points()
         if p.key in plan["points"]
     )
-    for key, record in run_points(train_point, tasks, len(plan["points"]), sweep.workers, "train"):
+    for key, record in run_points(train_point, tasks, len(plan["points"]), sweep, "train"):
         yield {key: record}
 
 

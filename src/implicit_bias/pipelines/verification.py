@@ -8,7 +8,8 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.claims_page import claims_page
-from implicit_bias.parameters import Verification
+from implicit_bias.engines import check
+from implicit_bias.parameters import Engine, Verification
 from implicit_bias.points import run_points
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
@@ -20,8 +21,13 @@ BATCH = 25
 
 
 def plan_verification(verification: Verification) -> dict[str, Any]:
-    """What is tracked of the run before it: its parameters; it has no points."""
-    size = verification.model_dump(exclude={"workers"})
+    """What is tracked of the run before it: its parameters; it has no points.
+
+    Raises:
+        EngineError: the engine it asks for cannot be used.
+    """
+    check(verification)
+    size = verification.model_dump(exclude=set(Engine.model_fields))
     return {
         "name": "Verification",
         "description": f"Every claim on {verification.problems} random problems and {verification.seeds} seeds.",
@@ -44,7 +50,7 @@ def check_claims(verification: Verification, plan: dict[str, Any]) -> dict[str, 
         RuntimeError: no problem, or fewer than two seeds, could be checked.
     """
     tasks = list(_tasks(verification))
-    records = dict(run_points(_check, tasks, len(tasks), verification.workers, plan["name"]))
+    records = dict(run_points(_check, tasks, len(tasks), verification, plan["name"]))
     failed = {key: record["error"] for key, record in records.items() if "error" in record}
     checked: dict[int, dict[str, Check]] = {}
     seeds = []

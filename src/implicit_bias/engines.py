@@ -1,0 +1,128 @@
+"""Where points are computed: this process, processes of this machine, a Dask or a Ray cluster, through joblib.
+
+Whatever the engine, a call has one BLAS thread, so that its result does not depend on where it runs; results stream
+back in windows, so that memory is bounded; and a worker process that dies takes no call with it.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from threadpoolctl import threadpool_limits
+
+from implicit_bias.clusters import Cluster, connect
+from implicit_bias.parameters import Engine
+
+WINDOW = 32
+"""Calls handed out at a time, a worker."""
+
+TRIES = 3
+"""How often a call is tried by itself, if its worker dies."""
+
+Calls = Mapping[str, tuple[Any, ...]]
+"""Key -> the arguments of a call."""
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerDied(RuntimeError):
+    """A worker process ended before it gave its result."""
+
+
+def check(engine: Engine) -> None:
+    """Refuse an engine that cannot be used, before anything is computed.
+
+    Raises:
+        EngineError: its package is missing, no cluster answers, or workers have other versions than this process.
+    """
+    if engine.backend != "loky":
+        connect(engine.backend, engine.address, engine.workers)
+
+
+def compute(
+    function: Callable[..., Any],
+    calls: Iterable[tuple[str, tuple[Any, ...]]],
+    failed: Callable[[str], Any],
+    engine: Engine,
+    total: int,
+) -> Iterator[tuple[str, Any]]:
+    """Yield (key, function(*arguments)) of every (key, arguments), each once, as they are done.
+
+    Args:
+        function: importable, since it may run on another machine; what it raises is raised here.
+        calls: keys, all different, with arguments.
+        failed: the result of a call whose worker died whenever it was tried, given what happened.
+        engine: where the calls run.
+        total: how many calls there are.
+    """
+    if engine.backend == "loky":
+        processes = min(cpu_count() if engine.workers == -1 else engine.workers, total)
+        if processes <= 1:
+            yield from _here(function, calls)
+            return
+        options = {"backend": "loky", "inner_max_num_threads": 1}
+        cluster = Cluster(processes, options, streams=True, deaths=(BrokenProcessPool,))
+    else:
+        cluster = connect(engine.backend, engine.address, engine.workers)
+    calls = iter(calls)
+    while window := dict(islice(calls, WINDOW * cluster.processes)):
+        yield from _surviving(cluster, function, window, failed)
+
+
+def _here(function: Callable[..., Any], calls: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Any]]:
+    for key, arguments in calls:
+        with threadpool_limits(1):
+            result = function(*arguments)
+        yield key, result
+
+
+def _surviving(
+    cluster: Cluster, function: Callable[..., Any], window: Calls, failed: Callable[[str], Any], tries: int = TRIES
+) -> Iterator[tuple[str, Any]]:
+    """The results of a window; what a dying worker leaves unfinished is computed again by halves, until one is left."""
+    left = dict(window)
+    try:
+        for key, result in _run(cluster, function, window):
+            del left[key]
+            yield key, result
+        return
+    except WorkerDied as death:
+        logger.warning("A worker process died: %d unfinished calls are handed out again", len(left))
+        if len(left) == 1 and (tries := tries - 1) == 0:
+            yield next(iter(left)), failed(f"its worker process died each of {TRIES} times ({death})")
+            return
+    items = list(left.items())
+    middle = len(items) // 2
+    for half in filter(None, (dict(items[:middle]), dict(items[middle:]))):
+        yield from _surviving(cluster, function, half, failed, tries)
+
+
+def _run(cluster: Cluster, function: Callable[..., Any], window: Calls) -> Iterator[tuple[str, Any]]:
+    tasks = [delayed(_on_worker)(function, key, arguments) for key, arguments in window.items()]
+    with parallel_config(n_jobs=max(cluster.processes, 2), **cluster.options):  # with one job joblib stays here
+        pool = Parallel(return_as="generator_unordered" if cluster.streams else "list")
+    results = (result for result in pool(tasks))
+    try:
+        for result in results:  # noqa: UP028 `yield from` would close them first
+            yield result
+    except cluster.deaths as error:
+        raise WorkerDied(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}") from error
+    finally:
+        with warnings.catch_warnings(action="ignore"):  # joblib's advice to whoever stops early
+            results.close()
+
+
+def _on_worker(function: Callable[..., Any], key: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    _one_thread()
+    return key, function(*arguments)
+
+
+@cache
+def _one_thread() -> None:
+    """Keep the BLAS of this worker process to one thread, for good: other threads of it may be computing, too."""
+    threadpool_limits(1)
