@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from kedro.io import DataCatalog, DatasetError
 from kedro_datasets.partitions import PartitionedDataset
 
-from implicit_bias.datasets import ArrayDataset, BytesDataset
+from implicit_bias.datasets import ArrayDataset, BytesDataset, StoredDataset
 
 RECORD = {
     "curve/loss": np.geomspace(1, 1e-9, 60),
@@ -137,19 +137,47 @@ def test_no_truncated_file_is_read(path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused_or_unchanged(path: Path) -> None:
-    """A flipped byte is found by a checksum, or lies where nothing is read, or in a name."""
+    """Every bit in turn: where one that flips is not found, nothing is read of it."""
+    dataset = array_dataset(path)
+    dataset.save({"curve/loss": np.arange(3.0), "metric/steps": 7, "method": "flow"})
+    content, record = path.read_bytes(), dataset.load()
+    refused = 0
+    for position in range(len(content)):
+        for bit in range(8):
+            path.write_bytes(content[:position] + bytes([content[position] ^ 1 << bit]) + content[position + 1 :])
+            try:
+                read = dataset.load()
+            except DatasetError:
+                refused += 1
+            else:
+                assert read.keys() == record.keys()
+                assert all(np.array_equal(read[name], record[name]) for name in record)
+    assert refused > 4 * len(content)
+
+
+def test_a_record_that_is_there_already_is_not_written_again(path: Path) -> None:
     dataset = array_dataset(path)
     dataset.save(RECORD)
-    content = path.read_bytes()
-    rng = np.random.default_rng(0)
-    refused = 0
-    for position in rng.integers(len(content), size=300):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
-        try:
-            dataset.load()
-        except DatasetError:
-            refused += 1
-    assert refused > 150
+    written = path.stat()
+    dataset.save(RECORD)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    dataset.save(RECORD | {"one more": 1})
+    assert "one more" in dataset.load()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_stored_records_are_read_by_point(tmp_path: Path) -> None:
+    definition = {"type": "implicit_bias.datasets.ArrayDataset", "filepath": str(tmp_path / "*.npz")}
+    stored = StoredDataset(partitions={"states": definition})
+    array_dataset(tmp_path / "a.npz").save({"x": 1.0})
+    (tmp_path / "b.npz").write_bytes(b"no archive")
+    read = stored.load()["states"]
+    assert read("a") == {"x": 1.0}
+    assert read("c") is None
+    with pytest.raises(DatasetError, match=r"b\.npz is not a readable array file"):
+        read("b")
+    with pytest.raises(DatasetError, match="only read"):
+        stored.save({})  # type: ignore[arg-type]
 
 
 def test_pickles_are_never_loaded(path: Path, tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ class Sweep(Engine):
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
     seed: Seed = 0
+    fresh: bool = Field(False, description="compute every point again, and start a new tracked run")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

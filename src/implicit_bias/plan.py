@@ -1,9 +1,9 @@
 """A sweep written down before it is run: what tracking shows of it and of each of its points."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from implicit_bias.fingerprints import digest
 from implicit_bias.parameters import Engine, Point, Sweep
 from implicit_bias.theory.problem import Problem
 
@@ -11,15 +11,16 @@ STEPS_PER_DECADE = 12
 """How densely curves are tracked, at steps that all points share."""
 
 
-def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
+def sweep_plan(sweep: Sweep, problems: dict[str, Problem], numerics: str) -> dict[str, Any]:
     """Title, description, flat parameters, points and data sets of a sweep.
 
     Args:
         sweep: the validated parameters.
         problems: name -> problem, for every problem that a point names.
+        numerics: version of the code that computes the points.
     """
     points = sweep.points()
-    params = _flatten(sweep.model_dump(exclude=set(Engine.model_fields)))
+    params = _flatten(sweep.model_dump(exclude={*Engine.model_fields, "fresh"}))
     return {
         "name": sweep.title,
         "description": _description(sweep, problems, len(points)),
@@ -32,12 +33,14 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem]) -> dict[str, Any]:
             }
             for point in points
         },
+        "numerics": numerics,
+        "fresh": sweep.fresh,
         "compare": _compare(sweep),
         "steps_per_decade": STEPS_PER_DECADE,
         "datasets": [
             {
                 "name": name,
-                "digest": _digest(problem),
+                "digest": digest(vars(problem))[:16],
                 "profile": {"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
             }
             for name, problem in problems.items()
@@ -132,14 +135,6 @@ def _point_description(point: Point) -> str:
         f"seed {point.seed}, trained by {point.solver.replace('_', ' ')} on {point.problem}. `distance` is "
         "‖UVᵀ − Θ̂‖_F at the end; curves.png, among the artifacts, shows how it came there and what bounds it."
     )
-
-
-def _digest(problem: Problem) -> str:
-    """Short digest of everything a run knows of its data."""
-    digest = hashlib.sha256()
-    for array in (problem.sigma, problem.Phi1, problem.Y_tilde):
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:

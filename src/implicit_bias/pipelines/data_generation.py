@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from kedro.pipeline import Node, Pipeline
+from threadpoolctl import threadpool_limits
 
 from implicit_bias.parameters import DataSets
 from implicit_bias.theory.synthetic import draw_data, draw_held_out
@@ -23,8 +24,9 @@ def generate_data(data: DataSets) -> dict[str, dict[str, Any]]:
         settings = spec.model_dump(exclude={"draws", "seed", "held_out"})
         for draw in range(spec.draws):
             rng = np.random.default_rng(np.random.SeedSequence(spec.seed, spawn_key=(draw,)))
-            X, Y, theta = draw_data(rng=rng, **settings)
-            X_test, Y_test = draw_held_out(spec.held_out, theta, rng, spec.noise_std)
+            with threadpool_limits(1):
+                X, Y, theta = draw_data(rng=rng, **settings)
+                X_test, Y_test = draw_held_out(spec.held_out, theta, rng, spec.noise_std)
             drawn[f"{name}-draw={draw}"] = {"X": X, "Y": Y, "Theta": theta, "X_test": X_test, "Y_test": Y_test}
     return drawn
 

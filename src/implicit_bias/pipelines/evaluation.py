@@ -1,13 +1,18 @@
 """Stage 5: measure every point against the bounds, the law and the min-norm solution."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Sweep
-from implicit_bias.points import Loaders, run_points
+from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.training import TRAINING
+from implicit_bias.points import Loaders
+from implicit_bias.resume import Reader, Stage, compute_points
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.evaluation import evaluate
 from implicit_bias.theory.problem import Problem
@@ -16,27 +21,38 @@ from implicit_bias.theory.trajectory import Trajectory
 
 
 def evaluate_points(
-    problems: Loaders, sweep: Sweep, plan: dict[str, Any], initial_states: Loaders, trajectories: Loaders
+    problems: Loaders,
+    sweep: Sweep,
+    plan: dict[str, Any],
+    stored: dict[str, Reader],
+    initial_states: Loaders,
+    trajectories: Loaders,
 ) -> Iterator[tuple[dict[str, bytes], dict[str, dict[str, Any]]]]:
-    """Measure and draw every trained point: distance to the min-norm solution, bounds, law.
+    """Measure and draw every trained point, but those that are done: distance to the min-norm solution, bounds, law.
 
     Args:
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to evaluate.
+        stored: what earlier runs have left.
         initial_states: point -> loader of a State's fields.
         trajectories: point -> loader of a Trajectory's fields.
 
     Yields:
         point -> its figure (PNG), and point -> its metrics and curves.
     """
-    tasks = (
-        (p.key, (p, sweep, problems[p.problem](), initial_states[p.key](), trajectories[p.key]()))
-        for p in sweep.points()
-        if p.key in plan["points"]
-    )
+
+    def drawn(key: str, record: dict[str, Any]) -> bool:
+        """Give a stored record its figure; False if that is missing or damaged."""
+        try:
+            record["figure"] = stored["point_figures"](key)
+        except DatasetError:
+            return False
+        return record["figure"] is not None and checksum(record["figure"]) == record["figure_checksum"]
+
+    inputs = {INITIALIZATION: initial_states, TRAINING: trajectories}
     done = 0
-    for key, record in run_points(evaluate_point, tasks, len(plan["points"]), sweep, "evaluate"):
+    for key, record in compute_points(EVALUATION, sweep, plan, problems, stored, inputs, drawn):
         done += "error" not in record
         yield {key: figure} if (figure := record.pop("figure", b"")) else {}, {key: record}
     if not done:
@@ -64,7 +80,16 @@ def evaluate_point(
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
     record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1]}
-    return record | {"figure": png(point_figure(record))}
+    figure = png(point_figure(record))
+    return record | {"figure": figure, "figure_checksum": checksum(figure)}
+
+
+def checksum(figure: bytes) -> str:
+    """By which a figure is known to be whole, and to belong to a record."""
+    return hashlib.sha256(figure).hexdigest()
+
+
+EVALUATION = Stage("evaluate", "evaluations", evaluate_point)
 
 
 def create_pipeline(**_: Any) -> Pipeline:
@@ -73,7 +98,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 evaluate_points,
-                inputs=["problems", "params:sweep", "plan", "initial_states", "trajectories"],
+                inputs=["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
                 outputs=["point_figures", "evaluations"],
                 name="evaluate_points",
             )

@@ -8,12 +8,17 @@ import numpy as np
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.engines import check
+from implicit_bias.fingerprints import numerics
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.plan import sweep_plan
-from implicit_bias.points import Loaders, run_points
+from implicit_bias.points import Loaders
+from implicit_bias.resume import Reader, Stage, compute_points
 from implicit_bias.theory import initialization
 from implicit_bias.theory.entries import ENTRIES, check_width, unit_entries
 from implicit_bias.theory.problem import Problem
+
+COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
+"""Modules that compute what is tracked of a point."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,22 +52,24 @@ def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
             logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
     for point in sweep.points():
         check_width(loaded[point.problem], point.width, point.initialization)
-    return sweep_plan(sweep, loaded)
+    return sweep_plan(sweep, loaded, numerics(*COMPUTING))
 
 
-def initialize_points(problems: Loaders, sweep: Sweep, plan: dict[str, Any]) -> Iterator[dict[str, dict[str, Any]]]:
-    """Draw the initial network of every point, as a reduced state.
+def initialize_points(
+    problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader]
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Draw the initial network of every point, as a reduced state, but those that are done.
 
     Args:
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to initialise.
+        stored: what earlier runs have left.
 
     Yields:
         point -> the fields of its State.
     """
-    tasks = ((p.key, (p, sweep, problems[p.problem]())) for p in sweep.points() if p.key in plan["points"])
-    for key, record in run_points(initialize_point, tasks, len(plan["points"]), sweep, "initialise"):
+    for key, record in compute_points(INITIALIZATION, sweep, plan, problems, stored, {}):
         yield {key: record}
 
 
@@ -82,6 +89,14 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any])
     return vars(state)
 
 
+INITIALIZATION = Stage(
+    "initialise",
+    "initial_states",
+    initialize_point,
+    frozenset({"step_size", "stop", "flow_tolerance", "curve_points", "delta"}),
+)
+
+
 def create_pipeline(**_: Any) -> Pipeline:
     """Problems -> plan, initial states."""
     return Pipeline(
@@ -89,7 +104,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(plan_points, inputs=["problems", "params:sweep"], outputs="plan", name="plan_points"),
             Node(
                 initialize_points,
-                inputs=["problems", "params:sweep", "plan"],
+                inputs=["problems", "params:sweep", "plan", "stored"],
                 outputs="initial_states",
                 name="initialize_points",
             ),

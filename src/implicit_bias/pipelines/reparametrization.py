@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
+from threadpoolctl import threadpool_limits
 
 from implicit_bias.parameters import Reparametrization
 from implicit_bias.theory.problem import reparametrize
@@ -22,9 +23,11 @@ def reparametrize_data(
         name -> the fields of a Problem.
     """
     arrays = {name: load() for name, load in data.items()}
-    return {
-        name: vars(reparametrize(array["X"], array["Y"], reparametrization.rank_rtol)) for name, array in arrays.items()
-    }
+    with threadpool_limits(1):  # the same bits, hence the same fingerprints, on any number of cores
+        return {
+            name: vars(reparametrize(array["X"], array["Y"], reparametrization.rank_rtol))
+            for name, array in arrays.items()
+        }
 
 
 def create_pipeline(**_: Any) -> Pipeline:

@@ -7,7 +7,9 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Stopping, Sweep
-from implicit_bias.points import Loaders, run_points
+from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.points import Loaders
+from implicit_bias.resume import Reader, Stage, compute_points
 from implicit_bias.theory.experiment import train
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
@@ -16,25 +18,22 @@ from implicit_bias.theory.trajectory import excess_loss
 
 
 def train_points(
-    problems: Loaders, sweep: Sweep, plan: dict[str, Any], initial_states: Loaders
+    problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader], initial_states: Loaders
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Train every point by gradient flow or gradient descent; each is saved as soon as it is done.
+    """Train every point by gradient flow or gradient descent, but those that are done; each is saved at once.
 
     Args:
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to train.
+        stored: what earlier runs have left.
         initial_states: point -> loader of a State's fields.
 
     Yields:
         point -> the fields of its Trajectory, its loss curve and what else is tracked; {"error": ...} if it failed.
     """
-    tasks = (
-        (p.key, (p, sweep, problems[p.problem](), initial_states[p.key]()))
-        for p in sweep.points()
-        if p.key in plan["points"]
-    )
-    for key, record in run_points(train_point, tasks, len(plan["points"]), sweep, "train"):
+    inputs = {INITIALIZATION: initial_states}
+    for key, record in compute_points(TRAINING, sweep, plan, problems, stored, inputs):
         yield {key: record}
 
 
@@ -73,13 +72,16 @@ def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
     return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)
 
 
+TRAINING = Stage("train", "trajectories", train_point, frozenset({"delta"}))
+
+
 def create_pipeline(**_: Any) -> Pipeline:
     """Initial states -> trajectories."""
     return Pipeline(
         [
             Node(
                 train_points,
-                inputs=["problems", "params:sweep", "plan", "initial_states"],
+                inputs=["problems", "params:sweep", "plan", "stored", "initial_states"],
                 outputs="trajectories",
                 name="train_points",
             )

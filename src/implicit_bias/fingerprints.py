@@ -1,0 +1,85 @@
+"""Fingerprints: digests of everything that determines the record of a point, so that a stale one is never reused."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NUMERICS = ("implicit_bias.theory", "implicit_bias.figures")
+"""Packages whose code determines records."""
+
+LIBRARIES = ("numpy", "scipy")
+"""Libraries whose version does: their streams of random numbers, and the last bits of their linear algebra."""
+
+
+def digest(content: Any) -> str:
+    """A digest of anything JSON holds, of arrays, and of mappings of both."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=_of_array).encode()).hexdigest()[:32]
+
+
+def numerics(*modules: str) -> str:
+    """The version of the numerics behind modules of this package.
+
+    A digest of their code, of the code in NUMERICS that they reach by imports, and of the versions of LIBRARIES.
+    Comments, docstrings and layout do not count.
+    """
+    code = {name: _code(name)[0] for name in sorted(_reached(modules))}
+    return digest([code, [version(name) for name in LIBRARIES]])
+
+
+def _of_array(value: Any) -> Any:
+    """What stands for a value that JSON does not hold."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise TypeError(f"{type(value).__name__} has no digest")
+    return [array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()]
+
+
+def _reached(modules: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += (other for other in _code(name)[1] if other.startswith(NUMERICS))
+    return found
+
+
+@cache
+def _code(module: str) -> tuple[str, frozenset[str]]:
+    """Digest of a module's code, and the modules of this package that it imports."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the source of {module} is needed to tell the version of the numerics")
+    tree = ast.parse(Path(spec.origin).read_bytes())
+    imports = frozenset(_imports(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(NUMERICS):
+            inner = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if _is_module(name) else node.module for name in inner)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what it is in is no package
+        return False
