@@ -7,7 +7,7 @@ ENV ?= base
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run claims setup test test-slow lint ui viz bench clean
+.PHONY: run claims setup test test-slow lint mutate ui viz bench clean
 .DEFAULT_GOAL := run
 
 run: $(SETUP)  ## the paper's two experiments: figures, tracked runs, comparison links
@@ -39,6 +39,9 @@ lint: $(SETUP)  ## ruff, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+mutate: $(SETUP)  ## breaks formulas one by one: a test must fail for each; keeps docs/mutation.md
+	$(BIN)/python -m tests.mutation --write docs/mutation.md
 
 ui: $(SETUP)  ## MLflow's UI on http://127.0.0.1:5000
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000

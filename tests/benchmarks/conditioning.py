@@ -57,6 +57,12 @@ def main() -> None:
     for tol in (1e-5, 1e-8, 1e-10):
         report("r = 100, m = 1, cond 1e+08", conditioned_problem(100, 1, 1e8), gaussian_state(100, 1, 500), tol)
     report("r = 40, m = 2, cond 1e+12", conditioned_problem(40, 2, 1e12), gaussian_state(40, 2, 200), 1e-6)
+    for tol in (1e-6, 1e-10, 1e-12):
+        saddle = conditioned_problem(20, 2, 1e10)
+        report("r = 20, m = 2, cond 1e+10, start 1e-4", saddle, gaussian_state(20, 2, 100, 1e-4), tol, False)
+    for cond in (1e1, 1e2):
+        narrow = conditioned_problem(6, 4, cond)
+        report(f"r = 6, m = 4, h = 2, out of reach, cond {cond:.0e}", narrow, gaussian_state(6, 4, 2), 1e-6, False)
     report("r = 200, m = 20, cond 1e+04", conditioned_problem(200, 20, 1e4), gaussian_state(200, 20, 1000), 1e-6, False)
     report("r = 1000, m = 1, cond 1e+06", conditioned_problem(1000, 1, 1e6), gaussian_state(1000, 1, 4000), 1e-6, False)
 

@@ -111,3 +111,31 @@ def saxe_mode(s: float, u0: float, v0: float, t: Array) -> Array:
     ratio = (v0 / u0 - up) / (v0 / u0 - down) * np.exp(-root * t)
     q = (up - ratio * down) / (1 - ratio)
     return d * q / (1 - q**2)
+
+
+def modes_problem(sigma: Array, s: Array) -> Problem:
+    """A problem of r = m modes with singular values sigma (r,) of the data and Phi1^T Theta^ = diag(s), s (r,)."""
+    r = len(sigma)
+    return Problem(n=r, sigma=sigma, Phi1=np.eye(r), Y_tilde=np.diag(sigma * s), loss_floor=0.0)
+
+
+def modes_flow(problem: Problem, u0: Array, v0: Array, t: Array) -> Array:
+    """U1 V^T (T, r, r) from U1 = diag(u0), V = diag(v0): each mode is one of Saxe's, sigma_i^2 times as fast."""
+    s = np.diag(problem.min_norm_coordinates)
+    modes = [saxe_mode(s[i], u0[i], v0[i], problem.sigma[i] ** 2 * t) for i in range(len(s))]
+    return np.array([np.diag(a) for a in np.transpose(modes)])
+
+
+def rank_one_flow(sigma: float, y: float, u0: Array, v0: Array, t: Array) -> Array:
+    """States (T, 2, h) of u' = sigma (y - sigma u.v) v, v' = sigma (y - sigma u.v) u: one mode of any width (ours).
+
+    [u; v] = exp(x S(1)) [u0; v0], so that 2 u.v = B sinh z, z - z0 = 2 x, B^2 = (|u0|^2 + |v0|^2)^2 - 4 (u0.v0)^2 > 0,
+    and w = e^z obeys the Riccati equation w' = c0 w - c1 (w^2 - 1) / 2, c0 = 2 sigma y, c1 = sigma^2 B.
+    """
+    B = np.sqrt((u0 @ u0 + v0 @ v0) ** 2 - 4 * (u0 @ v0) ** 2)
+    z0, c0, c1 = np.arcsinh(2 * (u0 @ v0) / B), 2 * sigma * y, sigma**2 * B
+    root = np.hypot(c0, c1)
+    up, down = (c0 + root) / c1, (c0 - root) / c1
+    ratio = (np.exp(z0) - up) / (np.exp(z0) - down) * np.exp(-root * t)
+    x = (np.log((up - ratio * down) / (1 - ratio)) - z0)[:, None] / 2
+    return np.stack([np.cosh(x) * u0 + np.sinh(x) * v0, np.sinh(x) * u0 + np.cosh(x) * v0], axis=1)

@@ -205,6 +205,14 @@ def test_cost_is_blind_to_conditioning() -> None:
         assert len(steps) <= 10 + 4 * np.log10(cond)
 
 
+def test_tight_tolerances_near_a_saddle_cost_what_the_order_says() -> None:
+    problem, R0 = conditioned_problem(8, 1, 1e10), gaussian_state(8, 1, 40, 1e-4)
+    loose, tight = (solve(problem, R0, tol, most=2000) for tol in (1e-6, 1e-12))
+    assert loose[-1].t1 == tight[-1].t1 == np.inf
+    assert len(tight) < 10 * len(loose)
+    assert distance(loose[-1].R, tight[-1].R) < 1e-6
+
+
 def test_limit_is_the_min_norm_product_on_the_orbit_of_the_start() -> None:
     for cond in (1.0, 1e10):
         problem, R0 = conditioned_problem(40, 3, cond), gaussian_state(40, 3, 300)

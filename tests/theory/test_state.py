@@ -9,6 +9,7 @@ from implicit_bias.theory.state import (
     imbalance_matrix,
     imbalance_spectrum,
     ordered_eigenvalue,
+    reduce_network,
     triangular_factor,
 )
 
@@ -123,5 +124,5 @@ def test_c_follows_the_definition_where_the_width_undercuts_r_and_m():
     p = case.problem
     V = np.zeros_like(case.V)
     assert p.r > 1
-    assert imbalance(case.reduced(case.U, V)).c == 0.0
+    assert imbalance(reduce_network(case.problem, case.U, V)).c == 0.0
     assert imbalance(case.reduced(case.U, V)).spread_plus == pytest.approx(np.sum((p.Phi1.T @ case.U) ** 2), rel=1e-12)

@@ -41,8 +41,21 @@ def draw_network(rng: np.random.Generator) -> Network:
     h = int(rng.integers(1, rank + m) if narrow else rank + m + rng.integers(0, 10))
     cond = 10 ** rng.uniform(0, 2.5) if rank > 1 else 1.0
     noise_std = 10 ** rng.uniform(-3, 0)
-    X, Y, _ = draw_data(n, D, m, rng, "geometric", cond, rank, theta_std=1.0, noise_std=noise_std)
     sigma_u, sigma_v = 10 ** rng.uniform(-1, 0.1, 2)
+    return random_network((n, D, m, rank, h), cond, noise_std, sigma_u, sigma_v, rng)
+
+
+def random_network(
+    sizes: tuple[int, int, int, int, int],
+    cond: float,
+    noise_std: float,
+    sigma_u: float,
+    sigma_v: float,
+    rng: np.random.Generator,
+) -> Network:
+    """A random network of sizes (n, D, m, rank, h) on random data of a geometric spectrum, teacher entries N(0, 1)."""
+    n, D, m, rank, h = sizes
+    X, Y, _ = draw_data(n, D, m, rng, "geometric", cond, rank, theta_std=1.0, noise_std=noise_std)
     return make_network(X, Y, sigma_u * rng.standard_normal((D, h)), sigma_v * rng.standard_normal((m, h)))
 
 
@@ -74,10 +87,17 @@ def _short_time(problem: Problem, state: State) -> float:
 def check_problem(rng: np.random.Generator) -> dict[str, Check]:
     """Draw one problem and check every deterministic claim on it; one run in four is followed to its end."""
     network = draw_network(rng)
+    return check_network(network, np.inf if rng.random() < 0.25 else SHORT, rng)
+
+
+def check_network(network: Network, periods: float, rng: np.random.Generator) -> dict[str, Check]:
+    """Check every deterministic claim on a network, on its run over so many `periods` 1 / lambda_max(K(0)).
+
+    `rng` draws what some claims need besides: mixes of layers, the Q of balanced networks, an exponent alpha.
+    """
     problem, state = network.problem, network.state
     start = imbalance(state)
     t = _short_time(problem, state)
-    periods = np.inf if rng.random() < 0.25 else SHORT
     trajectory = train(problem, state, periods)
     after = flow(network, t)
     return {

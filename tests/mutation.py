@@ -1,0 +1,308 @@
+"""Do the tests notice a wrong formula? Each mutant breaks a sign, a pairing or a factor of the theory in one place.
+
+    python -m tests.mutation [--only bounds.py] [--write docs/mutation.md]
+
+runs, for each mutant, the quick tests of the module it is in on a temporary copy, until one fails. Every mutant must be
+killed, by a test that fails.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+THEORY = Path("src/implicit_bias/theory")
+SECONDS = 900
+"""A mutant whose tests run longer than this hangs, which kills it, too."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One place in the theory, broken.
+
+    Attributes:
+        module: the file, below the theory.
+        tests: files, below tests/theory, whose tests must notice; the first are run first.
+        old: text that occurs once in the file.
+        new: what takes its place.
+    """
+
+    module: str
+    tests: tuple[str, ...]
+    old: str
+    new: str
+
+    @property
+    def applies(self) -> bool:
+        """Whether the text still is where it was, once."""
+        return (ROOT / THEORY / self.module).read_text("utf-8").count(self.old) == 1
+
+
+def _mutants(module: str, tests: str, *changes: tuple[str, str]) -> list[Mutant]:
+    return [Mutant(module, tuple(tests.split()), old, new) for old, new in changes]
+
+
+MUTANTS = [
+    *_mutants(
+        "problem.py",
+        "test_problem.py",
+        ("float((self.sigma[0] / self.sigma[-1]) ** 2)", "float(self.sigma[0] / self.sigma[-1])"),
+        ("np.asarray(excess, float) * (2 / self.n)", "np.asarray(excess, float) * (1 / self.n)"),
+        ("np.asarray(t, float) * (self.n / (2 * step_size))", "np.asarray(t, float) * (self.n / step_size)"),
+        ("return self.Y_tilde / self.sigma[:, None]", "return self.Y_tilde * self.sigma[:, None]"),
+        ("sigma > rank_rtol * sigma[0]", "sigma > rank_rtol"),
+        ("np.sum(self.Y_tilde**2) + 2 * self.loss_floor", "np.sum(self.Y_tilde**2) + self.loss_floor"),
+        ("loss_floor=float(0.5 * np.sum(", "loss_floor=float(np.sum("),
+    ),
+    *_mutants(
+        "state.py",
+        "test_state.py",
+        ("return U1.T @ U1 - V.T @ V", "return U1.T @ U1 + V.T @ V"),
+        (
+            "lambda_r = ordered_eigenvalue(spectrum, state.h, state.r)",
+            "lambda_r = ordered_eigenvalue(spectrum, state.h, m)",
+        ),
+        ("lambda_m = ordered_eigenvalue(-spectrum, state.h, m)", "lambda_m = ordered_eigenvalue(spectrum, state.h, m)"),
+        (
+            "ordered_eigenvalue(spectrum, state.h, 1), 0.0) - plus",
+            "ordered_eigenvalue(spectrum, state.h, 1), 0.0) - minus",
+        ),
+        ("U2 -= problem.Phi1 @ (problem.Phi1.T @ U2)", "U2 += problem.Phi1 @ (problem.Phi1.T @ U2)"),
+        ("spectrum[i - 1 - zeros]", "spectrum[i - 1]"),
+    ),
+    *_mutants(
+        "initialization.py",
+        "test_initialization.py",
+        ("degrees = columns - np.arange", "degrees = columns + np.arange"),
+        ("U2=state.U2 * sigma_u", "U2=state.U2 * sigma_v"),
+        ("R = np.vstack([left * root, right.T * root])", "R = np.vstack([left * s, right.T])"),
+        ("@ (right.T / root)", "@ (right.T * root)"),
+        ("U2=state.U2 - (state.U2 @ np.linalg.pinv(V)) @ V", "U2=state.U2 + (state.U2 @ np.linalg.pinv(V)) @ V"),
+        ("V = state.V - (state.V @ np.linalg.pinv(U1)) @ U1", "V = state.V + (state.V @ np.linalg.pinv(U1)) @ U1"),
+    ),
+    *_mutants(
+        "trajectory.py",
+        "test_kernel.py test_flow.py",
+        (
+            "return problem.Y_tilde - problem.sigma[:, None] * (U1",
+            "return problem.Y_tilde + problem.sigma[:, None] * (U1",
+        ),
+        ("return 0.5 * float(np.sum(residual(problem, R) ** 2))", "return float(np.sum(residual(problem, R) ** 2))"),
+        ("np.matmul(F.T, R[:r], out=moved[r:])", "np.matmul(-F.T, R[:r], out=moved[r:])"),
+        ("np.sum(A * B) * m", "np.sum(A * B)"),
+        ("np.sum(s2**2) * np.sum(C * G)", "np.sum(s2) * np.sum(C * G)"),
+    ),
+    *_mutants(
+        "kernel.py",
+        "test_kernel.py",
+        ("np.diag(c * problem.sigma**2)", "np.diag(c * problem.sigma)"),
+        ("return _extreme(problem, R, -1)", "return _extreme(problem, R, 0)"),
+        ("np.linalg.eigvalsh(V @ V.T)[which]", "np.linalg.eigvalsh(V @ V.T)[-1 - which]"),
+    ),
+    *_mutants(
+        "descent.py",
+        "test_descent.py",
+        ("return problem.n / kernel_range", "return 2 * problem.n / kernel_range"),
+        ("dgemm(-1.0, U, V", "dgemm(1.0, U, V"),
+        ("np.broadcast_to((problem.sigma**2)", "np.broadcast_to((problem.sigma)"),
+        ("limit = 2 * excess", "limit = excess"),
+        (
+            "dgemm(step, F, V, 1.0, U, overwrite_c=1)\n            V += dV",
+            "V += dV\n            dgemm(step, F, V, 1.0, U, overwrite_c=1)",
+        ),
+    ),
+    *_mutants(
+        "exponential.py",
+        "test_exponential.py",
+        ("D = (2 / 3) * (full - 2 * half)", "D = (1 / 3) * (full - 2 * half)"),
+        ("return full / 2 - D, full / 2 + D", "return full / 2 + D, full / 2 - D"),
+        ("(Q * (2 * np.sinh(f / 2) ** 2)) @ QT", "(Q * np.sinh(f / 2) ** 2) @ QT"),
+        ("(U1 @ (U1.T @ F) + F @ (V @ V.T))", "(U1 @ (U1.T @ F) - F @ (V @ V.T))"),
+        ("settle((problem.Y_tilde - E)", "settle((problem.Y_tilde + E)"),
+        ("powers = (_FACTORIALS * theta", "powers = (1.0 * theta"),
+        ("np.swapaxes(X, -1, -2) @ U1, V], axis=-2)", "-np.swapaxes(X, -1, -2) @ U1, V], axis=-2)"),
+        ("self.reference.hat(residual(self.problem, R)) - e", "e - self.reference.hat(residual(self.problem, R))"),
+    ),
+    *_mutants(
+        "flow.py",
+        "test_flow.py",
+        ("- np.log(excess))", "+ np.log(excess))"),
+        ("still = max(stop.stationary, tol) * speed0", "still = max(stop.stationary, tol)"),
+    ),
+    *_mutants(
+        "bounds.py",
+        "test_bounds.py",
+        ("rate = 2 * problem.sigma[-1] ** 2 * imbalance.c", "rate = problem.sigma[-1] ** 2 * imbalance.c"),
+        (
+            "part(imbalance.spread_plus, s_m) + part(imbalance.spread_minus, s_r)",
+            "part(imbalance.spread_plus, s_r) + part(imbalance.spread_minus, s_m)",
+        ),
+        ("numerator = c * (2 * spread + c) + 4 * s**2", "numerator = c * (2 * spread + c) + 2 * s**2"),
+        ("np.minimum(rate[1:], rate[:-1])", "np.maximum(rate[1:], rate[:-1])"),
+        ("max(float(s[i - 1]) - residual_norm, 0.0)", "max(float(s[i - 1]) + residual_norm, 0.0)"),
+        ("margin(problem.m), margin(problem.r)", "margin(problem.r), margin(problem.m)"),
+        (
+            "np.sqrt(problem.m + problem.D) + 0.5 * np.log(2 / delta)",
+            "np.sqrt(problem.m + problem.D) - 0.5 * np.log(2 / delta)",
+        ),
+        ("np.asarray(h ** (1 - 2 * alpha))", "np.asarray(h ** (2 * alpha - 1))"),
+        ("value = 2 * np.sqrt(problem.k) * _deviation", "value = 2 * np.sqrt(problem.m) * _deviation"),
+        (
+            "1 + problem.sigma[0] / problem.sigma[-1] ** 2 * problem.y_norm",
+            "1 + problem.sigma[0] / problem.sigma[-1] * problem.y_norm",
+        ),
+        ("initial * np.exp(path_length(t, force))", "initial * np.exp(-path_length(t, force))"),
+    ),
+    *_mutants(
+        "law.py",
+        "test_law.py",
+        ("quarter, half = a / 4 + b / 4, mu / 2", "quarter, half = a / 4 - b / 4, mu / 2"),
+        ("return self.b * np.eye(len(self.B))", "return self.a * np.eye(len(self.B))"),
+        ("spectrum = limit.v[-1] + limit.a +", "spectrum = limit.v[-1] + limit.b +"),
+        ("moved += 2 * np.sum(e)", "moved += np.sum(e)"),
+        (
+            "sigma_U**2 * _gram(problem, VVt)[1], problem.D - problem.r",
+            "sigma_U**2 * _gram(problem, VVt)[1], problem.D",
+        ),
+        ("self.gain_V**2 * power", "self.gain_U**2 * power"),
+    ),
+    *_mutants(
+        "norm_law.py",
+        "test_law.py",
+        ("log_mgf = -dof / 2", "log_mgf = -dof"),
+        ("spread = sqrt(-2 * log(", "spread = sqrt(-log("),
+    ),
+    *_mutants(
+        "correction.py",
+        "test_law.py",
+        ("np.sum((1 - sech) ** 2) * a**2", "np.sum((1 - sech) ** 2) * b**2"),
+        ("_with_idle_direction(cosh2, b, a)", "_with_idle_direction(cosh2, a, b)"),
+        ("correction.value / h", "-correction.value / h"),
+    ),
+    *_mutants(
+        "evaluation.py",
+        "test_evaluation.py",
+        ("return np.hypot(u2v, along), u2v", "return u2v + along, u2v"),
+        ('"rate_bound": 2 * float(', '"rate_bound": float('),
+    ),
+    *_mutants(
+        "synthetic.py",
+        "test_synthetic.py",
+        ("np.geomspace(1.0, cond**-0.5, rank)", "np.geomspace(1.0, 1 / cond, rank)"),
+        ("rng.standard_normal((count, D)) / np.sqrt(D)", "rng.standard_normal((count, D)) / D"),
+    ),
+    *_mutants(
+        "claims/bias.py",
+        "test_claims.py",
+        ("kappa = np.sqrt(m) / h ** (2 * alpha - 0.5)", "kappa = np.sqrt(m) / h ** (alpha - 0.5)"),
+    ),
+    *_mutants(
+        "claims/imbalance.py",
+        "test_claims.py",
+        ("spectrum[-r] - spectrum[m - 1]", "spectrum[-r] + spectrum[m - 1]"),
+        ("s_U[-1] ** 2 + s_V[-1] ** 2, met=orthogonal", "s_U[-1] ** 2 - s_V[-1] ** 2, met=orthogonal"),
+    ),
+]
+
+
+@contextmanager
+def copy() -> Iterator[Path]:
+    """A temporary copy of sources and tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("src", "tests"):
+            shutil.copytree(
+                ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        yield Path(folder)
+
+
+def run(folder: Path, tests: tuple[str, ...]) -> str:
+    """Name of the first test that fails in the copy; "" if all pass.
+
+    Raises:
+        RuntimeError: the tests could not be run.
+    """
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    files = [f"tests/theory/{name}" for name in tests]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        result = subprocess.run(
+            [*command, *files], cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return "none in time"
+    if result.returncode == 0:
+        return ""
+    failed = re.search(r"^FAILED tests/theory/([^\s\[]+)", result.stdout, re.MULTILINE)
+    if result.returncode != 1 or failed is None:
+        raise RuntimeError(f"the tests could not be run: {result.stdout[-2000:]}{result.stderr[-2000:]}")
+    return failed[1]
+
+
+def killer(folder: Path, mutant: Mutant) -> str:
+    """Name of the test that kills a mutant in the copy, "" if it survives."""
+    file = folder / THEORY / mutant.module
+    whole = file.read_text("utf-8")
+    file.write_text(whole.replace(mutant.old, mutant.new), "utf-8")
+    try:
+        return run(folder, mutant.tests)
+    finally:
+        file.write_text(whole, "utf-8")
+
+
+HEAD = """# Mutations
+
+Written by `make mutate`; do not edit. Each row breaks a sign, a pairing or a factor of the theory in one place, and
+runs the quick tests of its module on a copy until one fails. **{killed} of {count} mutants killed.**
+
+| module | code | broken | killed by |
+|---|---|---|---|
+"""
+
+
+def page(outcome: list[tuple[Mutant, str]]) -> str:
+    """The outcome as a page in Markdown."""
+
+    def cell(text: str) -> str:
+        return f"`{' '.join(text.split())}`".replace("|", "\\|")
+
+    rows = [
+        f"| {mutant.module} | {cell(mutant.old)} | {cell(mutant.new)} | {cell(test) if test else '**survives**'} |"
+        for mutant, test in outcome
+    ]
+    return HEAD.format(killed=sum(bool(test) for _, test in outcome), count=len(outcome)) + "\n".join(rows) + "\n"
+
+
+def main() -> int:
+    """Run the mutants; 1 if one survives or is no longer there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="mutants of this module, such as bounds.py")
+    parser.add_argument("--write", type=Path, help="where to write the page")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if options.only in mutant.module]
+    lost = [mutant for mutant in chosen if not mutant.applies]
+    for mutant in lost:
+        print(f"no longer there: {mutant.module}: {mutant.old}", flush=True)
+    outcome = []
+    with copy() as folder:
+        for mutant in chosen:
+            if mutant.applies:
+                test = killer(folder, mutant)
+                outcome.append((mutant, test))
+                print(f"{mutant.module}: {mutant.new}: {test or 'SURVIVES'}", flush=True)
+    if options.write:
+        options.write.write_text(page(outcome), "utf-8")
+    return int(bool(lost) or not all(test for _, test in outcome))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
