@@ -19,7 +19,7 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem], numerics: str) -> dic
         problems: name -> problem, for every problem that a point names.
         numerics: version of the code that computes the points.
     """
-    points = sweep.points()
+    points, compare = sweep.points(), _compare(sweep)
     params = _flatten(sweep.model_dump(exclude={*Engine.model_fields, "fresh"}))
     return {
         "name": sweep.title,
@@ -29,13 +29,14 @@ def sweep_plan(sweep: Sweep, problems: dict[str, Problem], numerics: str) -> dic
             point.key: {
                 "name": _name(point, sweep),
                 "description": _point_description(point),
-                "params": _point_params(point, sweep, problems[point.problem]),
+                "params": ({"group": _name(point, sweep, seed=False)} if "group" in compare["group_by"] else {})
+                | _point_params(point, sweep, problems[point.problem]),
             }
             for point in points
         },
         "numerics": numerics,
         "fresh": sweep.fresh,
-        "compare": _compare(sweep),
+        "compare": compare,
         "steps_per_decade": STEPS_PER_DECADE,
         "datasets": [
             {
@@ -79,7 +80,6 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
 
 def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any]:
     params = {
-        "group": _name(point, sweep, seed=False),
         "width": point.width,
         "seed": point.seed,
         "alpha": point.alpha,

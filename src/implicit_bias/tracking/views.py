@@ -17,6 +17,7 @@ LOGARITHMIC = ("curve/loss",)
 CURVES = ("curve/distance", "curve/loss")
 COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
 COLUMN_WIDTH = 130
+FLAT = {"groupBy": None, "orderByKey": "metrics.`distance`", "orderByAsc": True}  # by time, parents hide their children
 WIDE, PAIRS = "parallel coordinates", "comparison"
 SECTIONS: Mapping[str, Mapping[str, int]] = {
     WIDE: {"columns": 1, "cardHeight": 420},  # axes need room for their names
@@ -37,7 +38,7 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
     charts = [*map(_line, CURVES), *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
     state = _state(compare, searched, parent, charts)
     if not compare["group_by"]:
-        return state
+        return state | FLAT
     keys = [{"mode": "param", "groupByData": name} for name in compare["group_by"]]
     return state | {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
 
@@ -49,8 +50,7 @@ def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> di
         _parallel(list(compare["axes"]), ["imbalance_c", *compare["results"]]),
         *(_scatter(x, y) for x, y in pairs),
     ]
-    state = _state(compare, searched, parent, charts)
-    return state | {"groupBy": None, "orderByKey": _column("metrics", "distance"), "orderByAsc": True}
+    return _state(compare, searched, parent, charts) | FLAT
 
 
 def saved_view(name: str, state: Mapping[str, Any], created: int) -> str:
