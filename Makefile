@@ -2,12 +2,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup
 BROWSER := .venv/.browser
+DOCS := .venv/.docs
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run claims setup test test-slow lint mutate ui viz bench clean
+UI := http://127.0.0.1:5000/\#/experiments?workflowType=machine_learning
+
+.PHONY: setup $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 .DEFAULT_GOAL := run
 
 run: $(SETUP)  ## the paper's two experiments: figures, tracked runs, comparison links
@@ -28,6 +31,10 @@ $(BROWSER): $(SETUP)
 	$(INSTALL) -e '.[browser]'
 	touch $@
 
+$(DOCS): $(SETUP)
+	$(INSTALL) -e '.[docs,notebooks]'
+	touch $@
+
 test: $(SETUP)  ## all tests but soaks and version matrices
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
@@ -43,15 +50,28 @@ lint: $(SETUP)  ## ruff, types, import contracts
 mutate: $(SETUP)  ## breaks formulas one by one: a test must fail for each; keeps docs/mutation.md
 	$(BIN)/python -m tests.mutation --write docs/mutation.md
 
+docs: $(DOCS)  ## docs/ and the docstrings as a site, strictly: site/index.html
+	$(BIN)/zensical build --clean --strict
+
+notebooks: $(DOCS)  ## the notebooks as .ipynb
+	$(BIN)/jupytext --to ipynb notebooks/*.py
+
 ui: $(SETUP)  ## MLflow's UI on http://127.0.0.1:5000
+	@echo "The runs: $(UI)"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 viz: $(SETUP)  ## kedro-viz on http://127.0.0.1:4141
-	$(BIN)/kedro viz run --host 127.0.0.1 --port 4141 --no-browser
+	$(BIN)/kedro viz run --host 127.0.0.1 --port 4141 --no-browser --env=$(ENV)
+
+viz-build: $(SETUP)  ## the same as static pages with the figures in them: build/index.html
+	KEDRO_ENV=$(ENV) $(BIN)/kedro viz build --include-previews
 
 bench: $(SETUP)  ## cost ratios, side by side in one run
 	$(BIN)/python -m tests.benchmarks
 
 clean:  ## remove what runs and tools wrote; keeps .venv and mlflow.db
 	find data -mindepth 1 ! -name README.md ! -path 'data/reference*' -delete
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .viz build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .viz build dist site
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
