@@ -17,9 +17,16 @@ Width = Annotated[int, Field(ge=1, le=2**53)]
 Initialization = Literal[
     "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
 ]
+Scale = Annotated[
+    Literal["none", "columns", "table"],
+    Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
+]
 
 
 MOST_VALUES = 100_000
+
+OWN = "own"
+"""Name of the data set that is made of the tables X and Y of a project."""
 
 
 def _expand(value: Any) -> Any:
@@ -98,6 +105,30 @@ class DataSets(RootModel[dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9
     model_config = ConfigDict(frozen=True)
 
 
+Names = Annotated[list[str], BeforeValidator(lambda value: _texts(value))]
+
+
+def _texts(value: Any) -> Any:
+    """Names of columns; numbers are names, too, and one name is a list of one."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return [str(each) if isinstance(each, int | float) and not isinstance(each, bool) else each for each in values]
+
+
+class OwnData(Model):
+    """How tables X and Y become a data set: the columns that are used, and what is done to their numbers."""
+
+    columns: Names | None = Field(None, description="columns of X, names or patterns like nm_*; by default all")
+    drop: Names = Field([], description="columns of X to leave out, names or patterns")
+    targets: Names | None = Field(None, description="columns of Y, names or patterns; by default all")
+    center_x: bool = Field(False, description="subtract the mean of each column of X")
+    center_y: bool = Field(False, description="subtract the mean of each target")
+    scale_x: Scale = "none"
+    scale_y: Scale = "none"
+    targets_in_x: Literal["refuse", "allow"] = Field("refuse", description="whether a column of X may equal a target")
+    held_out: Annotated[int, Field(ge=0)] = Field(0, description="rows, drawn at random, kept out of training")
+    seed: Seed = Field(0, description="selects the rows held out")
+
+
 class Reparametrization(Model):
     """How the data are reparametrised."""
 
@@ -173,7 +204,7 @@ class Sweep(Engine):
     figure: Literal["width", "wide", "alpha", "imbalance", "universality"] = Field(
         description="what is drawn against what"
     )
-    problem: str = Field(description="name of a data set")
+    problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
     redraw_data: bool = Field(
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
     )

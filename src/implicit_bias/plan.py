@@ -11,16 +11,20 @@ STEPS_PER_DECADE = 12
 """How densely curves are tracked, at steps that all points share."""
 
 
-def sweep_plan(sweep: Sweep, problems: dict[str, Problem], numerics: str) -> dict[str, Any]:
+def sweep_plan(
+    sweep: Sweep, problems: dict[str, Problem], numerics: str, own_data: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Title, description, flat parameters, points and data sets of a sweep.
 
     Args:
         sweep: the validated parameters.
         problems: name -> problem, for every problem that a point names.
         numerics: version of the code that computes the points.
+        own_data: how the tables of one's own were prepared, if the data were made of such.
     """
     points, compare = sweep.points(), _compare(sweep)
-    params = _flatten(sweep.model_dump(exclude={*Engine.model_fields, "fresh"}))
+    settings = sweep.model_dump(exclude={*Engine.model_fields, "fresh"}) | ({"own_data": own_data} if own_data else {})
+    params = _flatten(settings)
     return {
         "name": sweep.title,
         "description": _description(sweep, problems, len(points)),

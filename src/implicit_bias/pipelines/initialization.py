@@ -1,5 +1,6 @@
 """Stage 3: plan the sweep and draw the initial networks of its points."""
 
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -23,10 +24,11 @@ COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "trai
 logger = logging.getLogger(__name__)
 
 
-def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
+def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any]:
     """Write down every point of the sweep with all that determines it, before any of them is run.
 
     Args:
+        data: name -> loader of X, Y and, of tables of one's own, how they were prepared.
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
 
@@ -52,7 +54,8 @@ def plan_points(problems: Loaders, sweep: Sweep) -> dict[str, Any]:
             logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
     for point in sweep.points():
         check_width(loaded[point.problem], point.width, point.initialization)
-    return sweep_plan(sweep, loaded, numerics(*COMPUTING))
+    own_data = data[needed[0]]().get("preparation")
+    return sweep_plan(sweep, loaded, numerics(*COMPUTING), json.loads(own_data) if own_data else None)
 
 
 def initialize_points(
@@ -101,7 +104,7 @@ def create_pipeline(**_: Any) -> Pipeline:
     """Problems -> plan, initial states."""
     return Pipeline(
         [
-            Node(plan_points, inputs=["problems", "params:sweep"], outputs="plan", name="plan_points"),
+            Node(plan_points, inputs=["data", "problems", "params:sweep"], outputs="plan", name="plan_points"),
             Node(
                 initialize_points,
                 inputs=["problems", "params:sweep", "plan", "stored"],

@@ -88,6 +88,9 @@ class TrackingHooks:
         if isinstance(catalog, SharedMemoryDataCatalog):
             logger.warning("ParallelRunner saves datasets in other processes: this run is not tracked in MLflow")
             return
+        ours = logging.getLogger("implicit_bias")
+        if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
+            ours.setLevel(logging.INFO)
         project = Path(run_params["project_path"])
         uri = os.environ.get("MLFLOW_TRACKING_URI") or self._settings.get("uri") or DEFAULT_URI
         from implicit_bias.tracking.store import Store

@@ -1,0 +1,151 @@
+"""kedro implicit-bias init: what a project needs to compute the implicit bias of its own data, written into it."""
+
+import json
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
+OURS = "kedro-implicit-bias"
+"""What the first lines of every file that is written say; a file without it is somebody else's."""
+
+
+def _name(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not all(part.isidentifier() for part in value.split(".")):
+        raise click.BadParameter(f"it must be made of letters, digits, _ and dots, got {value!r}")
+    return value
+
+
+@click.command("init", context_settings={"show_default": True})
+@click.option("--x", "x_name", default="X", help="Dataset of your catalog with the inputs, one sample a row.")
+@click.option("--y", "y_name", default="Y", help="Dataset with the targets; the same as --x if they are its columns.")
+@click.option("--x-test", "x_test", help="Dataset with test inputs.  [default: none]")
+@click.option("--y-test", "y_test", help="Dataset with test targets.  [default: none]")
+@click.option("--target", "targets", multiple=True, help="Column with a target; may be repeated.  [default: all of Y]")
+@click.option("--namespace", default="implicit_bias", callback=_name, help="Prefix of all that is added.")
+@click.option("--env", default="base", callback=_name, help="Folder of conf/ that gets parameters and catalog.")
+@click.option("--yes", is_flag=True, help="Overwrite files of an earlier init without asking.")
+@click.option("--dry-run", is_flag=True, help="Show the files and write none.")
+def command(
+    x_name: str,
+    y_name: str,
+    x_test: str | None,
+    y_test: str | None,
+    targets: tuple[str, ...],
+    namespace: str,
+    env: str,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Add a pipeline for the implicit bias of your own data to the Kedro project you are in.
+
+    Writes three files: conf/ENV/catalog_NAMESPACE.yml, conf/ENV/parameters_NAMESPACE.yml and the module
+    pipelines/NAMESPACE/__init__.py of your package, which Kedro's find_pipelines() finds. Nothing of yours is changed;
+    to undo it, delete the three. Each NAMESPACE is a pipeline of its own, for several data sets in one project.
+
+    Exit codes: 0 written or shown, 1 not in a project or a file is in the way, 2 wrong usage.
+    """
+    if x_name == y_name and not targets:
+        raise click.UsageError("--x and --y are the same dataset: name the columns of the targets by --target")
+    if y_test and not x_test:
+        raise click.UsageError("--y-test needs --x-test, the inputs of the same rows")
+    project = _project()
+    tables = {"X": x_name, "Y": y_name, "X_test": x_test, "Y_test": y_test}
+    files = _files(project, env, namespace, {name: table for name, table in tables.items() if table}, targets)
+    for path in files:
+        if path.exists() and OURS not in path.read_text(encoding="utf-8"):
+            raise click.ClickException(
+                f"{_shown(project, path)} is not a file of {OURS}: move it, or choose another --namespace"
+            )
+    for path, content in files.items():
+        _write(project, path, content, yes, dry_run)
+    _say_next(project, env, namespace, [table for table in tables.values() if table])
+
+
+def _project() -> "ProjectMetadata":
+    """The project of the working directory."""
+    from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
+
+    path = find_kedro_project(Path.cwd())
+    if path is None:
+        raise click.ClickException(f"{Path.cwd()} is not in a Kedro project: kedro new makes one")
+    return bootstrap_project(path)
+
+
+def _files(
+    project: "ProjectMetadata", env: str, namespace: str, tables: dict[str, str], targets: tuple[str, ...]
+) -> dict[Path, str]:
+    """Path -> content of every file."""
+    from importlib.resources import files
+
+    from kedro.framework.project import settings
+
+    pipeline = _pipeline(namespace)
+    words = {
+        "namespace": namespace,
+        "pipeline": pipeline,
+        "folder": f"data/{namespace}",
+        "title": namespace.replace("_", " ").replace(".", ", "),
+        "tables": ", ".join(dict.fromkeys(tables.values())),
+        "targets": json.dumps(list(targets)) if targets else "null",
+        "arguments": ", ".join(f'{name}="{dataset}"' for name, dataset in tables.items()),
+    }
+    conf = project.project_path / settings.CONF_SOURCE / env
+    package = Path(project.source_dir) / project.package_name / "pipelines" / pipeline
+    templates = {
+        conf / f"catalog_{pipeline}.yml": "catalog.yml",
+        conf / f"parameters_{pipeline}.yml": "parameters.yml",
+        package / "__init__.py": "pipeline.py.txt",
+    }
+    folder = files("implicit_bias.project")
+    return {
+        path: Template(folder.joinpath(name).read_text(encoding="utf-8")).substitute(words)
+        for path, name in templates.items()
+    }
+
+
+def _pipeline(namespace: str) -> str:
+    return namespace.replace(".", "_")
+
+
+def _shown(project: "ProjectMetadata", path: Path) -> str:
+    return path.relative_to(project.project_path).as_posix()
+
+
+def _write(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_run: bool) -> None:
+    name = _shown(project, path)
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    if dry_run:
+        click.echo(f"--- {name} ({'new' if before is None else 'as it is' if before == content else 'to overwrite'})")
+        click.echo(content)
+    elif before == content:
+        click.echo(f"{name} is as it should be")
+    elif before is None or yes or click.confirm(f"{name} has been changed or is of another init. Overwrite it?"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".py":
+            (path.parents[1] / "__init__.py").touch()
+        path.write_text(content, encoding="utf-8")
+        click.echo(f"{name} written")
+    else:
+        click.echo(f"{name} kept as it was")
+
+
+def _say_next(project: "ProjectMetadata", env: str, namespace: str, tables: list[str]) -> None:
+    option = "" if env == "base" else f" --env={env}"
+    pipeline = _pipeline(namespace)
+    click.echo("")
+    registry = Path(project.source_dir) / project.package_name / "pipeline_registry.py"
+    if not registry.exists() or "find_pipelines" not in registry.read_text(encoding="utf-8"):
+        click.echo(
+            f"Your pipeline_registry.py does not use find_pipelines(): register the pipeline {pipeline!r} there,"
+        )
+        click.echo(f"  from {project.package_name}.pipelines import {pipeline}")
+        click.echo(f'  pipelines["{pipeline}"] = {pipeline}.create_pipeline()')
+    click.echo(f"Tables, to be in your catalog as any dataset that loads to one: {', '.join(dict.fromkeys(tables))}")
+    click.echo(f"Validate without running:  kedro implicit-bias check --namespace {namespace}{option}")
+    click.echo(f"Run, tracked in MLflow:    kedro run --pipelines={pipeline}{option}")
