@@ -28,7 +28,7 @@ $(SETUP): pyproject.toml constraints.txt
 	touch $@
 
 $(BROWSER): $(SETUP)
-	$(INSTALL) -e '.[browser]'
+	$(INSTALL) -e '.[browser,dask,ray,server]'
 	touch $@
 
 $(DOCS): $(SETUP)
@@ -40,6 +40,9 @@ test: $(SETUP)  ## all tests but soaks and version matrices
 
 test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(SETUP)  ## hostile input, twenty times as much as in test-slow: about half an hour
+	FUZZ=20 $(BIN)/python -m pytest tests/test_fuzz.py -m slow -n auto
 
 lint: $(SETUP)  ## ruff, types, import contracts
 	$(BIN)/ruff check .

@@ -101,7 +101,14 @@ def _dask(address: str | None, workers: int) -> Cluster:
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        """joblib's own, which never tells of a task that was given up: whoever waits for it would wait for ever."""
+        """joblib's own, mended.
+
+        That one never tells of a task that was given up: whoever waits for it would wait for ever. And where it finds a
+        single worker it leaves the calls to this process, whose death would be the end.
+        """
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(super().effective_n_jobs(n_jobs), 2)
 
         def submit(self, func: Any, callback: Any = None) -> Any:
             future = super().submit(func, callback)

@@ -58,6 +58,8 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
                 size = sum(member.file_size for member in members)
                 if size > self._max_bytes:
                     raise ValueError(f"it declares {size} bytes, more than max_bytes = {self._max_bytes}")
+                if size > self._filepath.stat().st_size:  # compressed, or one array under many names
+                    raise ValueError(f"it declares {size} bytes, more than it has")
                 arrays = {member.filename.removesuffix(".npy"): _read(archive, member) for member in members}
                 listed = sum(_LOCAL_HEADER + len(each.orig_filename.encode()) + each.compress_size for each in members)
                 if listed != archive.start_dir:  # checksums cover the arrays, not the list of them
@@ -152,6 +154,8 @@ class StoredDataset(AbstractDataset[None, dict[str, Callable[[str], Any]]]):
 def _local(filepath: str) -> Path:
     if "://" in filepath:
         raise DatasetError(f"{filepath}: only local paths are supported")
+    if ".." in Path(filepath).parts or "\0" in filepath:  # the name of a partition must not lead out of its folder
+        raise DatasetError(f"{filepath!r}: a path may not contain '..'")
     return Path(filepath)
 
 

@@ -18,8 +18,8 @@ from threadpoolctl import threadpool_limits
 from implicit_bias.clusters import Cluster, connect
 from implicit_bias.parameters import Engine
 
-WINDOW = 32
-"""Calls handed out at a time, a worker."""
+STREAMED, LISTED = 32, 4
+"""Calls handed out at a time, a worker, where each result comes back as it is done, and where all come together."""
 
 TRIES = 3
 """How often a call is tried by itself, if its worker dies."""
@@ -69,9 +69,19 @@ def compute(
         cluster = Cluster(processes, options, streams=True, deaths=(BrokenProcessPool,))
     else:
         cluster = connect(engine.backend, engine.address, engine.workers)
-    calls = iter(calls)
-    while window := dict(islice(calls, WINDOW * cluster.processes)):
-        yield from _surviving(cluster, function, window, failed)
+    calls, size = iter(calls), (STREAMED if cluster.streams else LISTED) * cluster.processes
+    left: dict[str, tuple[Any, ...]] = {}
+    while True:
+        try:
+            with _pool(cluster) as pool:
+                while left := dict(islice(calls, size)):
+                    for key, result in _run(pool, cluster, function, dict(left)):
+                        del left[key]
+                        yield key, result
+            return
+        except WorkerDied:
+            logger.warning("A worker process died: %d unfinished calls are handed out again", len(left))
+            yield from _by_halves(cluster, function, left, failed)
 
 
 def _here(function: Callable[..., Any], calls: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Any]]:
@@ -81,40 +91,44 @@ def _here(function: Callable[..., Any], calls: Iterable[tuple[str, tuple[Any, ..
         yield key, result
 
 
-def _surviving(
+def _by_halves(
     cluster: Cluster, function: Callable[..., Any], window: Calls, failed: Callable[[str], Any], tries: int = TRIES
 ) -> Iterator[tuple[str, Any]]:
-    """The results of a window; what a dying worker leaves unfinished is computed again by halves, until one is left."""
-    left = dict(window)
-    try:
-        for key, result in _run(cluster, function, window):
-            del left[key]
-            yield key, result
-        return
-    except WorkerDied as death:
-        logger.warning("A worker process died: %d unfinished calls are handed out again", len(left))
-        if len(left) == 1 and (tries := tries - 1) == 0:
-            yield next(iter(left)), failed(f"its worker process died each of {TRIES} times ({death})")
-            return
-    items = list(left.items())
+    """The results of what a dying worker has left, by halves of halves, until a call that kills workers is alone."""
+    items = list(window.items())
     middle = len(items) // 2
     for half in filter(None, (dict(items[:middle]), dict(items[middle:]))):
-        yield from _surviving(cluster, function, half, failed, tries)
+        left = dict(half)
+        try:
+            with _pool(cluster) as pool:
+                for key, result in _run(pool, cluster, function, half):
+                    del left[key]
+                    yield key, result
+        except WorkerDied as death:
+            alone = len(left) == 1
+            if alone and tries == 1:
+                yield next(iter(left)), failed(f"its worker process died each of {TRIES} times ({death})")
+            else:
+                yield from _by_halves(cluster, function, left, failed, tries - alone)
 
 
-def _run(cluster: Cluster, function: Callable[..., Any], window: Calls) -> Iterator[tuple[str, Any]]:
-    tasks = [delayed(_on_worker)(function, key, arguments) for key, arguments in window.items()]
+def _pool(cluster: Cluster) -> Parallel:
     with parallel_config(n_jobs=max(cluster.processes, 2), **cluster.options):  # with one job joblib stays here
-        pool = Parallel(return_as="generator_unordered" if cluster.streams else "list")
-    results = (result for result in pool(tasks))
+        return Parallel(return_as="generator_unordered" if cluster.streams else "list")
+
+
+def _run(pool: Parallel, cluster: Cluster, function: Callable[..., Any], window: Calls) -> Iterator[tuple[str, Any]]:
+    tasks = [delayed(_on_worker)(function, key, arguments) for key, arguments in window.items()]
     try:
-        for result in results:  # noqa: UP028 `yield from` would close them first
-            yield result
+        results = (result for result in pool(tasks))
+        try:
+            for result in results:  # noqa: UP028 `yield from` would close them first
+                yield result
+        finally:
+            with warnings.catch_warnings(action="ignore"):  # joblib's advice to whoever stops early
+                results.close()
     except cluster.deaths as error:
         raise WorkerDied(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}") from error
-    finally:
-        with warnings.catch_warnings(action="ignore"):  # joblib's advice to whoever stops early
-            results.close()
 
 
 def _on_worker(function: Callable[..., Any], key: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:

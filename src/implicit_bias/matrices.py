@@ -70,9 +70,11 @@ def _is_number(cell: str) -> bool:
 
 def _read_npy(path: Path) -> Array:
     try:
-        raw = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a .npy file of numbers ({error})") from None
+        raw = np.load(path, mmap_mode="r", allow_pickle=False)  # nothing is allocated on the word of a header
+    except OSError:
+        raise
+    except Exception as error:  # a damaged header fails in too many ways to list
+        raise ValueError(f"{path}: not a .npy file of numbers ({str(error).partition(chr(10))[0][:200]})") from None
     if not isinstance(raw, np.ndarray) or raw.dtype.kind not in "biuf":
         raise ValueError(f"{path}: real numbers are needed, got {getattr(raw, 'dtype', 'an archive')}")
     return as_matrix(str(path), raw)

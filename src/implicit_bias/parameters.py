@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from math import log10, prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
@@ -24,6 +25,16 @@ Scale = Annotated[
 
 
 MOST_VALUES = 100_000
+"""Values a list may have."""
+
+MOST_POINTS = 1_000_000
+"""Points a sweep may have."""
+
+MOST_DECADES = 100
+"""How far initial scales may be from 1."""
+
+MOST_NUMBERS = 2**30
+"""Numbers the data sets of one name may hold, 8 bytes each."""
 
 OWN = "own"
 """Name of the data set that is made of the tables X and Y of a project."""
@@ -38,11 +49,10 @@ def _expand(value: Any) -> Any:
             if len(parts) == 1:
                 items.append(word)
             elif len(parts) in (2, 3) and all(part.isdigit() for part in parts) and parts[2:] != ["0"]:
-                start, end, *step = map(int, parts)
-                values = range(start, end + 1, *step)
-                if len(values) > MOST_VALUES:
-                    raise ValueError(f"a range may have {MOST_VALUES} values, {word!r} has {len(values)}")
-                items.extend(values)
+                start, end, step, *_ = *map(int, parts), 1
+                if len(items) + (end - start) // step + 1 > MOST_VALUES:
+                    raise ValueError(f"a list may have {MOST_VALUES} values, {word!r} goes beyond that")
+                items.extend(range(start, end + 1, step))
             else:
                 raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
         return items
@@ -96,6 +106,12 @@ class DataSet(Model):
     def _rank_fits(self) -> Self:
         if self.rank is not None and self.rank > min(self.n, self.D):
             raise ValueError(f"rank must be at most min(n, D) = {min(self.n, self.D)}, got {self.rank}")
+        numbers = self.draws * (self.n + self.held_out) * (self.D + self.m)
+        if numbers > MOST_NUMBERS:
+            raise ValueError(
+                f"n = {self.n}, D = {self.D}, m = {self.m}, held_out = {self.held_out} and draws = {self.draws} make "
+                f"{numbers} numbers, more than {MOST_NUMBERS}"
+            )
         return self
 
 
@@ -160,6 +176,9 @@ class Cases(Model):
             raise ValueError("ratios and product go together: give both or neither")
         if not self.scales():
             raise ValueError("give at least one of pairs, or ratios with their product")
+        for sigmas in self.scales():
+            if not all(0 < sigma < float("inf") for sigma in sigmas):
+                raise ValueError(f"sigma_U and sigma_V must be positive and finite, product and ratios give {sigmas}")
         return self
 
     def scales(self) -> list[tuple[float, float]]:
@@ -248,6 +267,14 @@ class Sweep(Engine):
             raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
         if not self.solvers:
             raise ValueError("solvers must name at least one solver")
+        for alpha in self.alpha:
+            if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
+                raise ValueError(
+                    f"h^-alpha must be within 1e±{MOST_DECADES}, alpha = {alpha} at h = {max(self.widths)}"
+                )
+        count = prod(map(len, (self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization)))
+        if count > MOST_POINTS:
+            raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
 
     def points(self) -> list[Point]:
@@ -297,8 +324,10 @@ def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]
 class Verification(Engine):
     """How many random problems and seeds the claims are checked on."""
 
-    problems: Count = Field(2000, description="random problems for the deterministic claims")
-    seeds: Annotated[int, Field(ge=3)] = Field(30, description="data sets for the random claims")
+    problems: Annotated[int, Field(ge=1, le=10**7)] = Field(
+        2000, description="random problems for the deterministic claims"
+    )
+    seeds: Annotated[int, Field(ge=3, le=10**6)] = Field(30, description="data sets for the random claims")
     draws: Count = Field(25, description="networks drawn for each data set, width and alpha")
     widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
     alphas: Annotated[list[Annotated[float, Field(ge=0, le=0.5)]], BeforeValidator(_expand), Field(min_length=1)]

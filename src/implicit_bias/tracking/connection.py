@@ -3,9 +3,10 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 
@@ -19,6 +20,32 @@ def first_line(error: object) -> str:
 def redacted(text: str) -> str:
     """A text without the passwords of the addresses in it."""
     return re.sub(r"(://[^/@\s:]*):[^@\s]*@", r"\1:***@", text)
+
+
+SECRETS = {
+    "username": "MLFLOW_TRACKING_USERNAME",
+    "password": "MLFLOW_TRACKING_PASSWORD",
+    "token": "MLFLOW_TRACKING_TOKEN",
+}
+"""Entries of Kedro's credentials `mlflow` -> where MLflow reads them, and nothing else does."""
+
+
+def use_credentials(loader: Mapping[str, Any] | None) -> None:
+    """Let MLflow have the credentials `mlflow` of a Kedro project, where the environment does not say otherwise.
+
+    Args:
+        loader: the configuration loader of the project.
+    """
+    from kedro.config import MissingConfigException
+
+    try:
+        given = (loader or {})["credentials"].get("mlflow") or {}
+    except (KeyError, MissingConfigException):
+        return
+    for name, value in given.items():
+        if name not in SECRETS:
+            raise ValueError(f"credentials mlflow.{name} is unknown: expected {', '.join(SECRETS)}")
+        os.environ.setdefault(SECRETS[name], str(value))
 
 
 @contextmanager

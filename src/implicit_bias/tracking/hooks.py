@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.tracking.outbox import Outbox
+
 if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
@@ -67,7 +69,12 @@ class TrackingHooks:
     def __init__(self) -> None:
         self._marked = False
         self._settings: dict[str, Any] = {}
+        self._configuration: Mapping[str, Any] | None = None
         self._run: _Run | None = None
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        self._configuration = context.config_loader
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
@@ -80,7 +87,7 @@ class TrackingHooks:
             self._end(status="KILLED")
         if not self._marked:
             return
-        marks = {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
+        marks = marks_of(pipeline, catalog)
         if not marks.keys() & pipeline.all_outputs():
             return
         from kedro.io import SharedMemoryDataCatalog
@@ -92,14 +99,25 @@ class TrackingHooks:
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
         project = Path(run_params["project_path"])
-        uri = os.environ.get("MLFLOW_TRACKING_URI") or self._settings.get("uri") or DEFAULT_URI
-        from implicit_bias.tracking.store import Store
-
-        experiment = str(self._settings.get("experiment") or DEFAULT_EXPERIMENT)
-        self._run = _Run(Store(str(uri), project), catalog, marks, experiment)
+        self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings))
         atexit.register(self._end, status="KILLED")
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def _store(self, project: Path) -> "Store | None":
+        """The store of a project; None if it cannot be used and need not."""
+        from implicit_bias.tracking.connection import use_credentials
+        from implicit_bias.tracking.records import TrackingError
+        from implicit_bias.tracking.store import Store
+
+        use_credentials(self._configuration)
+        try:
+            return Store(uri_of(self._settings), project)
+        except TrackingError as error:
+            if not self._settings.get("optional"):
+                raise TrackingError(f"{error}. To run without it: tracking.optional: true") from error
+            logger.warning("%s. The run goes on without it; later: kedro implicit-bias sync", error)
+            return None
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
@@ -136,15 +154,29 @@ class TrackingHooks:
         raise SystemExit(128 + number)
 
 
-class _Run:
-    """One run of the pipeline: the store it writes to, and the sweeps it has started there."""
+def uri_of(settings: Mapping[str, Any]) -> str:
+    """The address of the store: of the environment, of the parameters, or the default."""
+    return str(os.environ.get("MLFLOW_TRACKING_URI") or settings.get("uri") or DEFAULT_URI)
 
-    def __init__(self, store: "Store", catalog: "Catalog", marks: dict[str, Mark], experiment: str) -> None:
+
+def experiment_of(settings: Mapping[str, Any]) -> str:
+    """The name of the experiment."""
+    return str(settings.get("experiment") or DEFAULT_EXPERIMENT)
+
+
+class _Run:
+    """One run of the pipeline: the store it writes to, and the sweeps it has started there.
+
+    A store that is lost on the way does not end the run: everything is on disk, and an outbox says what was saved.
+    """
+
+    def __init__(self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], experiment: str) -> None:
         self.pid = os.getpid()
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
         self._pictures: dict[str, list[Path]] = {}
+        self._outboxes: dict[str, Outbox] = {}
         self._lock = threading.RLock()
 
     def loaded(self, name: str, data: Any) -> None:
@@ -152,6 +184,7 @@ class _Run:
         mark = self._marks.get(name)
         if mark is not None and mark.role == "plan":
             self._plans.setdefault(mark.sweep, data)
+            self._open_outbox(mark.sweep, name)
 
     def saved(self, name: str, data: Any) -> None:
         """Pass on what a node has saved to the sweep, or the sweeps, it belongs to."""
@@ -161,38 +194,64 @@ class _Run:
         with self._lock:
             if mark.role == "plan":
                 self._plans[mark.sweep] = data
-            if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
-                defaults = {"experiment": self._experiment, "sweep": mark.sweep, "name": mark.sweep}
-                self._sweeps[mark.sweep] = self._store.open({**defaults, **self._plans[mark.sweep]})
-            if mark.sweep in self._sweeps:
-                self._pass_on(mark, name, data, self._sweeps[mark.sweep])
-            elif mark.role in FILE_ROLES and not mark.sweep:
-                for sweep in self._sweeps.values():
-                    self._pass_on(mark, name, data, sweep)
-            else:
-                logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
+                self._open_outbox(mark.sweep, name)
+                if mark.sweep in self._outboxes:
+                    self._outboxes[mark.sweep].clear()  # this run saves all of it again
+            for sweep in [mark.sweep] if mark.sweep else self._plans:
+                if sweep in self._outboxes:
+                    self._outboxes[sweep].add(name, data if mark.role in POINT_ROLES else ())
+            try:
+                self._send(mark, name, data)
+            except Exception as error:
+                from implicit_bias.tracking.records import TrackingError
+
+                if isinstance(error, TrackingError):  # what was given is at fault, not the store
+                    raise
+                self._lose(error)
+
+    def _send(self, mark: Mark, name: str, data: Any) -> None:
+        if self._store is None:
+            return
+        if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
+            defaults = {"experiment": self._experiment, "sweep": mark.sweep, "name": mark.sweep}
+            self._sweeps[mark.sweep] = self._store.open({**defaults, **self._plans[mark.sweep]})
+        if mark.sweep in self._sweeps:
+            self._pass_on(mark, name, data, self._sweeps[mark.sweep])
+        elif mark.role in FILE_ROLES and not mark.sweep:
+            for sweep in self._sweeps.values():
+                self._pass_on(mark, name, data, sweep)
+        else:
+            logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
+
+    def _open_outbox(self, sweep: str, plan: str) -> None:
+        """Note beside a plan what is saved of its sweep; a plan that is not in a file has no place for notes."""
+        if getattr(self._catalog[plan], "_filepath", None) is not None:
+            self._outboxes[sweep] = Outbox.beside(path_of(self._catalog[plan]))
+
+    def _lose(self, error: Exception) -> None:
+        """Go on without the store."""
+        from implicit_bias.tracking.connection import first_line, redacted
+
+        self._store = None
+        logger.warning("The MLflow store is lost: %s", first_line(redacted(str(error))))
+        logger.warning("The results are safe in files. When it is back: kedro implicit-bias sync")
+        self._write_outboxes()
+
+    def _write_outboxes(self) -> None:
+        for name, outbox in self._outboxes.items():
+            outbox.parent = self._sweeps[name].run_id if name in self._sweeps else None
+            outbox.write()
 
     def _pass_on(self, mark: Mark, name: str, data: Any, sweep: "Sweep") -> None:
-        match mark.role:
-            case "trajectory" | "evaluation" | "failure":
-                for key, record in data.items():
-                    if "error" in record:
-                        sweep.fail(key, record["error"])
-                    else:
-                        sweep.log(key, mark.role, record)
-            case "point_figure":
-                for key, image in data.items():
-                    sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)
-            case "summary":
-                sweep.summary(name, data)
-            case "figure" | "table" | "report":
-                path = _path(self._catalog[name])
-                sweep.file(path, mark.artifact or path.name)
-                if path.suffix in PICTURES:
-                    self._pictures.setdefault(mark.sweep, []).append(path)
+        pass_on(mark, name, data, self._catalog[name], sweep)
+        if mark.role in FILE_ROLES and (path := path_of(self._catalog[name])).suffix in PICTURES:
+            self._pictures.setdefault(mark.sweep, []).append(path)
 
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
+        if self._store is None:
+            self._write_outboxes()
+            return
         from implicit_bias.tracking.connection import impatient
 
         if status is not None:
@@ -202,10 +261,15 @@ class _Run:
                         sweep.close(status, error)
             except Exception as failure:
                 logger.warning("The runs in MLflow could not be closed (%s): the next run will do it", failure)
+                self._write_outboxes()
             return
         for name, sweep in self._sweeps.items():
             planned, missing = len(sweep.plan["points"]), len(sweep.missing())
-            final = sweep.close()
+            try:
+                final = sweep.close()
+            except Exception as failure:
+                self._lose(failure)
+                return
             logger.info("")
             logger.info("MLflow: %s %s, %d of %d points", sweep.name, final, planned - missing, planned)
             for picture in self._pictures.get(name, ()):
@@ -216,6 +280,25 @@ class _Run:
             logger.info("")
             logger.info("Links open after: %s", command)
             logger.info("The pipeline in a browser: kedro viz run")
+
+
+def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
+    """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
+    match mark.role:
+        case "trajectory" | "evaluation" | "failure":
+            for key, record in data.items():
+                if "error" in record:
+                    sweep.fail(key, record["error"])
+                else:
+                    sweep.log(key, mark.role, record)
+        case "point_figure":
+            for key, image in data.items():
+                sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)
+        case "summary":
+            sweep.summary(name, data)
+        case "figure" | "table" | "report":
+            path = path_of(dataset)
+            sweep.file(path, mark.artifact or path.name)
 
 
 def _from_here(path: Path) -> str:
@@ -231,6 +314,11 @@ def _metadata(entry: Any) -> Mapping[str, Any]:
     return ours if isinstance(ours, Mapping) else {}
 
 
+def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:
+    """The marked datasets of a pipeline."""
+    return {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
+
+
 def _mark(name: str, catalog: "Catalog") -> Mark | None:
     """The mark of a dataset of the pipeline, None if it has none."""
     metadata = _metadata(catalog.get(name)) if name in catalog else {}
@@ -242,7 +330,7 @@ def _mark(name: str, catalog: "Catalog") -> Mark | None:
     return Mark(metadata["role"], str(metadata.get("sweep", namespace)), str(metadata.get("artifact", "")))
 
 
-def _path(dataset: Any) -> Path:
+def path_of(dataset: Any) -> Path:
     """The local file or folder a dataset has just saved, the newest version of it if it is versioned."""
     if hasattr(dataset, "_get_load_path"):
         return Path(dataset._get_load_path())

@@ -79,13 +79,13 @@ class Store:
                 redacted(f"The MLflow tracking store {self.uri} cannot be used: {first_line(error)}")
             ) from error
 
-    def open(self, plan: Mapping[str, Any]) -> "Sweep":
-        """Start the parent run of a sweep, after closing what dead processes left running in its experiment."""
+    def open(self, plan: Mapping[str, Any], run_id: str | None = None) -> "Sweep":
+        """Start the parent run of a sweep, or go on with one, after closing what dead processes left running there."""
         experiment_id = self._experiment(str(plan["experiment"]))
         if experiment_id not in self._repaired:
             self._repaired.add(experiment_id)
             self._repair(experiment_id)
-        return Sweep(self.client, experiment_id, plan, self.project)
+        return Sweep(self.client, experiment_id, plan, self.project, run_id)
 
     def _experiment(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
@@ -137,9 +137,17 @@ class Sweep:
         experiment_id: the experiment the runs are in.
         plan: name, description, params, datasets and points of the sweep, known before any of it is computed.
         project: the folder whose git commit the runs belong to.
+        run_id: the parent run to go on with; by default a new one is started.
     """
 
-    def __init__(self, client: MlflowClient, experiment_id: str, plan: Mapping[str, Any], project: Path) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        plan: Mapping[str, Any],
+        project: Path,
+        run_id: str | None = None,
+    ) -> None:
         self.client, self.experiment_id, self.plan = client, experiment_id, plan
         self.points: dict[str, Point] = {}
         self._summaries: set[str] = set()
@@ -150,6 +158,15 @@ class Sweep:
             "mlflow.source.name": project.name,
             "mlflow.source.type": "LOCAL",
         }
+        self._known: set[str] = set()  # metrics that the parent has
+        if run_id is None:
+            self._start(project)
+        else:
+            self._go_on(run_id)
+
+    def _start(self, project: Path) -> None:
+        """Start the parent run."""
+        client, experiment_id, plan = self.client, self.experiment_id, self.plan
         tags = {
             **self._common,
             "plan": fingerprint(plan),
@@ -168,6 +185,22 @@ class Sweep:
             client.log_inputs(self.run_id, [DatasetInput(dataset) for dataset in datasets])
         if plan.get("compare"):
             self._save_views()
+
+    def _go_on(self, run_id: str) -> None:
+        """Take up a parent run whose process is gone; children that are not finished make room for new ones."""
+        run = self.client.get_run(run_id)
+        self.run_id, self.name = run_id, str(run.info.run_name)
+        self.description = str(self.plan.get("description", ""))
+        self._known = set(run.data.metrics)
+        for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
+            if child.info.status == "FINISHED":
+                files = {file.path for file in self.client.list_artifacts(child.info.run_id)}
+                self.points[child.data.tags["point"]] = Point(child.info.run_id, logged=files, status="FINISHED")
+            else:
+                self.client.delete_run(child.info.run_id)
+        for tag in {"error", "missing"} & run.data.tags.keys():
+            self.client.delete_tag(run_id, tag)
+        self.client.log_batch(run_id, params=_params(_strings(self.plan.get("params", {}))))
 
     def log(self, key: str, part: str, record: Mapping[str, Any]) -> None:
         """Log one part of a point: its params, metrics and curves; the part `evaluation` is the last, and ends it."""
@@ -223,7 +256,7 @@ class Sweep:
             if axis:  # not the curves of the points, whose steps are iterations
                 named = ((metric, metric.key.replace("curve/", f"by_{axis}/")) for metric in metrics)
                 metrics = [Metric(key, metric.value, metric.timestamp, metric.step) for metric, key in named]
-            self.client.log_batch(self.run_id, metrics)
+            self.client.log_batch(self.run_id, [metric for metric in metrics if metric.key not in self._known])
             self._summaries.add(name)
 
     def file(self, path: Path, name: str) -> None:

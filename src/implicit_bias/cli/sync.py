@@ -1,0 +1,48 @@
+"""kedro implicit-bias sync: what the tracking store has missed of earlier runs is sent from their files."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("sync", context_settings={"show_default": True})
+@click.option("--env", "-e", help="Configuration environment of the runs; base and local by default.")
+def command(env: str | None) -> None:
+    """Send to MLflow what it has missed of earlier runs.
+
+    A run whose tracking server is lost goes on without it: its results are safe in files. This command sends what is
+    missing, and nothing that is there. The results of a later run in the same folder take the place of those of an
+    earlier one.
+    """
+    from kedro.framework.project import pipelines
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
+
+    from implicit_bias.tracking.hooks import experiment_of, uri_of
+    from implicit_bias.tracking.sync import send, unsent
+
+    project = find_kedro_project(Path.cwd())
+    if project is None:
+        raise click.ClickException(f"{Path.cwd()} is not in a Kedro project")
+    bootstrap_project(project)
+    with KedroSession.create(project, env=env) as session:
+        context = session.load_context()  # type: ignore[attr-defined]
+        catalog, settings = context.catalog, context.params.get("tracking") or {}
+        waiting = unsent(catalog, dict(pipelines))
+        if not waiting:
+            click.echo("Nothing to send: the store has missed nothing of the last runs.")
+            return
+        from implicit_bias.tracking.connection import use_credentials
+        from implicit_bias.tracking.records import TrackingError
+        from implicit_bias.tracking.store import Store
+
+        use_credentials(context.config_loader)
+        try:
+            store = Store(uri_of(settings), project)
+        except TrackingError as error:
+            raise click.ClickException(str(error)) from None
+        for plan, outbox in waiting.items():
+            sweep, status = send(store, experiment_of(settings), catalog, dict(pipelines), plan, outbox)
+            planned = len(sweep.plan["points"])
+            click.echo(f"{sweep.name}: {status}, {planned - len(sweep.missing())} of {planned} points")
