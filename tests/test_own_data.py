@@ -121,6 +121,8 @@ def test_all_names_are_in_the_namespace_but_those_given() -> None:
         "spectra",
         "raw_glucose",
         "a.glucose.width_sweep.stored",
+        "a.glucose.width_sweep.tracked",
+        "a.glucose.sections",
         *(f"params:a.glucose.{name}" for name in ("own_data", "reparametrization", "width_sweep")),
     }
     free = {name for name in pipeline.all_outputs() if not name.startswith("a.glucose.")}

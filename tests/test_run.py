@@ -1,6 +1,7 @@
 """The main job on a tiny grid, as a person runs it: files, tracked runs, bad input."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -131,6 +132,10 @@ def test_a_diverging_point_fails_alone(tmp_path):
     failed = [child for child in children if child.info.status == "FAILED"]
     assert failed
     assert all("2 / lambda_max" in child.data.tags["error"] for child in failed)
+    page = (project.path / "data/smoke/08_reporting/report.html").read_text(encoding="utf-8")
+    assert f"{8 - len(failed)} of 8 points finished" in page
+    assert "2 / lambda_max" in page
+    assert "Width sweep" not in page  # a sweep alone has a page of its own
 
 
 @pytest.mark.parametrize(
@@ -174,3 +179,13 @@ def test_a_point_that_cannot_start_fails_alone(tmp_path):
     assert sorted(child.info.status for child in children) == ["FAILED"] * 2 + ["FINISHED"] * 2
     table = pd.read_csv(project.path / "data/smoke/08_reporting/width_points.csv")
     assert table["width"].tolist() == [40, 40]
+
+
+def test_the_run_ends_with_a_report_that_its_parents_keep(finished, client, tmp_path):
+    page = (finished.path / "data/smoke/08_reporting/report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 5  # all figures but the note in place of questions to the imbalance
+    for sweep in ("width", "imbalance"):
+        parent, _ = runs(client, sweep)
+        assert parent.info.run_id in page
+        kept = Path(client.download_artifacts(parent.info.run_id, "report.html", str(tmp_path)))
+        assert page == kept.read_text(encoding="utf-8")

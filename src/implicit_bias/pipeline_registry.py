@@ -1,8 +1,10 @@
 """The pipelines of this project, by name."""
 
+from collections.abc import Iterable
+
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import data_generation, reparametrization, sweep, verification
+from implicit_bias.pipelines import data_generation, reparametrization, report, sweep, verification
 
 SWEEPS = ("width_sweep", "imbalance_sweep")
 
@@ -17,8 +19,14 @@ def register_pipelines() -> dict[str, Pipeline]:
             for stage in sweep.STAGES
         },
     }
+    stages["reporting"] += report.create_pipeline(_sections(SWEEPS))
     problems = stages["data_generation"] + stages["reparametrization"]
     sweeps = {name: problems + sweep.create_pipeline(name) for name in SWEEPS}
-    main = sum(sweeps.values(), Pipeline([]))
-    alone = {"verification": verification.create_pipeline()}
-    return {"__default__": main, "implicit_bias": main} | sweeps | stages | alone
+    main = sum(sweeps.values(), Pipeline([])) + report.create_pipeline(_sections(SWEEPS))
+    alone = {name: each + report.create_pipeline(_sections([name])) for name, each in sweeps.items()}
+    alone["verification"] = verification.create_pipeline()
+    return {"__default__": main, "implicit_bias": main} | alone | stages
+
+
+def _sections(sweeps: Iterable[str]) -> list[str]:
+    return [f"{name}.section" for name in sweeps]

@@ -15,6 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
+from implicit_bias.numerals import number as number
+from implicit_bias.numerals import power_of_ten
+
 Table = Mapping[str, ArrayLike]
 
 
@@ -76,9 +79,6 @@ ITERATION = "iteration $k$"
 DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
 
 
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
 LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
 
 
@@ -121,22 +121,6 @@ def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[s
     slack = 1e-9 * (high - low)
     ticks = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
     return ticks, list(map(number, ticks))
-
-
-def number(value: float) -> str:
-    """A number as a person writes it, as a multiple of a power of ten where it is very large or small."""
-    if not np.isfinite(value):
-        return "∞"
-    if value == 0 or 1e-3 <= abs(value) < 1e6:
-        return f"{value:,.6g}".replace("-", "\N{MINUS SIGN}")
-    mantissa, exponent = f"{value:.3e}".split("e")
-    power = power_of_ten(int(exponent))
-    return power if float(mantissa) == 1 else f"{float(mantissa):g}×{power}".replace("-", "\N{MINUS SIGN}")
-
-
-def power_of_ten(exponent: int) -> str:
-    """In plain text, which is drawn faster than mathtext."""
-    return "10" + str(exponent).translate(SUPERSCRIPTS)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import OWN, OwnData
-from implicit_bias.pipelines import reparametrization, sweep
+from implicit_bias.pipelines import reparametrization, report, sweep
 from implicit_bias.tables import (
     NAMED,
     Matrix,
@@ -166,4 +166,5 @@ def create_pipeline(
     )
     template = Pipeline([prepare]) + reparametrization.create_pipeline()
     template = sum((sweep.create_pipeline(name) for name in sweeps), template)
+    template += report.create_pipeline(f"{name}.section" for name in sweeps)
     return Pipeline(template, namespace=namespace, inputs=given, outputs=dict(outputs or {}))

@@ -7,7 +7,7 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
-from implicit_bias.pipelines import questions
+from implicit_bias.pipelines import questions, sections
 from implicit_bias.points import Loaders
 from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.law import lazy_distance, limit_const, rich_distance
@@ -167,7 +167,7 @@ def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
 
 
 def create_pipeline(**_: Any) -> Pipeline:
-    """Evaluations -> table, summary, figures."""
+    """Evaluations -> table, summary, figures, section of the report."""
     reports = Pipeline(
         [
             Node(
@@ -190,4 +190,4 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
         ]
     )
-    return reports + questions.create_pipeline()
+    return reports + questions.create_pipeline() + sections.create_pipeline()

@@ -10,7 +10,11 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.claims_page import claims_page
 from implicit_bias.engines import check
 from implicit_bias.parameters import Engine, Verification
+from implicit_bias.pipelines import report
+from implicit_bias.pipelines.sections import provenance
 from implicit_bias.points import run_points
+from implicit_bias.report.claims import claims_section
+from implicit_bias.report.section import Tracked
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
 from implicit_bias.theory.claims.problems import check_index
@@ -125,8 +129,8 @@ def report_claims(
     return claims_page(verification, table, frequencies, list(checks["errors"]))
 
 
-def require_all(checks: dict[str, Any], page: str) -> None:
-    """End the run as failed, its page written, if anything could not be checked.
+def require_all(checks: dict[str, Any], page: str, report: str) -> None:
+    """End the run as failed, its pages written, if anything could not be checked.
 
     Raises:
         RuntimeError: with what failed first.
@@ -142,10 +146,25 @@ def draw_claims(table: pd.DataFrame) -> Any:
     return claims_figure(table.to_dict("records"))
 
 
+def describe_claims(
+    plan: dict[str, Any], checks: dict[str, Any], table: pd.DataFrame, figure: bytes, tracked: dict[str, Any]
+) -> dict[str, Any]:
+    """What the report says of the claims, as JSON takes it."""
+    section = claims_section(
+        params=plan["params"],
+        claims=table,
+        errors=list(checks["errors"]),
+        images={"figure": figure},
+        provenance=provenance(),
+        tracked=Tracked(**tracked) if tracked else None,
+    )
+    return section.model_dump(mode="json")
+
+
 def create_pipeline(**_: Any) -> Pipeline:
-    """Parameters -> table, summary, page and figure of the claims."""
+    """Parameters -> table, summary, page, figure of the claims, and the report."""
     params = "params:verification"
-    return Pipeline(
+    claims = Pipeline(
         [
             Node(plan_verification, inputs=params, outputs="claims.plan", name="plan_verification"),
             Node(check_claims, inputs=[params, "claims.plan"], outputs="claims.checks", name="check_claims"),
@@ -168,6 +187,13 @@ def create_pipeline(**_: Any) -> Pipeline:
                 name="report_claims",
             ),
             Node(draw_claims, inputs="claims.table", outputs="claims.figure", name="draw_claims"),
-            Node(require_all, inputs=["claims.checks", "claims.page"], outputs=None, name="require_all"),
+            Node(
+                describe_claims,
+                inputs=["claims.plan", "claims.checks", "claims.table", "claims.figure", "claims.tracked"],
+                outputs="claims.section",
+                name="describe_claims",
+            ),
+            Node(require_all, inputs=["claims.checks", "claims.page", "report"], outputs=None, name="require_all"),
         ]
     )
+    return claims + report.create_pipeline(["claims.section"])

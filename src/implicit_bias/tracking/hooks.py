@@ -17,6 +17,7 @@ and its role says what is done with it:
     point_figure    {point: bytes}: a file of each point
     summary         a record: metrics and curves of the parent run
     figure, table, report    a file of the parent run; of every parent run if the dataset is of no sweep
+    tracked         read, not written: a node with this input is given where its sweep is tracked
 
 In a project without such entries nothing happens, and MLflow is not imported.
 """
@@ -26,7 +27,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 POINT_ROLES = ("trajectory", "evaluation", "failure", "point_figure")
 FILE_ROLES = ("figure", "table", "report")
-ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES)
+ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
 PICTURES = (".png", ".svg", ".html")
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "implicit_bias"
@@ -120,6 +121,10 @@ class TrackingHooks:
             return None
 
     @hook_impl
+    def before_node_run(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return self._run.tracked(inputs) if self._run is not None else {}
+
+    @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         if self._run is not None:
             self._run.loaded(dataset_name, data)
@@ -175,7 +180,7 @@ class _Run:
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
-        self._pictures: dict[str, list[Path]] = {}
+        self._pictures: dict[str, dict[Path, None]] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._lock = threading.RLock()
 
@@ -185,6 +190,17 @@ class _Run:
         if mark is not None and mark.role == "plan":
             self._plans.setdefault(mark.sweep, data)
             self._open_outbox(mark.sweep, name)
+
+    def tracked(self, names: Iterable[str]) -> dict[str, Any]:
+        """Dataset -> where its sweep is tracked, for those of the datasets that are to say so."""
+        marks = {name: mark for name in names if (mark := self._marks.get(name)) and mark.role == "tracked"}
+        with self._lock:
+            store = self._store
+            return {
+                name: store.whereabouts(self._sweeps[mark.sweep])
+                for name, mark in marks.items()
+                if store is not None and mark.sweep in self._sweeps
+            }
 
     def saved(self, name: str, data: Any) -> None:
         """Pass on what a node has saved to the sweep, or the sweeps, it belongs to."""
@@ -245,7 +261,7 @@ class _Run:
     def _pass_on(self, mark: Mark, name: str, data: Any, sweep: "Sweep") -> None:
         pass_on(mark, name, data, self._catalog[name], sweep)
         if mark.role in FILE_ROLES and (path := path_of(self._catalog[name])).suffix in PICTURES:
-            self._pictures.setdefault(mark.sweep, []).append(path)
+            self._pictures.setdefault(mark.sweep, {})[path] = None
 
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
@@ -276,6 +292,9 @@ class _Run:
                 logger.info("  %s", _from_here(picture))
             for link in self._store.links(sweep)[:LINKS]:
                 logger.info("  %s", link)
+        for page in self._pictures.get("", ()):
+            logger.info("")
+            logger.info("All of it on one page: %s", _from_here(page))
         if self._sweeps and (command := self._store.ui_command()):
             logger.info("")
             logger.info("Links open after: %s", command)

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+COMMIT, DIRTY = "mlflow.source.git.commit", "git.dirty"
+"""Tags of a run: its commit, and whether tracked files differed from it."""
 PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
 
 
@@ -83,4 +85,4 @@ def git_tags(folder: Path) -> dict[str, str]:
     if commit == "(initial)":
         return {}
     dirty = any(not line.startswith("#") for line in lines)
-    return {"mlflow.source.git.commit": commit, "git.dirty": str(dirty).lower()}
+    return {COMMIT: commit, DIRTY: str(dirty).lower()}

@@ -1,0 +1,32 @@
+"""Numbers as a person writes them, in plain text."""
+
+import math
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A number to so many digits, as a multiple of a power of ten where it is very large or small."""
+    if not math.isfinite(value):
+        return "–" if math.isnan(value) else "∞"
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{float(f'{value:.{digits}g}'):,.6g}".replace("-", "\N{MINUS SIGN}")
+    mantissa, exponent = f"{value:.{min(digits, 4) - 1}e}".split("e")
+    power = power_of_ten(int(exponent))
+    return power if float(mantissa) == 1 else f"{float(mantissa):g}×{power}".replace("-", "\N{MINUS SIGN}")
+
+
+def spread(mean: float, deviation: float) -> str:
+    """A mean with its standard deviation, both to the second digit of the deviation; alone where there is no spread."""
+    if not deviation > 1e-6 * abs(mean):
+        return number(mean, 4)
+    place = 1 - math.floor(math.log10(deviation))
+    if not -5 < place < 6:
+        return f"{number(mean, 4)} ± {number(deviation, 2)}"
+    shown = (f"{round(value, place):,.{max(place, 0)}f}" for value in (mean, deviation))
+    return " ± ".join(shown).replace("-", "\N{MINUS SIGN}")
+
+
+def power_of_ten(exponent: int) -> str:
+    """A power of ten with its exponent raised."""
+    return "10" + str(exponent).translate(SUPERSCRIPTS)

@@ -1,0 +1,102 @@
+"""The record of one sweep that the report is made of, in words and numbers ready to be read."""
+
+import base64
+import struct
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """Base of all records: a file written by another version is refused, not half understood."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Record):
+    """A column of a table."""
+
+    title: str
+    numeric: bool = True
+
+
+class Table(Record):
+    """A table of cells that are ready to be read."""
+
+    title: str
+    columns: list[Column]
+    rows: list[list[str]]
+    note: str = ""
+
+
+class Picture(Record):
+    """A figure as the bytes of a PNG file in base64, its size in pixels, and the words that stand for it."""
+
+    title: str
+    caption: str
+    alt: str
+    png: str
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, image: bytes, title: str, caption: str, alt: str) -> "Picture":
+        """A picture from the bytes of a PNG file."""
+        width, height = struct.unpack(">II", image[16:24])  # its header chunk comes first
+        png = base64.b64encode(image).decode()
+        return cls(title=title, caption=caption, alt=alt, png=png, width=width, height=height)
+
+
+class Failure(Record):
+    """A point that could not be computed."""
+
+    point: str
+    reason: str
+
+
+class Tracked(Record):
+    """Where a sweep is tracked: the name and id of its run, links by title, and the command that shows them."""
+
+    name: str
+    run_id: str
+    links: dict[str, str] = {}
+    ui: str = ""
+
+
+class Provenance(Record):
+    """When a sweep was computed, and by what."""
+
+    finished: datetime
+    versions: dict[str, str] = {}
+    commit: str = ""
+    dirty: bool = False
+
+
+class Section(Record):
+    """One sweep, or the verification of the claims.
+
+    Attributes:
+        title: its heading.
+        summary: one sentence or two: what was run.
+        outcome: how it ended, in a few words.
+        faults: what is not as it should be, one sentence each.
+        deviations: where it is not close to what the paper says, one sentence each.
+        pictures: its figures.
+        tables: its tables, the most telling first.
+        failures: the points that could not be computed, and why.
+        params: its parameters.
+        provenance: when it was computed, and by what.
+        tracked: where it is tracked, if it is.
+    """
+
+    title: str
+    summary: str
+    outcome: str
+    faults: list[str] = []
+    deviations: list[str] = []
+    pictures: list[Picture] = []
+    tables: list[Table] = []
+    failures: list[Failure] = []
+    params: dict[str, str] = {}
+    provenance: Provenance
+    tracked: Tracked | None = None
