@@ -23,9 +23,7 @@ widths from 1 to r + m + 9, and layers of independent scale; a quarter of the ru
 - identity: the largest relative error; it may be at most 1e-9 where algebra alone is checked, 1e-8 of the products that
   make up E for convergence, 1e-6 along an integrated flow;
 - bound: the largest ratio of the smaller to the larger side, at most 1; for bounds on the loss, guaranteed over
-  measured decay, log against log. The integrals of `certified`, `balanced` and `certificate` are approximated from
-  samples of the run and allowed the error that leaving out every second sample shows; a run that seems to break
-  `certified` or `balanced` is sampled eight times as finely, and counts as a violation if it still does;
+  measured decay, log against log;
 - counterexample: the smallest relative size at which it was seen; it is refuted if it is never seen;
 - probability: the 1 − δ quantile of left over right side, at the largest width; violated if a binomial test rejects the
   claimed probability at 1e-6. Lemma 1 and Theorem 2 hold beyond a width h0 that the paper does not give: they are

@@ -46,9 +46,10 @@ def test_metrics_are_those_of_the_full_network(case):
         "lambda_m": lambda_m,
         "imbalance_c": c,
         "rate_bound": 2 * np.min(p.sigma) ** 2 * c,
-        "lemma_18": bounds.lemma_18(p, case.state.h, ALPHA, DELTA).value,
-        "thm2": bounds.theorem_2(p, case.state.h, ALPHA, DELTA).value,
     }
+    if p.D > p.r:
+        expected["lemma_18"] = bounds.lemma_18(p, case.state.h, ALPHA, DELTA).value
+        expected["thm2"] = bounds.theorem_2(p, case.state.h, ALPHA, DELTA).value
     for name, value in expected.items():
         assert found[name] == pytest.approx(float(value), rel=1e-9, abs=1e-11), name
 
@@ -79,8 +80,9 @@ def test_tightness_is_at_most_one_and_matches_the_curves():
     case = random_case("three outputs")
     run = gradient_flow(case.problem, case.state, np.linspace(0, 4, 30)[1:], Stop(t_max=5.0), "explicit")
     found = evaluate(case.problem, case.state, run, 0.5, 0.5, None, DELTA)
-    for name, curve in (("bound", "bound"), ("certified", "certified")):
-        ratio = found.curves["excess"] / found.curves[curve]
+    bounded = {"bound": "bound", "margin": "margin", "cert": "certified", "again": "restart", "path": "path"}
+    for name, curve in bounded.items():
+        ratio = found.curves["u2v" if name == "path" else "excess"] / found.curves[curve]
         assert found.metrics[f"{name}_worst"] == pytest.approx(ratio[1:].max(), rel=1e-12)
         assert found.metrics[f"{name}_final"] == pytest.approx(ratio[-1], rel=1e-12)
         assert 0 < found.metrics[f"{name}_worst"] <= 1 + 1e-9
@@ -107,7 +109,68 @@ def test_a_run_that_never_started_is_measured():
     assert found["distance"] == pytest.approx(np.linalg.norm(case.problem.min_norm_solution))
     assert found["bound_final"] == 1.0
     assert found["certificate"] == 0.0
+    assert [found[f"met/{name}"] for name in ("bound", "margin", "cert", "again")] == [0, 0, 0, 0]
     assert all(np.isfinite(value) for value in found.values())
+
+
+FLOW = {"bound", "margin", "cert", "again", "path", "law", "lemma_17", "lemma_18", "lemma_19", "thm2"}
+
+
+def flags(found):
+    return {name.removeprefix("met/"): value for name, value in found.metrics.items() if name.startswith("met/")}
+
+
+def test_every_bound_says_whether_its_hypotheses_are_met():
+    case = random_case("three outputs")
+    run = gradient_flow(case.problem, case.state, [1.0], Stop(t_max=2.0))
+    found = evaluate(case.problem, case.state, run, 0.5, 0.5, ALPHA, DELTA)
+    assert flags(found) == dict.fromkeys(FLOW, 1.0)
+    assert found.unmet == {}
+    outside = evaluate(case.problem, case.state, run, 0.5, 0.5, 0.2, DELTA)
+    assert {name for name, met in flags(outside).items() if not met} == {"lemma_17", "lemma_18", "lemma_19", "thm2"}
+    assert outside.unmet["thm2"] == ["1/4 < alpha <= 1/2"]
+    assert not {"thm2", "lemma_18", "tight_18", "tight_thm2", "tight_thm2F"} & outside.metrics.keys()
+
+
+def test_bounds_of_the_flow_are_shown_but_do_not_count_along_descent():
+    case = random_case("three outputs")
+    run, _ = descended(case)
+    step = float(case.problem.flow_time(1, STEP))
+    found = evaluate(case.problem, case.state, run, 0.5, 0.5, ALPHA, DELTA, step=step)
+    assert flags(found) == dict.fromkeys(FLOW - {"cert", "again"} | {"xu"}, 1.0) | {
+        "bound": 0.0,
+        "margin": 0.0,
+        "path": 0.0,
+    }
+    assert found.unmet["bound"] == ["gradient flow"]
+    assert np.all(np.isfinite(found.curves["bound"]))
+    assert np.all(found.curves["excess"] <= found.curves["stepwise"])
+    assert 0 < found.metrics["xu_worst"] <= 1
+
+
+def test_theorem_2_and_lemma_1_are_measured_by_their_ratios():
+    case = random_case("three outputs")
+    run, _ = descended(case)
+    found = evaluate(case.problem, case.state, run, 0.5, 0.5, ALPHA, DELTA).metrics
+    expected = {
+        "tight_17": found["lemma_17"] / found["lhs_17"],
+        "tight_18": found["lhs_18"] / found["lemma_18"],
+        "tight_19": found["lhs_19"] / found["lemma_19"],
+        "tight_thm2": found["distance_op"] / found["thm2"],
+        "tight_thm2F": found["distance"] / found["thm2"],
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value if found["lhs_17"] > 0 or name != "tight_17" else np.inf), name
+    assert found["tight_thm2"] <= found["tight_thm2F"]
+
+
+def test_names_of_metrics_are_short():
+    case = random_case("three outputs")
+    run, _ = descended(case)
+    found = evaluate(case.problem, case.state, run, 0.5, 0.5, ALPHA, DELTA, step=0.1).metrics
+    new = [name for name in found if name.endswith(("_worst", "_final")) or name.startswith(("met/", "tight_"))]
+    assert len(new) > 20
+    assert max(map(len, new)) <= 12
 
 
 @pytest.mark.parametrize("shape", ["one output", "three outputs", "D = r"])

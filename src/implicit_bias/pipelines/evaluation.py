@@ -75,11 +75,15 @@ def evaluate_point(
     trajectory = Trajectory(**{field.name: trajectory_fields[field.name] for field in fields(Trajectory)})
     law = point.initialization in ENTRIES and point.case != "balanced"
     alpha = point.alpha if point.initialization == "gaussian" else None
-    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law)
+    step = float(problem.flow_time(1, sweep.step_size)) if point.solver == "gradient_descent" else None
+    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law, step)
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
     record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1]}
+    record["metric/met/law"] = float(law and point.initialization == "gaussian")
+    unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())
+    record["param/unmet"] = "; ".join(unmet) or "none"
     figure = png(point_figure(record))
     return record | {"figure": figure, "figure_checksum": checksum(figure)}
 

@@ -2,8 +2,6 @@
 
 from implicit_bias.theory.bounds import (
     Bound,
-    certificate,
-    certified_curve,
     instantaneous_rate,
     lemma_17,
     lemma_18,
@@ -11,6 +9,13 @@ from implicit_bias.theory.bounds import (
     margin_bound,
     theorem_1,
     theorem_2,
+)
+from implicit_bias.theory.certificates import (
+    certificate,
+    certified_curve,
+    descent_bound,
+    largest_certified_step,
+    restarted_margin,
 )
 from implicit_bias.theory.descent import Descent, DivergenceError, gradient_descent, largest_step_estimate
 from implicit_bias.theory.evaluation import Evaluation, evaluate
@@ -57,6 +62,7 @@ __all__ = [
     "balanced",
     "certificate",
     "certified_curve",
+    "descent_bound",
     "distance_law",
     "draw_data",
     "end_to_end_orthogonal",
@@ -70,6 +76,7 @@ __all__ = [
     "instantaneous_rate",
     "kernel_range",
     "large_width_limit",
+    "largest_certified_step",
     "largest_step_estimate",
     "lemma_17",
     "lemma_18",
@@ -81,6 +88,7 @@ __all__ = [
     "prediction_band",
     "reduce_network",
     "reparametrize",
+    "restarted_margin",
     "scaled",
     "standard_normal",
     "theorem_1",

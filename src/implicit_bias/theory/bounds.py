@@ -1,4 +1,4 @@
-"""Bounds of the paper and of its successors: functions of the initial state or of a record, never of a solver."""
+"""Bounds known before training, of the paper and of its successors; those a run certifies are in `certificates`."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,39 @@ from numpy.typing import ArrayLike
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import Imbalance
 
-VANISHED = 1e-6
-
 
 @dataclass(frozen=True)
 class Bound:
     """A guarantee and the hypotheses it rests on.
 
     Attributes:
-        value: the right-hand side; vacuous (infinity, or the initial loss) where a hypothesis leaves nothing to say.
+        stated: the right-hand side as it is stated, whether its hypotheses are met or not.
         hypotheses: name -> met; None for what cannot be checked from the data.
+        vacuous: what is known without the bound.
     """
 
-    value: Array
+    stated: Array
     hypotheses: dict[str, bool | None]
+    vacuous: float = np.inf
 
     @property
     def applies(self) -> bool:
         """Whether every checkable hypothesis is met."""
-        return all(met is None or met for met in self.hypotheses.values())
+        return not self.unmet
+
+    @property
+    def unmet(self) -> list[str]:
+        """Names of the hypotheses that fail."""
+        return [name for name, met in self.hypotheses.items() if met is False]
+
+    @property
+    def value(self) -> Array:
+        """What is guaranteed: the right-hand side, and the vacuous bound where a hypothesis fails."""
+        return self.stated if self.applies else np.full_like(self.stated, self.vacuous)
+
+    def assuming(self, name: str, met: bool) -> "Bound":
+        """The same bound under one more hypothesis; nothing is known where it fails."""
+        return Bound(self.stated, self.hypotheses | {name: met}, self.vacuous if met else np.inf)
 
 
 def theorem_1(problem: Problem, imbalance: Imbalance, t: ArrayLike, excess0: float) -> Bound:
@@ -39,10 +53,10 @@ def theorem_1(problem: Problem, imbalance: Imbalance, t: ArrayLike, excess0: flo
         excess0: L(0) - L*.
     """
     rate = 2 * problem.sigma[-1] ** 2 * imbalance.c
-    return Bound(excess0 * np.exp(-_decay(rate, t)), {"c > 0": imbalance.c > 0})
+    return Bound(excess0 * np.exp(-decay(rate, t)), {"c > 0": imbalance.c > 0}, excess0)
 
 
-def _decay(rate: ArrayLike, t: ArrayLike) -> Array:
+def decay(rate: ArrayLike, t: ArrayLike) -> Array:
     """rate * t, and 0 where the rate is 0 even if t is infinite."""
     rate, t = np.broadcast_arrays(np.asarray(rate, float), np.asarray(t, float))
     return np.multiply(rate, t, out=np.zeros(rate.shape), where=rate > 0)
@@ -60,16 +74,19 @@ def instantaneous_rate(problem: Problem, imbalance: Imbalance, product: Array) -
         (...) rates; s_m, s_r are the m-th and r-th singular values of the product, zero beyond its size and where
         they are rounding.
     """
+    return problem.sigma[-1] ** 2 * brace(imbalance, *ordered_singular_values(product))
+
+
+def ordered_singular_values(product: Array) -> tuple[Array, Array]:
+    """s_m and s_r (...) of products (..., r, m), zero beyond their size and where they are rounding."""
     s = np.linalg.svd(product, compute_uv=False)
     s = np.where(s > 8 * np.finfo(float).eps * s[..., :1], s, 0.0)
     r, m = product.shape[-2:]
     absent = np.zeros(s.shape[:-1])
-    s_m: Array = s[..., m - 1] if m <= r else absent
-    s_r: Array = s[..., r - 1] if r <= m else absent
-    return problem.sigma[-1] ** 2 * _brace(imbalance, s_m, s_r)
+    return s[..., m - 1] if m <= r else absent, s[..., r - 1] if r <= m else absent
 
 
-def _brace(imbalance: Imbalance, s_m: Array, s_r: Array) -> Array:
+def brace(imbalance: Imbalance, s_m: Array, s_r: Array) -> Array:
     """-D+ + sqrt((D+ + c)^2 + 4 s_m^2) - D- + sqrt((D- + c)^2 + 4 s_r^2), without cancellation."""
     c = imbalance.c
 
@@ -79,17 +96,6 @@ def _brace(imbalance: Imbalance, s_m: Array, s_r: Array) -> Array:
         return np.divide(numerator, spread + root, out=np.zeros_like(root), where=spread + root > 0)
 
     return part(imbalance.spread_plus, s_m) + part(imbalance.spread_minus, s_r)
-
-
-def certified_curve(problem: Problem, imbalance: Imbalance, t: Array, product: Array, excess0: float) -> Bound:
-    """L(t) - L* <= exp(-int_0^t rate) (L(0) - L*), the instantaneous rate integrated along a run (a posteriori).
-
-    The rate is evaluated at the recorded products (T, r, m) and the smaller end of each interval is used.
-    """
-    rate = instantaneous_rate(problem, imbalance, product)
-    pieces = _decay(np.minimum(rate[1:], rate[:-1]), np.diff(t))
-    exponent = np.concatenate([[0.0], np.cumsum(pieces)])
-    return Bound(excess0 * np.exp(-exponent), {"rate > 0": bool(np.any(rate > 0))})
 
 
 def margin_bound(
@@ -108,16 +114,17 @@ def margin_bound(
         residual_norm: ||E(t0)||_F.
         t0: restart time.
     """
-    s = np.linalg.svd(problem.Y_tilde, compute_uv=False)
-
-    def margin(i: int) -> Array:
-        value = max(float(s[i - 1]) - residual_norm, 0.0) if i <= s.size else 0.0
-        return np.asarray(value / problem.sigma[0])
-
-    rate = problem.sigma[-1] ** 2 * float(_brace(imbalance, margin(problem.m), margin(problem.r)))
+    rate = problem.sigma[-1] ** 2 * float(brace(imbalance, *margins(problem, np.asarray(residual_norm))))
     elapsed = np.asarray(t, float) - t0
     hypotheses: dict[str, bool | None] = {"t >= t0": bool(np.all(elapsed >= 0)), "rate > 0": bool(rate > 0)}
-    return Bound(excess0 * np.exp(-_decay(rate, np.maximum(elapsed, 0.0))), hypotheses)
+    stated = np.where(elapsed < 0, np.inf, excess0 * np.exp(-decay(rate, np.maximum(elapsed, 0.0))))
+    return Bound(stated, hypotheses, excess0 if hypotheses["t >= t0"] else np.inf)
+
+
+def margins(problem: Problem, residual_norm: Array) -> tuple[Array, Array]:
+    """[s_i(Y~) - ||E||_F]_+ / sigma_1 for i = m and i = r, lower bounds of s_i(U1 V^T), from residual norms (...)."""
+    s_m, s_r = (np.maximum(s - residual_norm, 0.0) for s in ordered_singular_values(problem.Y_tilde))
+    return s_m / problem.sigma[0], s_r / problem.sigma[0]
 
 
 def _alpha_hypotheses(problem: Problem, alpha: float) -> dict[str, bool | None]:
@@ -133,7 +140,7 @@ def _deviation(problem: Problem, h: float, alpha: float, delta: float) -> float:
 
 def lemma_17(problem: Problem, h: float, alpha: float) -> Bound:
     """lambda_r(Lambda(0)) + lambda_m(-Lambda(0)) > h^{1 - 2 alpha} with probability 1 - delta (paper, eq. 17)."""
-    return Bound(np.asarray(h ** (1 - 2 * alpha)), _alpha_hypotheses(problem, alpha))
+    return Bound(np.asarray(h ** (1 - 2 * alpha)), _alpha_hypotheses(problem, alpha), -np.inf)
 
 
 def lemma_18(problem: Problem, h: float, alpha: float, delta: float) -> Bound:
@@ -155,33 +162,5 @@ def theorem_2(problem: Problem, h: float, alpha: float, delta: float) -> Bound:
     """
     log_C = 1 + problem.sigma[0] / problem.sigma[-1] ** 2 * problem.y_norm
     with np.errstate(over="ignore"):
-        value = np.exp(log_C * h ** (2 * alpha - 1)) * lemma_18(problem, h, alpha, delta).value
+        value = np.exp(log_C * h ** (2 * alpha - 1)) * lemma_18(problem, h, alpha, delta).stated
     return Bound(value, _alpha_hypotheses(problem, alpha))
-
-
-def path_length(t: Array, force: Array) -> Array:
-    """(T,) int_0^t ||diag(sigma) E||_2 ds by the chord of log force, from above wherever the force is log-convex.
-
-    A last interval up to t = infinity counts as 0 if the samples follow the force down to VANISHED of its start, and as
-    infinity otherwise.
-    """
-    dt, f0, f1 = np.diff(t), force[:-1], force[1:]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decay = np.log(f0 / f1)
-        mean = np.where(np.abs(decay) > 1e-8, (f0 - f1) / decay, 0.5 * (f0 + f1))
-    mean = np.where((f0 > 0) & (f1 > 0), mean, 0.5 * (f0 + f1))
-    tail = np.where(f0 <= VANISHED * force[0], 0.0, np.inf)
-    pieces = np.multiply(mean, np.where(np.isfinite(dt), dt, 1.0))
-    pieces = np.where(np.isfinite(dt), pieces, tail)
-    return np.concatenate([[0.0], np.cumsum(pieces)])
-
-
-def certificate(t: Array, force: Array, initial: float) -> Bound:
-    """||[V U2^T; U1 U2^T](t)||_F <= exp(int_0^t ||diag(sigma) E||_2 ds) times its initial value (ours, from eq. 16).
-
-    Holds for any initialisation, by Groenwall's inequality. Args: (T,) times and forces of a run, the initial norm.
-    """
-    if initial == 0:
-        return Bound(np.zeros(len(t)), {})
-    with np.errstate(over="ignore"):
-        return Bound(initial * np.exp(path_length(t, force)), {})

@@ -97,7 +97,7 @@ def gradient_descent(
         raise ValueError(f"step_size must be positive and finite, got {step_size}")
     step = problem.flow_time(1, step_size)
     descent = Descent(problem, state.R, float(step))
-    recorder = Recorder(problem, state.R)
+    recorder = Recorder(problem, state.R, stepwise=True)
     speed0 = np.linalg.norm(velocity(problem, state.R))
     last = int(min(stop.t_max / float(step) * (1 + 1e-12), 2.0**62))
     done, targets = 0, iter(iterations)

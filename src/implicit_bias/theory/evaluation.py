@@ -5,24 +5,31 @@ from typing import Any
 
 import numpy as np
 
-from implicit_bias.theory import bounds
+from implicit_bias.theory import bounds, certificates
+from implicit_bias.theory.bounds import Bound
 from implicit_bias.theory.law import asymptotic_rate, distance_law, large_width_limit
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State, imbalance
 from implicit_bias.theory.trajectory import Trajectory
 
+LOSS_BOUNDS = {"bound": "bound", "margin": "margin", "certified": "cert", "restart": "again", "stepwise": "xu"}
+"""Curves that bound the loss -> what their metrics begin with."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scalars of a point and curves along its trajectory.
+    """Scalars of a point, curves along its trajectory, and which hypotheses failed.
 
     Attributes:
-        metrics: name -> value; a metric whose premise fails is left out.
+        metrics: name -> value; a metric whose premise fails is left out. `<bound>_worst` and `<bound>_final` are the
+            largest and the last ratio of what is bounded to its bound, `met/<bound>` whether its hypotheses are met.
         curves: name -> (T,) values at the times of the trajectory.
+        unmet: bound -> names of its hypotheses that fail, for bounds of which any does.
     """
 
     metrics: dict[str, float]
     curves: dict[str, Array]
+    unmet: dict[str, list[str]]
 
 
 def evaluate(
@@ -34,6 +41,7 @@ def evaluate(
     alpha: float | None,
     delta: float,
     gaussian: bool = True,
+    step: float | None = None,
 ) -> Evaluation:
     """Measure a run: distance to the min-norm solution, tightness of every bound, agreement with the law.
 
@@ -46,11 +54,13 @@ def evaluate(
         alpha: the scales are h^-alpha; None leaves out Lemma 1 and Theorem 2.
         delta: failure probability of the probabilistic bounds; the law's bound is its 1 - delta quantile.
         gaussian: the law is asked. It and Lemma 1 assume independent Gaussian entries.
+        step: of gradient descent, on L: 2 eta / n for step eta on the averaged loss; None for the flow.
     """
     distance, u2v = distance_curves(problem, state, trajectory)
-    guaranteed, certified = loss_bounds(problem, state, trajectory)
-    certificate = orthogonality_certificate(state, trajectory)
-    metrics: dict[str, Any] = {
+    losses = loss_bounds(problem, state, trajectory, step)
+    path = orthogonality_certificate(problem, state, trajectory, step)
+    random = random_bounds(problem, state, alpha if gaussian else None, delta)
+    measured: dict[str, Any] = {
         "distance": distance[-1],
         "distance_op": _distance_op(problem, state, trajectory),
         "distance_init": u2v[0],
@@ -59,26 +69,32 @@ def evaluate(
         "imbalance_drift": np.max(trajectory.drift),
         "kernel_move": trajectory.kernel_change[-1],
         "rate": final_rate(trajectory),
-        "certificate": certificate,
-        **imbalance_metrics(problem, state),
-        **_tightness("bound", trajectory.excess, guaranteed),
-        **_tightness("certified", trajectory.excess, certified),
     }
-    if gaussian:
-        metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta)
-        if alpha is not None:
-            metrics |= paper_metrics(problem, state, alpha, delta)
+    metrics = measured | imbalance_metrics(problem, state) | {"certificate": path.stated[-1]}
+    for name, bound in losses.items():
+        metrics |= _tightness(LOSS_BOUNDS[name], trajectory.excess, bound)
+    metrics |= _tightness("path", u2v, path) | paper_metrics(problem, state, random, measured)
     floor = problem.loss_floor
     curves = {
         "loss": problem.averaged(trajectory.excess + floor),
         "excess": problem.averaged(trajectory.excess),
-        "bound": problem.averaged(guaranteed),
-        "certified": problem.averaged(certified),
+        **{name: problem.averaged(bound.stated) for name, bound in losses.items()},
         "distance": distance,
         "u2v": u2v,
+        "path": path.stated,
         "kernel_move": trajectory.kernel_change,
     }
-    return Evaluation({name: float(value) for name, value in metrics.items()}, curves)
+    if gaussian:
+        sharp = law_curve(problem, trajectory, sigma_u, delta)
+        metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | _tightness("law", u2v, sharp)
+        curves["law"] = sharp.stated
+    named = {LOSS_BOUNDS[name]: bound for name, bound in losses.items()} | {"path": path} | random
+    metrics |= {"met/law": gaussian} | {f"met/{name}": bound.applies for name, bound in named.items()}
+    return Evaluation(
+        metrics={name: float(value) for name, value in metrics.items()},
+        curves=curves,
+        unmet={name: bound.unmet for name, bound in named.items() if not bound.applies},
+    )
 
 
 def distance_curves(problem: Problem, state: State, trajectory: Trajectory) -> tuple[Array, Array]:
@@ -106,23 +122,56 @@ def _distance_op(problem: Problem, state: State, trajectory: Trajectory) -> floa
     return float(np.linalg.norm(np.vstack([along, state.U2 @ trajectory.V[-1].T]), 2))
 
 
-def loss_bounds(problem: Problem, state: State, trajectory: Trajectory) -> tuple[Array, Array]:
-    """(T,) bounds on L - L*: Theorem 1, known before training, and the instantaneous rate integrated along the run."""
+def loss_bounds(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> dict[str, Bound]:
+    """Bounds (T,) on L - L*, by the name of their curve.
+
+    Of every run those known before training, `bound` (Theorem 1) and `margin`; of a flow those that it certifies,
+    `certified` and `restart`; of a descent with this `step` on L `stepwise`. The first are statements about the flow:
+    along descent one of their hypotheses fails.
+    """
     start, t, level = imbalance(state), trajectory.t, float(trajectory.excess[0])
-    guaranteed = bounds.theorem_1(problem, start, t, level).value
-    certified = bounds.certified_curve(problem, start, t, trajectory.product, level).value
-    return guaranteed, certified
+    flow = step is None
+    before = {
+        "bound": bounds.theorem_1(problem, start, t, level).assuming("gradient flow", flow),
+        "margin": bounds.margin_bound(problem, start, t, level, np.sqrt(2 * level)).assuming("gradient flow", flow),
+    }
+    if step is not None:
+        return before | {"stepwise": certificates.descent_bound(problem, trajectory, step)}
+    return before | {
+        "certified": certificates.certified_curve(problem, start, trajectory),
+        "restart": certificates.restarted_margin(problem, start, trajectory),
+    }
 
 
-def orthogonality_certificate(state: State, trajectory: Trajectory) -> float:
-    """Bound on the final ||[V U2^T; U1 U2^T]||_F from the path of the run (ours)."""
+def orthogonality_certificate(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> Bound:
+    """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours)."""
     initial = float(np.linalg.norm(state.R @ state.U2.T))
-    return float(bounds.certificate(trajectory.t, trajectory.force, initial).value[-1])
+    bound = certificates.certificate(problem, imbalance(state), trajectory, initial)
+    return bound.assuming("gradient flow", step is None)
 
 
-def _tightness(name: str, measured: Array, bound: Array) -> dict[str, float]:
-    """Worst (largest) and final ratio of a measured loss to its bound; at most 1 where the bound holds."""
-    ratio = np.divide(measured, bound, out=np.zeros_like(measured), where=bound > 0)
+def random_bounds(problem: Problem, state: State, alpha: float | None, delta: float) -> dict[str, Bound]:
+    """(17)-(20) by the name of their metrics, under the hypothesis that the entries are N(0, h^(-2 alpha))."""
+    h, scale = state.h, 0.5 if alpha is None else alpha
+    each = {
+        "lemma_17": bounds.lemma_17(problem, h, scale),
+        "lemma_18": bounds.lemma_18(problem, h, scale, delta),
+        "lemma_19": bounds.lemma_19(problem, h, scale, delta),
+        "thm2": bounds.theorem_2(problem, h, scale, delta),
+    }
+    return {name: bound.assuming("entries N(0, h^-2 alpha)", alpha is not None) for name, bound in each.items()}
+
+
+def law_curve(problem: Problem, trajectory: Trajectory, sigma_u: float, delta: float) -> Bound:
+    """Bound (T,) on ||U2 V(t)^T||_F by Gaussian concentration given V(t), at each time with probability 1 - delta."""
+    laws = [distance_law(problem, V @ V.T, sigma_u) for V in trajectory.V]
+    return Bound(np.array([law.bound(delta) for law in laws]), {})
+
+
+def _tightness(name: str, measured: Array, bound: Bound) -> dict[str, float]:
+    """Worst (largest) and final ratio of what is measured to its bound as stated; at most 1 where the bound holds."""
+    stated = bound.stated
+    ratio = np.divide(measured, stated, out=np.zeros_like(measured), where=stated > 0)
     return {f"{name}_worst": float(np.max(ratio[1:], initial=0.0)), f"{name}_final": float(ratio[-1])}
 
 
@@ -137,18 +186,30 @@ def imbalance_metrics(problem: Problem, state: State) -> dict[str, float]:
     }
 
 
-def paper_metrics(problem: Problem, state: State, alpha: float, delta: float) -> dict[str, Any]:
-    """Right-hand sides of (17)-(20) and the left-hand sides of (17)-(19) at initialisation."""
-    h, start = state.h, imbalance(state)
-    return {
-        "lemma_17": bounds.lemma_17(problem, h, alpha).value,
-        "lemma_18": bounds.lemma_18(problem, h, alpha, delta).value,
-        "lemma_19": bounds.lemma_19(problem, h, alpha, delta).value,
-        "thm2": bounds.theorem_2(problem, h, alpha, delta).value,
-        "lhs_17": start.lambda_r + start.lambda_m,
-        "lhs_18": np.linalg.norm(state.R @ state.U2.T),
-        "lhs_19": np.linalg.norm(state.U1 @ state.V.T),
+def paper_metrics(problem: Problem, state: State, random: dict[str, Bound], measured: dict[str, Any]) -> dict[str, Any]:
+    """Left-hand sides of (17)-(19); of bounds that apply, the right-hand sides of (17)-(20) and their ratios.
+
+    Theorem 2 bounds the spectral norm as stated and the Frobenius norm by its footnote 1.
+    """
+    start = imbalance(state)
+    left = {
+        "17": start.lambda_r + start.lambda_m,
+        "18": float(np.linalg.norm(state.R @ state.U2.T)),
+        "19": float(np.linalg.norm(state.U1 @ state.V.T)),
     }
+    metrics: dict[str, Any] = {f"lhs_{equation}": value for equation, value in left.items()}
+    for equation, value in left.items():
+        bound = random[f"lemma_{equation}"]
+        if bound.applies:
+            right = float(bound.stated)
+            small, large = (right, value) if equation == "17" else (value, right)
+            tight = small / large if large > 0 else np.inf
+            metrics |= {f"lemma_{equation}": right, f"tight_{equation}": tight}
+    if random["thm2"].applies:
+        right = float(random["thm2"].stated)
+        metrics |= {"thm2": right, "tight_thm2": measured["distance_op"] / right}
+        metrics["tight_thm2F"] = measured["distance"] / right
+    return metrics
 
 
 def law_metrics(

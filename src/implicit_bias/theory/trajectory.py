@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.linalg import svdvals
+from scipy.linalg import eigvalsh, svdvals
 
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import imbalance_matrix
@@ -47,6 +47,7 @@ class Trajectory:
         R: (k, k') final reduced state.
         stop_reason: "tolerance", "stationary", "time limit" or "iteration limit".
         steps: steps of the solver.
+        U1_range: (T, 2) smallest and largest eigenvalue of U1 U1^T of a descent; (0, 2) of a flow.
     """
 
     t: Array
@@ -59,6 +60,7 @@ class Trajectory:
     R: Array
     stop_reason: str
     steps: int
+    U1_range: Array = field(default_factory=lambda: np.empty((0, 2)))
 
 
 def residual(problem: Problem, R: Array) -> Array:
@@ -83,10 +85,11 @@ def velocity(problem: Problem, R: Array) -> Array:
 
 @dataclass
 class Recorder:
-    """Collects the observables of a Trajectory, state by state."""
+    """Collects the observables of a Trajectory, state by state; those that bound a descent if it is `stepwise`."""
 
     problem: Problem
     R0: Array
+    stepwise: bool = False
     _rows: dict[str, list[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -127,6 +130,8 @@ class Recorder:
             "drift": np.linalg.norm(imbalance_matrix(R, problem.r) - self._imbalance0),
             "scale": np.sum(R * R),
         }
+        if self.stepwise:
+            row["U1_range"] = eigvalsh(U1 @ U1.T)[[0, -1]].clip(min=0.0)
         for name, value in row.items():
             self._rows.setdefault(name, []).append(value)
 

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.linalg import expm
 
-from implicit_bias.theory import bounds
+from implicit_bias.theory import certificates
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, equal, relative, seen, worst
 from implicit_bias.theory.claims.network import Network
-from implicit_bias.theory.problem import Array
-from implicit_bias.theory.state import State
+from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.state import State, imbalance
 from implicit_bias.theory.trajectory import Trajectory, excess_loss, residual
 
 
@@ -124,19 +124,14 @@ def zero_is_equilibrium(network: Network) -> Check:
     return Check(zero, size, SLACK)
 
 
-def certificate(state: State, trajectory: Trajectory) -> Check:
-    """||[V U2^T; U1 U2^T]||_F at the end is at most exp(int ||diag(sigma) E||_2) times its start (ours, from eq. 16).
-
-    The integral's own error is taken to be what leaving out every second sample changes.
-    """
+def certificate(problem: Problem, state: State, trajectory: Trajectory) -> Check:
+    """||[V U2^T; U1 U2^T]||_F at the end is at most exp(int ||diag(sigma) E||_2) times its start (ours, from 16)."""
     initial = float(np.linalg.norm(state.R @ state.U2.T))
-    kept = np.union1d(np.arange(0, len(trajectory.t), 2), len(trajectory.t) - 1)
-    fine = float(bounds.certificate(trajectory.t, trajectory.force, initial).value[-1])
-    coarse = float(bounds.certificate(trajectory.t[kept], trajectory.force[kept], initial).value[-1])
-    if not np.isfinite(fine):  # E did not vanish, and the bound says nothing
+    bound = certificates.certificate(problem, imbalance(state), trajectory, initial)
+    if not np.isfinite(bound.value[-1]):  # E did not vanish, and the bound says nothing
         return Check(False, 0.0, 1 + SLACK)
     error = 1e-12 * float(np.linalg.norm(state.R) * np.linalg.norm(state.U2))
-    return at_most(np.linalg.norm(trajectory.R @ state.U2.T), fine + abs(fine - coarse), error=error)
+    return at_most(np.linalg.norm(trajectory.R @ state.U2.T), bound.value[-1], error=error)
 
 
 def same_trajectory(first: Network, second: Network) -> Check:

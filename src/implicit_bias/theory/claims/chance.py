@@ -98,9 +98,9 @@ def check_initialization(problem: Problem, h: int, alpha: float, delta: float, r
     level = start.lambda_r + start.lambda_m
     return np.array(
         [
-            bounds.lemma_17(problem, h, alpha).value / level if level > 0 else np.inf,
-            np.linalg.norm(state.R @ state.U2.T) / bounds.lemma_18(problem, h, alpha, delta).value,
-            np.linalg.norm(state.U1 @ state.V.T) / bounds.lemma_19(problem, h, alpha, delta).value,
+            bounds.lemma_17(problem, h, alpha).stated / level if level > 0 else np.inf,
+            np.linalg.norm(state.R @ state.U2.T) / bounds.lemma_18(problem, h, alpha, delta).stated,
+            np.linalg.norm(state.U1 @ state.V.T) / bounds.lemma_19(problem, h, alpha, delta).stated,
         ]
     )
 
@@ -118,7 +118,7 @@ def check_trained(problem: Problem, h: int, alpha: float, delta: float, rng: np.
     error = np.vstack([missing, state.U2 @ V.T])
     sharp = law.distance_law(problem, V @ V.T, sigma)
     distance = float(np.linalg.norm(error))
-    bound = float(bounds.theorem_2(problem, h, alpha, delta).value)
+    bound = float(bounds.theorem_2(problem, h, alpha, delta).stated)
     spectral = np.linalg.norm(error, 2)
     return np.array([distance, spectral / bound, distance / bound, distance / sharp.upper(delta), sharp.cdf(distance)])
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from implicit_bias.theory import bounds
+from implicit_bias.theory import bounds, certificates
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, decays, equal, relative, worst
 from implicit_bias.theory.claims.network import Network
 from implicit_bias.theory.problem import Array, Problem
@@ -13,8 +13,6 @@ from implicit_bias.theory.trajectory import Trajectory, excess_loss, velocity
 
 RESOLUTION = 1e-8
 """Error of E along an integrated run, relative to the products it is made of."""
-CHORD = 8
-"""Pieces that an interval between samples is cut into where a rate is integrated."""
 
 
 def conserved(start: Network, end: Network, drift: Array) -> Check:
@@ -129,32 +127,9 @@ def instantaneous_rate(problem: Problem, imbalance: Imbalance, R: Array) -> Chec
 
 
 def certified_curve(problem: Problem, imbalance: Imbalance, trajectory: Trajectory) -> Check:
-    """The rate integrated along a run bounds its loss, from any initialisation, balanced too.
-
-    Between samples the product is taken along its chord: where it passes through a singular matrix the rate has a kink
-    that samples alone can miss. The integral's own error is taken to be what leaving out every second sample changes.
-    """
-    finite = np.isfinite(trajectory.t)  # of a run to its limit the last sample is at infinity, where no chord leads
-    t, product, excess = trajectory.t[finite], trajectory.product[finite], trajectory.excess[finite][::2]
-    level = float(excess[0])
-    fine, coarse = (
-        bounds.certified_curve(problem, imbalance, *_along_chords(*samples), level).value[:: CHORD * step]
-        for samples, step in (((t, product), 2), ((t[::2], product[::2]), 1))
-    )
-    fine = fine[: len(coarse)]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        slack = np.where(fine > 0, np.abs(np.log(fine / coarse)), 0.0)
-    bound = np.minimum(fine * np.exp(slack), level)
-    return decays(excess, bound, resolution(problem, trajectory))
-
-
-def _along_chords(t: Array, product: Array) -> tuple[Array, Array]:
-    """Times (T,) and products (T, r, m) with CHORD - 1 more on the chord of each interval."""
-    steps = np.arange(CHORD * (len(t) - 1) + 1)
-    i = np.minimum(steps // CHORD, len(t) - 2)
-    w = steps / CHORD - i
-    wide = w[:, None, None]
-    return (1 - w) * t[i] + w * t[i + 1], (1 - wide) * product[i] + wide * product[i + 1]
+    """The rate integrated along a run bounds its loss, from any initialisation, balanced too."""
+    bound = certificates.certified_curve(problem, imbalance, trajectory)
+    return decays(trajectory.excess, bound.value, resolution(problem, trajectory))
 
 
 def margin_bound(problem: Problem, imbalance: Imbalance, trajectory: Trajectory, start: int) -> Check:

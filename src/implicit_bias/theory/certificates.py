@@ -1,0 +1,177 @@
+"""Bounds that a run certifies of itself, from what was recorded of it (docs/theory.md, "Certified after training")."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+
+from implicit_bias.theory.bounds import Bound, brace, decay, margins, ordered_singular_values
+from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.state import Imbalance, State
+from implicit_bias.theory.trajectory import Trajectory, residual
+
+
+def certified_curve(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Bound:
+    """(T,) L(t) - L* <= exp(-int_0^t rate) (L(0) - L*), the instantaneous rate integrated along a flow.
+
+    Min et al. (2022), Proposition 1, gives the rate at one time. Ours: between two samples the network stays within
+    half the root of (elapsed time) x (lost loss) of one of them, so that the rate has a lower bound on the whole
+    interval. A bound at every time of the run, not at its samples alone, up to the error of what was recorded.
+
+    Args:
+        problem: the reparametrised problem.
+        imbalance: of the initial state.
+        run: a gradient flow.
+    """
+    return _integrated(problem, run, _certified_brace(problem, imbalance, run))
+
+
+def restarted_margin(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Bound:
+    """(T,) the bound with margin, its rate renewed by the residual met at every sample (Min et al. 2022, Theorem 3).
+
+    The residual of a flow never grows, so that the margin at a sample holds from there on: a bound at every time.
+    """
+    return _integrated(problem, run, brace(imbalance, *_margins(problem, run)))
+
+
+def _integrated(problem: Problem, run: Trajectory, least: Array) -> Bound:
+    """exp(-int lambda_r(Sigma_x) brace) from the least brace (T - 1,) on each interval."""
+    rate = problem.sigma[-1] ** 2 * least
+    exponent = np.concatenate([[0.0], np.cumsum(decay(rate, np.diff(run.t)))])
+    start = float(run.excess[0])
+    return Bound(start * np.exp(-exponent), {"rate > 0": bool(np.any(rate > 0))}, start)
+
+
+def _certified_brace(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Array:
+    """(T - 1,) lower bound, on each interval, of the brace of the instantaneous rate.
+
+    s_i(U1 V^T) is at least its value at the nearer end less what the product can change over the radius, and at least
+    the margin.
+    """
+    radius, sizes = _radius(run), _sizes(imbalance, run)
+    left, right = (radius * size + 0.5 * radius**2 for size in (sizes[:-1], sizes[1:]))
+    near = (np.minimum(s[:-1] - left, s[1:] - right) for s in ordered_singular_values(run.product))
+    s_m, s_r = (np.maximum(*pair) for pair in zip(near, _margins(problem, run), strict=True))
+    return brace(imbalance, s_m, s_r)
+
+
+def _margins(problem: Problem, run: Trajectory) -> tuple[Array, Array]:
+    """Margins (T - 1,) of s_m and s_r from each sample on."""
+    return margins(problem, np.sqrt(2 * run.excess[:-1]))
+
+
+def _lost(run: Trajectory) -> Array:
+    """(T - 1,) loss lost on each interval: int ||P'||_F^2 along a flow."""
+    return np.maximum(run.excess[:-1] - run.excess[1:], 0.0)
+
+
+def _radius(run: Trajectory) -> Array:
+    """(T - 1,) the state is within this of one of the ends of an interval all the way; infinite on an endless one."""
+    return 0.5 * np.sqrt(decay(_lost(run), np.diff(run.t)))
+
+
+def _sizes(imbalance: Imbalance, run: Trajectory) -> Array:
+    """(T,) upper bounds of (||U1||_2^2 + ||V||_2^2)^{1/2}.
+
+    ||U1||_2^2 = lambda_1(Lambda + V^T V) <= [lambda_1(Lambda)]_+ + ||V||_2^2.
+    """
+    top = imbalance.spread_plus + max(imbalance.lambda_r, 0.0)
+    return np.sqrt(top + 2 * np.linalg.norm(run.V, 2, axis=(1, 2)) ** 2)
+
+
+def path_length(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Array:
+    """(T,) upper bound of int_0^t ||diag(sigma) E||_2 ds along a flow, at every time of it (ours).
+
+    On each interval the best of three: the trapezoidal rule with what the force can gain beside it, the state staying
+    near the ends; what the lost loss pays for, as the flow spends at least ||F||_F^2 brace / 2 a unit of time; and the
+    decay of ||E||_F at the certified rate, which alone reaches t = infinity. Infinite where nothing does.
+    """
+    dt, lost, sizes = np.diff(run.t), _lost(run), _sizes(imbalance, run)
+    least = _certified_brace(problem, imbalance, run)
+    rate = 0.5 * problem.sigma[-1] ** 2 * least
+    size = problem.sigma[0] * np.sqrt(2 * run.excess[:-1])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        beside = (2 / 3) * (sizes[:-1] + sizes[1:]) * np.sqrt(lost) * (dt / 2) ** 1.5 + lost * dt**2 / 8
+        near = 0.5 * dt * (run.force[:-1] + run.force[1:]) + problem.sigma[0] ** 2 * beside
+        paid = np.sqrt(2 * dt * lost / least)
+        span = np.where(rate > 0, -np.expm1(-decay(rate, dt)) / rate, dt)
+    far = np.multiply(size, span, out=np.zeros_like(span), where=size > 0)
+    return np.concatenate([[0.0], np.cumsum(np.fmin(np.fmin(near, paid), far))])
+
+
+def certificate(problem: Problem, imbalance: Imbalance, run: Trajectory, initial: float) -> Bound:
+    """(T,) ||[V U2^T; U1 U2^T](t)||_F <= exp(int_0^t ||diag(sigma) E||_2 ds) times its initial value (ours, from 16).
+
+    Holds for any initialisation, by Groenwall's inequality; `initial` is the norm at t = 0.
+    """
+    if initial == 0:
+        return Bound(np.zeros(len(run.t)), {})
+    length = path_length(problem, imbalance, run)
+    with np.errstate(over="ignore"):
+        return Bound(initial * np.exp(length), {})
+
+
+def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
+    """(T,) L(k) - L* <= prod_j rho_j (L(0) - L*) along gradient descent (Xu et al. 2023, Lemma 3.1).
+
+    The factors are known at the recorded iterations. Where every iteration is recorded this is a bound at all of them;
+    otherwise the larger of two neighbours stands for all between, a bound if no factor is larger there.
+
+    Args:
+        problem: the reparametrised problem.
+        run: a gradient descent.
+        step: its step on L, 2 eta / n for step eta on the averaged loss.
+    """
+    c = np.linalg.eigvalsh(run.V @ np.swapaxes(run.V, 1, 2)).clip(min=0.0)
+    gradient = problem.sigma[:, None] * (problem.Y_tilde - problem.sigma[:, None] * run.product)
+    factor = descent_factor(
+        problem,
+        run.U1_range[:, 0] + c[:, 0],
+        run.U1_range[:, 1] + c[:, -1],
+        np.linalg.norm(run.product, 2, axis=(1, 2)),
+        np.linalg.norm(gradient, axis=(1, 2)),
+        step,
+    )
+    count = np.rint(np.diff(run.t) / step)
+    with np.errstate(divide="ignore", over="ignore"):
+        exponent = np.cumsum(count * np.log(np.maximum(factor[:-1], factor[1:])))
+        stated = run.excess[0] * np.exp(np.concatenate([[0.0], exponent]))
+    between = True if np.all(count <= 1) else None
+    return Bound(stated, {"step admissible": bool(np.all(factor < 1)), "factors between samples": between})
+
+
+def descent_factor(
+    problem: Problem, low: Array, high: Array, product_norm: ArrayLike, gradient_norm: ArrayLike, step: float
+) -> Array:
+    """rho with L(k+1) - L* <= rho (L(k) - L*) for one descent step (Xu et al. 2023, Lemma 3.1).
+
+    Where rho > 1 the printed formula is not proved; ours has lambda_1(Sigma_x) for lambda_r(Sigma_x) there.
+
+    Args:
+        problem: the reparametrised problem.
+        low: (...) lambda_r(U1 U1^T) + lambda_m(V V^T).
+        high: (...) lambda_1(U1 U1^T) + lambda_1(V V^T).
+        product_norm: (...) ||U1 V^T||_2.
+        gradient_norm: (...) ||diag(sigma) E||_F.
+        step: step on L.
+    """
+    bend = step * _excess_slope(problem, low, high, np.multiply(product_norm, gradient_norm), step)
+    return 1 + 2 * bend * np.where(bend > 0, problem.sigma[0], problem.sigma[-1]) ** 2
+
+
+def _excess_slope(problem: Problem, low: Array, high: Array, twist: Array, step: float) -> Array:
+    """-low + step twist + lambda_1(Sigma_x) / 2 step (high + step twist)^2: negative where a step is admissible."""
+    return -low + step * twist + 0.5 * problem.sigma[0] ** 2 * step * (high + step * twist) ** 2
+
+
+def largest_certified_step(problem: Problem, state: State) -> float:
+    """First steps on the averaged loss below this reduce it, by Xu et al. (2023), Lemma 3.1; 0 if none is proved to."""
+    U1, V = (np.linalg.eigvalsh(A @ A.T).clip(min=0.0) for A in (state.U1, state.V))
+    low, high = U1[0] + V[0], U1[-1] + V[-1]
+    force = np.linalg.norm(problem.sigma[:, None] * residual(problem, state.R))
+    twist = np.asarray(np.linalg.norm(state.U1 @ state.V.T, 2) * force)
+    beyond = float(2 * low / (problem.sigma[0] * high) ** 2)
+
+    def slope(step: float) -> float:
+        return float(_excess_slope(problem, low, high, twist, step))
+
+    return problem.n / 2 * (float(brentq(slope, 0.0, beyond)) if slope(beyond) > 0 else beyond)

@@ -1,0 +1,286 @@
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import SHAPES, full_descent, random_case
+
+from implicit_bias.theory import bounds, certificates
+from implicit_bias.theory.descent import gradient_descent, largest_step_estimate
+from implicit_bias.theory.flow import gradient_flow
+from implicit_bias.theory.initialization import balanced
+from implicit_bias.theory.problem import reparametrize
+from implicit_bias.theory.state import imbalance
+from implicit_bias.theory.stopping import Stop
+
+END = 6.0
+FINE = np.linspace(0, END, 121)[1:-1]
+
+shapes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 9)).map(
+    lambda rmh: (rmh[0] + 1, rmh[0] + 2, rmh[1], rmh[0], rmh[2])
+)
+scales = st.sampled_from([0.03, 0.3, 1.0, 3.0])
+seeds = st.integers(0, 10_000)
+
+
+def flow(case, times=FINE, state=None, end=END):
+    return gradient_flow(case.problem, state or case.state, times, Stop(t_max=end), "explicit", tol=1e-11)
+
+
+def sampled(run, kept):
+    """The run as if only the samples `kept` had been recorded."""
+    names = ("t", "excess", "product", "V", "force", "kernel_change", "drift")
+    return replace(run, **{name: getattr(run, name)[kept] for name in names})
+
+
+def few(run, data):
+    """The run with a few samples, its start and end among them."""
+    inner = data.draw(st.lists(st.integers(1, len(run.t) - 2), max_size=6, unique=True))
+    return np.unique([0, *inner, len(run.t) - 1])
+
+
+# The loss of a flow
+
+
+@settings(max_examples=20)
+@given(shape=shapes, seed=seeds, u=scales, v=scales, data=st.data())
+def test_curves_bound_the_loss_however_few_samples_they_see(shape, seed, u, v, data):
+    case = random_case(shape, seed, u, v)
+    p, start = case.problem, imbalance(case.state)
+    run = flow(case)
+    kept = few(run, data)
+    seen = sampled(run, kept)
+    guaranteed = bounds.theorem_1(p, start, seen.t, run.excess[0]).stated
+    restarted = certificates.restarted_margin(p, start, seen).stated
+    certified = certificates.certified_curve(p, start, seen).stated
+    for curve in (restarted, certified):
+        assert curve[0] == run.excess[0]
+        assert np.all(np.diff(curve) <= 0)
+        assert np.all(seen.excess <= curve * (1 + 1e-7) + 1e-22)
+    assert np.all(certified <= restarted * (1 + 1e-12))
+    assert np.all(restarted <= guaranteed * (1 + 1e-12))
+
+
+def test_a_dip_between_samples_is_not_overlooked():
+    # U1 V^T passes through zero: the rate of a balanced network is large at both ends and 0 in between
+    case = random_case((1, 2, 1, 1, 1))
+    p = reparametrize(np.array([[1.0, 0.0]]), np.array([[1.0]]))
+    state = replace(case.state, R=np.array([[0.6], [-0.6 + 1e-9]]), U2=np.zeros((1, 1)), r=1, h=1)
+    run = gradient_flow(p, state, [], Stop(t_max=25.0), "exponential", tol=1e-12)
+    start = imbalance(state)
+    ends = bounds.instantaneous_rate(p, start, run.product)
+    assert np.exp(-ends.min() * run.t[-1]) * run.excess[0] < 0.1 * run.excess[-1]
+    curve = certificates.certified_curve(p, start, run).value
+    assert np.all(run.excess <= curve * (1 + 1e-9))
+
+
+@pytest.mark.parametrize("shape", ["one output", "three outputs", "rank deficient"])
+def test_certified_curve_tends_to_the_integral_of_the_rate(shape):
+    case = random_case(shape)
+    p = case.problem
+    state = balanced(p, case.state)
+    start, run = imbalance(state), flow(case, np.linspace(0, 1.5, 1201)[1:-1], state, end=1.5)
+    rate = bounds.instantaneous_rate(p, start, run.product)
+    exact = np.sum(0.5 * (rate[1:] + rate[:-1]) * np.diff(run.t))
+    errors = []
+    for every in (16, 8, 4):
+        seen = sampled(run, np.arange(0, len(run.t), every))
+        bound = certificates.certified_curve(p, start, seen)
+        assert bound.applies
+        errors.append(exact + np.log(bound.value[-1] / run.excess[0]))
+    assert 0 < errors[2] < 0.1 * exact
+    np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.2)
+
+
+def test_curves_without_a_rate_stay_where_they_are():
+    problem = reparametrize(np.eye(2), np.ones((2, 2)))
+    case = random_case((3, 4, 2, 2, 2), scale_u=0.0, scale_v=0.0)
+    run = gradient_flow(problem, case.state, [], Stop())
+    long = replace(run, t=np.array([0.0, 1.0, np.inf]), excess=np.full(3, run.excess[0]), product=np.zeros((3, 2, 2)))
+    long = replace(long, V=np.zeros((3, 2, 2)), force=np.full(3, run.force[0]))
+    for curve in (certificates.certified_curve, certificates.restarted_margin):
+        bound = curve(problem, imbalance(case.state), long)
+        assert bound.unmet == ["rate > 0"]
+        np.testing.assert_array_equal(bound.value, np.full(3, run.excess[0]))
+
+
+def test_restarted_margin_is_that_of_min_et_al_from_sample_to_sample():
+    case = random_case("three outputs")
+    p, start = case.problem, imbalance(case.state)
+    run = flow(case, np.linspace(0, END, 9)[1:-1])
+    level, expected = run.excess[0], [run.excess[0]]
+    for i in range(len(run.t) - 1):
+        size = float(np.sqrt(2 * run.excess[i]))
+        level = float(bounds.margin_bound(p, start, run.t[i + 1], level, size, run.t[i]).stated)
+        expected.append(level)
+    np.testing.assert_allclose(certificates.restarted_margin(p, start, run).value, expected, rtol=1e-12)
+
+
+# Path length and certificate
+
+
+@settings(max_examples=20)
+@given(shape=shapes, seed=seeds, u=scales, v=scales, data=st.data())
+def test_path_length_is_never_below_the_path(shape, seed, u, v, data):
+    case = random_case(shape, seed, u, v)
+    p, start = case.problem, imbalance(case.state)
+    run = flow(case)
+    exact = np.concatenate([[0.0], np.cumsum(0.5 * (run.force[1:] + run.force[:-1]) * np.diff(run.t))])
+    kept = few(run, data)
+    length = certificates.path_length(p, start, sampled(run, kept))
+    quadrature = np.sum(np.abs(np.diff(run.force, 2))) * (run.t[1] - run.t[0])  # bounds the trapezoidal rule's error
+    assert np.all(length >= exact[kept] - quadrature - 1e-9 * exact[-1])
+    assert np.all(np.diff(length) >= 0)
+
+
+@pytest.mark.parametrize("shape", ["one output", "three outputs", "r < m"])
+def test_path_length_tends_to_the_path(shape):
+    case = random_case(shape)
+    run = flow(case, np.linspace(0, 1.5, 1201)[1:-1], end=1.5)
+    exact = np.sum(0.5 * (run.force[1:] + run.force[:-1]) * np.diff(run.t))
+    lengths = [
+        certificates.path_length(case.problem, imbalance(case.state), sampled(run, np.arange(0, len(run.t), n)))[-1]
+        for n in (16, 8, 4)
+    ]
+    errors = np.array(lengths) - exact
+    assert 0 < errors[2] < 0.1 * exact
+    assert np.all(errors[:-1] > 1.7 * errors[1:])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("scale", [0.05, 0.5])
+def test_certificate_holds_along_runs(shape, scale):
+    case = random_case(shape, 3, scale, scale)
+    s = case.state
+    initial = float(np.linalg.norm(s.R @ s.U2.T))
+    run = flow(case, np.linspace(0, END, 101)[1:-1])
+    bound = certificates.certificate(case.problem, imbalance(s), run, initial)
+    assert bound.value[0] == pytest.approx(initial, rel=1e-15)
+    assert np.all(np.linalg.norm(run.V @ s.U2.T, axis=(1, 2)) <= bound.value * (1 + 1e-6))
+    assert np.linalg.norm(run.R @ s.U2.T) <= bound.value[-1] * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("shape", ["one output", "three outputs"])
+def test_certificate_reaches_the_limit(shape):
+    case = random_case(shape)
+    s, p = case.state, case.problem
+    run = gradient_flow(p, s, np.linspace(0.1, 30, 100), Stop())
+    assert run.t[-1] == np.inf
+    bound = certificates.certificate(p, imbalance(s), run, 1.0).value
+    assert bound[-2] <= bound[-1] < 1.01 * bound[-2]
+
+
+def test_certificate_says_nothing_without_a_rate_at_the_end():
+    case = random_case("three outputs", scale_u=0.01, scale_v=0.01)
+    state = balanced(case.problem, case.state)
+    run = flow(case, [1.0], state)
+    endless = sampled(run, np.array([0, 0, 1]))
+    endless = replace(endless, t=np.array([0.0, 1.0, np.inf]))
+    bound = certificates.certificate(case.problem, imbalance(state), endless, 1.0).value
+    assert bound[1] < np.inf
+    assert bound[2] == np.inf
+    assert np.all(certificates.certificate(case.problem, imbalance(state), endless, 0.0).value == 0)
+
+
+# Gradient descent
+
+
+def descent(case, fraction, iterations=8):
+    """Every iteration of a descent with a fraction of the step that the kernel allows at the start and at the end."""
+    p = case.problem
+    end = 2 * np.linalg.norm(p.min_norm_coordinates, 2) * p.sigma[0] ** 2
+    eta = fraction * p.n / (p.n / largest_step_estimate(p, case.state) + end)
+    stop = Stop(t_max=float(p.flow_time(iterations, eta)))
+    return gradient_descent(p, case.state, eta, range(1, iterations + 1), stop), eta
+
+
+def printed_factor(case, U, V, eta):
+    """rho of Xu et al. (2023), Lemma 3.1, term by term, from a full network."""
+    X, s = case.X, 2 * eta / len(case.X)
+    U1 = case.problem.Phi1.T @ U
+    (low_U, high_U), (low_V, high_V) = (np.linalg.eigvalsh(A @ A.T)[[0, -1]].clip(min=0) for A in (U1, V))
+    low, high = low_U + low_V, high_U + high_V
+    singular = np.linalg.svd(X, compute_uv=False)[: case.problem.r]
+    K, mu = singular[0] ** 2, singular[-1] ** 2
+    W = np.linalg.norm(U1 @ V.T, 2)
+    g = np.linalg.norm(X.T @ (X @ U @ V.T - case.Y))
+    first = 1 - 2 * s * mu * low + K * mu * s**2 * high**2
+    return first + 2 * s**2 * mu * W * g + 2 * s**3 * mu * K * high * W * g + s**4 * mu * K * W**2 * g**2
+
+
+@settings(max_examples=100)
+@given(shape=shapes, seed=seeds, u=scales, v=scales, fraction=st.floats(1e-3, 1.5))
+def test_descent_bound_holds_at_every_iteration(shape, seed, u, v, fraction):
+    case = random_case(shape, seed, u, v)
+    run, eta = descent(case, fraction)
+    bound = certificates.descent_bound(case.problem, run, 2 * eta / case.problem.n)
+    assert bound.hypotheses["factors between samples"] is True
+    rounding = 1e-13 * (1 + np.abs(run.product).max() ** 2)
+    factor = bound.stated[1:] / bound.stated[:-1]
+    assert np.all(run.excess[1:] <= factor * run.excess[:-1] * (1 + 1e-9) + rounding)
+    assert np.all(run.excess <= bound.stated * (1 + 1e-8) + rounding)
+    assert bound.applies == np.all(factor < 1) or np.any(np.abs(factor - 1) < 1e-9)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_factors_are_the_printed_ones_of_the_full_network(shape):
+    case = random_case(shape)
+    p = case.problem
+    eta = 0.9 * certificates.largest_certified_step(p, case.state) or 0.01
+    networks = [full_descent(case, eta, k) for k in range(4)]
+    printed = [printed_factor(case, U, V, eta) for U, V in networks]
+    run = gradient_descent(p, case.state, eta, [1, 2, 3], Stop(t_max=float(p.flow_time(3, eta))))
+    worse = [max(pair) for pair in pairwise(printed)]
+    bound = certificates.descent_bound(p, run, 2 * eta / p.n)
+    assert bound.applies == (max(printed) < 1)
+    if max(printed) < 1:
+        np.testing.assert_allclose(bound.value, run.excess[0] * np.cumprod([1, *worse]), rtol=1e-10)
+
+
+def test_samples_far_apart_take_the_larger_factor():
+    case = random_case("three outputs")
+    p = case.problem
+    eta = 0.5 * certificates.largest_certified_step(p, case.state)
+    step = 2 * eta / p.n
+    whole = gradient_descent(p, case.state, eta, range(1, 61), Stop(t_max=float(p.flow_time(60, eta))))
+    few = gradient_descent(p, case.state, eta, [20], Stop(t_max=float(p.flow_time(60, eta))))
+    every, some = (certificates.descent_bound(p, run, step) for run in (whole, few))
+    factors = every.value[1:] / every.value[:-1]
+    assert some.hypotheses == {"step admissible": True, "factors between samples": None}
+    np.testing.assert_allclose(some.value[2] / some.value[1], max(factors[19], factors[-1]) ** 40, rtol=0.05)
+    assert np.all(few.excess <= some.value)
+
+
+@settings(max_examples=20)
+@given(shape=shapes, seed=seeds, u=scales, v=scales)
+def test_first_steps_below_the_largest_certified_one_lose_loss(shape, seed, u, v):
+    case = random_case(shape, seed, u, v)
+    p = case.problem
+    largest = certificates.largest_certified_step(p, case.state)
+    assert largest >= 0
+    if largest == 0:
+        return
+    assert printed_factor(case, case.U, case.V, largest) == pytest.approx(1, abs=1e-9)
+    for fraction in (0.01, 0.5, 0.999):
+        assert printed_factor(case, case.U, case.V, fraction * largest) < 1
+        run = gradient_descent(p, case.state, fraction * largest, [1], Stop(t_max=float(p.flow_time(1, largest))))
+        assert run.excess[1] < run.excess[0] or run.excess[0] < 1e-25
+
+
+def test_a_step_that_is_too_long_is_flagged_and_bounds_nothing():
+    case = random_case("three outputs")
+    run, eta = descent(case, 1.5, iterations=3)
+    bound = certificates.descent_bound(case.problem, run, 2 * eta / case.problem.n)
+    assert bound.unmet == ["step admissible"]
+    np.testing.assert_array_equal(bound.value, np.full(4, np.inf))
+    assert np.all(run.excess <= bound.stated)
+
+
+def test_descent_factor_beyond_one_takes_the_largest_eigenvalue():
+    # K = 4, mu = 1/4: a step of 1 with l = u = 1, nothing twisted, has b = -1 + K/2 = 1
+    problem = reparametrize(np.diag([2.0, 0.5]), np.ones((2, 1)))
+    one = np.array(1.0)
+    assert certificates.descent_factor(problem, one, one, 0.0, 0.0, 1.0) == pytest.approx(1 + 2 * 4 * 1)
+    assert certificates.descent_factor(problem, one, one, 0.0, 0.0, 0.25) == pytest.approx(1 + 2 * 0.25 * -0.125)
