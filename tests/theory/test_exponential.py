@@ -157,6 +157,20 @@ def test_fixed_steps_have_order_four_at_least_whatever_the_stiffness(gap: float)
     assert slope(1 / n, errors) > 3.9
 
 
+@pytest.mark.parametrize("gap", [10.0, 1e4])
+def test_the_correction_takes_the_error_of_the_chain_out_of_stiff_modes(gap: float) -> None:
+    problem = spectrum_problem(np.concatenate([np.full(4, gap), np.linspace(1, 1.5, 4)]), 2, seed=5)
+    (R,) = states(solve(problem, gaussian_state(8, 2, 40), 1e-10), np.array([0.3]))
+    E, reference = residual(problem, R), Reference.at(problem, R, 0.0)
+    segment = collocate(problem, reference, R, 0.25, E, np.zeros_like(E), 1e-12)
+    assert segment is not None
+    corrected, smooth, X = segment.move(1.0)
+    missed = [reference.hat(residual(problem, P) - smooth) for P in (_exp(-X, corrected), corrected)]
+    stiff = 0.25 * reference.L > 20
+    before, after = (np.linalg.norm(each[stiff]) for each in missed)
+    assert after < 0.2 * before
+
+
 def test_dense_output_is_as_accurate_as_the_steps_and_continuous() -> None:
     problem, R0, _ = PROBLEMS["outputs"]
     steps = solve(problem, R0, 1e-6)

@@ -11,7 +11,7 @@ from implicit_bias.theory.flow import INTEGRATORS, choose_integrator, gradient_f
 from implicit_bias.theory.initialization import scaled, standard_normal
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.problem import Problem, reparametrize
-from implicit_bias.theory.state import State, imbalance_matrix
+from implicit_bias.theory.state import State, imbalance_matrix, reduce_network
 from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.synthetic import draw_data
 from implicit_bias.theory.trajectory import excess_loss, residual, velocity
@@ -129,6 +129,20 @@ def test_scaled_targets_scale_the_flow():
     plain = gradient_flow(case.problem, case.state, [], Stop(t_max=2.0), tol=1e-11)
     fast = gradient_flow(other, scaled(case.state, a, a), [], Stop(t_max=2.0 / a**2), tol=1e-11)
     np.testing.assert_allclose(fast.R, a * plain.R, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_units_of_the_data_scale_time_alone(method, unit):
+    case = random_case("three outputs")
+    other = reparametrize(unit * case.X, unit * case.Y)
+    times, t_max = np.array([0.5, 1.0, 3.0]), 5.0
+    first = gradient_flow(case.problem, case.state, times, Stop(t_max=t_max), method)
+    state = reduce_network(other, case.U, case.V)
+    second = gradient_flow(other, state, times / unit**2, Stop(t_max=t_max / unit**2), method)
+    np.testing.assert_allclose(second.t * unit**2, first.t)
+    np.testing.assert_allclose(other.Phi1 @ second.product, case.problem.Phi1 @ first.product, atol=1e-7)
+    assert second.stop_reason == first.stop_reason
 
 
 @pytest.mark.parametrize("method", METHODS)
