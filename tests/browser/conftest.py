@@ -38,17 +38,23 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture
-def page(chromium: str, tmp_path: Path) -> Iterator[Any]:
+@pytest.fixture(scope="session")
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
+    profile, size = str(tmp_path_factory.mktemp("profile")), {"width": 1700, "height": 1100}
     with sync_playwright() as play:
-        context = play.chromium.launch_persistent_context(
-            str(tmp_path / "profile"), executable_path=chromium, args=FLAGS, viewport={"width": 1700, "height": 1100}
-        )
+        context = play.chromium.launch_persistent_context(profile, executable_path=chromium, args=FLAGS, viewport=size)
         context.set_default_timeout(WAIT)
-        yield context.new_page()
+        yield context
         context.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="session")
