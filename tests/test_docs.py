@@ -60,7 +60,16 @@ def test_the_check_sees_a_name_that_is_missing():
     assert not exists("no_such_module.equal")
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page):
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere_on_the_site(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+        assert (page.parent / target).resolve().is_relative_to(ROOT / "docs"), f"{target} is not on the site"
+
+
+def test_every_page_is_in_the_navigation():
+    named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]))
+    assert named == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES}, "see nav in mkdocs.yml"
