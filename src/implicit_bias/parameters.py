@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from implicit_bias.theory.claims.table import ASYMPTOTIC
+from implicit_bias.theory.entries import ENTRIES
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -259,6 +260,8 @@ class Sweep(Engine):
             raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
         if self.figure != "universality" and len(self.initialization) > 1:
             raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
+        if self.figure == "universality" and set(self.initialization) - set(ENTRIES):
+            raise ValueError(f"figure universality compares {', '.join(ENTRIES)}, got {self.initialization}")
         if self.cases and self.cases.balanced and "orthogonal_layers" in self.initialization:
             raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
         if self.figure == "imbalance" and not self.cases:

@@ -10,7 +10,7 @@ SWEEPS = ("width_sweep", "imbalance_sweep")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """The main job, each sweep alone from nothing, each stage for both sweeps, and the claims."""
+    """The main job, each sweep alone from nothing, each stage for both sweeps, each study, and the claims."""
     stages = {
         "data_generation": data_generation.create_pipeline(),
         "reparametrization": reparametrization.create_pipeline(),
@@ -23,9 +23,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     problems = stages["data_generation"] + stages["reparametrization"]
     sweeps = {name: problems + sweep.create_pipeline(name) for name in SWEEPS}
     main = sum(sweeps.values(), Pipeline([])) + report.create_pipeline(_sections(SWEEPS))
+    studies = {
+        study: main + sum((sweep.create_pipeline(name, (study,)) for name in SWEEPS), Pipeline([]))
+        for study in sweep.STUDIES
+    }
     alone = {name: each + report.create_pipeline(_sections([name])) for name, each in sweeps.items()}
     alone["verification"] = verification.create_pipeline()
-    return {"__default__": main, "implicit_bias": main} | alone | stages
+    return {"__default__": main, "implicit_bias": main} | alone | stages | studies
 
 
 def _sections(sweeps: Iterable[str]) -> list[str]:

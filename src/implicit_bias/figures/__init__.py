@@ -12,6 +12,7 @@ from implicit_bias.figures.sweeps import (
     wide_figure,
     width_figure,
 )
+from implicit_bias.figures.universality import universality_figure
 
 __all__ = [
     "alpha_figure",
@@ -23,6 +24,7 @@ __all__ = [
     "point_figure",
     "questions_figure",
     "rate_bias_figure",
+    "universality_figure",
     "wide_figure",
     "width_figure",
 ]

@@ -130,19 +130,22 @@ def panels(
     top: float = 0.15,
     right: float = 0.15,
     width_ratios: Sequence[float] | None = None,
+    rows: int = 1,
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure with a row of panels, in the style of all; `size` and the margins in inches."""
+    """A figure with rows of panels, in the style of all; `size` and the margins in inches."""
     width, height = size
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size)
-        axes = figure.subplots(1, count, squeeze=False, width_ratios=width_ratios)[0]
+        grid = figure.subplots(rows, count, squeeze=False, width_ratios=width_ratios)
         figure.subplots_adjust(
             left=0.65 / width,
             right=1 - right / width,
             bottom=0.5 / height,
             top=1 - top / height,
+            hspace=0.62 * rows / (height - 0.5 - top - 0.62 * (rows - 1)),
             wspace=0.75 * count / (width - 0.65 - right - 0.75 * (count - 1)),
         )
+        axes = list(grid.ravel())
         for ax in axes:
             ax.grid(True)
             ax.tick_params(**TICKS)

@@ -52,7 +52,7 @@ INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"
 LAW = "law, 90 % band"
 
-PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound")
+PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "law_rate")
 DEEPEST = 1e-16  # smallest loss shown, relative to the largest
 MOST_LABELS = 12  # numbers written beside points
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
@@ -211,7 +211,8 @@ def rate_bias_figure(points: Table) -> Figure:
     """The rate-bias plane: how fast a run converges against how near to the min-norm solution it ends.
 
     Args:
-        points: `sigma_u`, `sigma_v`, `distance`, `rate` (measured), one entry a run; where known, `rate_bound`.
+        points: `sigma_u`, `sigma_v`, `distance`, `rate` (measured), one entry a run; where known, `rate_bound`, and
+            `law_rms` and `law_rate` at large width.
             Drawn are the means of the runs of a ratio sigma_U / sigma_V, with the standard deviation of the distance.
     """
     columns = {name: floats(column) for name, column in points.items() if name in PLANE}
@@ -223,7 +224,7 @@ def rate_bias_figure(points: Table) -> Figure:
     spread = max(largest(ratio), largest(1 / ratio), 1.01)
     colours = ScalarMappable(LogNorm(1 / spread, spread), RATIOS).to_rgba(ratio)
     handles = [Line2D([], [], ls="", marker="o", color=GREY, label="measured")]
-    shown = [rate]
+    shown, reach = [rate], [distance + bar]
     with panels(1, (5.4, 3.8)) as (figure, (ax,)):
         if "rate_bound" in columns:
             bound = group(ratios, columns["rate_bound"])[1]
@@ -231,12 +232,18 @@ def rate_bias_figure(points: Table) -> Figure:
             ax.scatter(distance, positive(bound), 60, colours, marker="_", linewidths=2)
             handles.append(Line2D([], [], ls="", marker="_", ms=8, mew=2, color=GREY, label="guaranteed (Theorem 1)"))
             shown.append(bound)
+        if {"law_rms", "law_rate"} <= columns.keys():
+            law, law_rate = (group(ratios, columns[name])[1] for name in ("law_rms", "law_rate"))
+            ax.plot(law, positive(law_rate), ".-", color=BLACK, lw=0.8, ms=3, zorder=1)
+            handles.append(Line2D([], [], color=BLACK, marker=".", ms=3, lw=0.8, label="law, large width"))
+            shown.append(law_rate)
+            reach.append(law)
         ax.hlines(positive(rate), distance - bar, distance + bar, colors=list(map(tuple, colours)), lw=1)
         ax.scatter(distance, positive(rate), 30, colours)
         for i in range(0, ratio.size, -(-ratio.size // MOST_LABELS) or 1):
             text = number(float(f"{ratio[i]:.2g}"))
             ax.annotate(text, (distance[i], rate[i]), (5, 5), textcoords="offset points", fontsize=8)
-        fit_axis(ax, "x", distance - bar, distance + bar, zero=False)
+        fit_axis(ax, "x", distance - bar, *reach, zero=False)
         fit_axis(ax, "y", *shown, log=True, room=1.5)
         ax.legend(handles=handles, title=r"number: $\sigma_U/\sigma_V$", title_fontsize=8, alignment="left", loc="best")
         ax.set(xlabel=DISTANCE, ylabel="rate of convergence of the loss (1 / flow time)")

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
@@ -18,6 +18,8 @@ from implicit_bias.theory.evaluation import evaluate
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
 from implicit_bias.theory.trajectory import Trajectory
+
+Kept = TypeVar("Kept", State, Trajectory)
 
 
 def evaluate_points(
@@ -72,7 +74,7 @@ def evaluate_point(
     if "error" in trajectory_fields:
         return trajectory_fields
     problem, state = Problem(**problem_fields), State(**state_fields)
-    trajectory = Trajectory(**{field.name: trajectory_fields[field.name] for field in fields(Trajectory)})
+    trajectory = restored(Trajectory, trajectory_fields)
     law = point.initialization in ENTRIES and point.case != "balanced"
     alpha = point.alpha if point.initialization == "gaussian" else None
     step = float(problem.flow_time(1, sweep.step_size)) if point.solver == "gradient_descent" else None
@@ -94,6 +96,11 @@ def checksum(figure: bytes) -> str:
 
 
 EVALUATION = Stage("evaluate", "evaluations", evaluate_point)
+
+
+def restored(kind: type[Kept], record: dict[str, Any]) -> Kept:
+    """The State or Trajectory among all that a record holds."""
+    return kind(**{field.name: record[field.name] for field in fields(kind)})
 
 
 def create_pipeline(**_: Any) -> Pipeline:

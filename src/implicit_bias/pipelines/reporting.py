@@ -10,8 +10,10 @@ from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines import questions, sections
 from implicit_bias.points import Loaders
 from implicit_bias.theory.correction import predict_band
-from implicit_bias.theory.law import lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.entries import ENTRIES
+from implicit_bias.theory.law import Scaling, lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.universality import limit_ratio, seen_weights
 
 BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
@@ -37,6 +39,20 @@ def tabulate_points(plan: dict[str, Any], trajectories: Loaders, evaluations: Lo
         }
         rows.append({"point": key, **point["params"], **tracked})
     return pd.DataFrame(rows)
+
+
+def join_metrics(table: pd.DataFrame, records: Loaders) -> pd.DataFrame:
+    """The table of a sweep, with the metrics that other records have of its points.
+
+    Args:
+        table: one row a point.
+        records: point -> loader of metrics and curves.
+    """
+    rows = {
+        key: {name.removeprefix("metric/"): value for name, value in load().items() if name.startswith("metric/")}
+        for key, load in records.items()
+    }
+    return table.join(pd.DataFrame.from_dict(rows, orient="index"), on="point")
 
 
 def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame) -> dict[str, Any]:
@@ -81,8 +97,9 @@ def log_slope(width: Array, distance: Array) -> tuple[float, float]:
 def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> tuple[Any, Any, Any]:
     """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
 
-    The companion of a sweep over widths is the distance below all that bounds it; that of a sweep over initial scales
-    is the rate-bias plane, the rate of convergence against the distance.
+    The companion of a sweep over widths is the distance below all that bounds it; that of a sweep over laws of the
+    entries compares them with the law given each run; that of a sweep over initial scales is the rate-bias plane, the
+    rate of convergence against the distance.
 
     Args:
         sweep: parameters of the sweep.
@@ -98,7 +115,11 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
         main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=drawn[0].n)
         compared = table[(table["width"] == table["width"].iloc[0]) & (table["solver"] == table["solver"].iloc[0])]
         return main, main, figures.rate_bias_figure(_columns(compared[compared["case"] != "balanced"]))
-    points, law = _columns(table), _law(sweep, drawn)
+    points = _columns(table)
+    if sweep.figure == "universality":
+        before = figures.universality_figure(points, _limits(sweep, drawn[0]), "law_rms", "law before training")
+        return before, before, figures.universality_figure(points, {}, "law_rms_run", "law given the run")
+    law = _law(sweep, drawn)
     if sweep.figure == "alpha":
         main = figures.alpha_figure(points, law)
     elif sweep.figure == "wide":
@@ -136,6 +157,19 @@ def _law_of(sweep: Sweep, problem: Problem) -> dict[str, Array]:
                 for name, value in zip(columns, (alpha, h, *band, *limits), strict=True):
                     columns[name].append(value)
     return {name: np.array(values) for name, values in columns.items()}
+
+
+def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
+    """Initialisation -> the ratio of its distance to the law at the sweep's largest width, of its first data set."""
+    if problem.D == problem.r or sweep.alpha[0] < 0:
+        return {}
+    scaling, h = Scaling(sweep.alpha[0]), float(max(sweep.widths))
+    weights = seen_weights(problem, *scaling.gram(h))
+    return {
+        name: limit_ratio(problem, name, sweep.density, *scaling.gram(h), weights)
+        for name in sweep.initialization
+        if name in ENTRIES
+    }
 
 
 def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:

@@ -4,9 +4,12 @@ from typing import Any
 
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import evaluation, initialization, reporting, training
+from implicit_bias.pipelines import early, evaluation, initialization, lazy, reporting, training
 
 STAGES = {"initialization": initialization, "training": training, "evaluation": evaluation, "reporting": reporting}
+"""The stages of every sweep."""
+STUDIES = {"lazy": lazy, "early": early}
+"""Stages that a sweep may have beside them."""
 
 
 def create_pipeline(namespace: str = "width_sweep", stages: tuple[str, ...] = tuple(STAGES), **_: Any) -> Pipeline:
@@ -14,8 +17,8 @@ def create_pipeline(namespace: str = "width_sweep", stages: tuple[str, ...] = tu
 
     Args:
         namespace: prefix of the sweep's datasets and name of its parameters.
-        stages: the stages wanted, by name.
+        stages: the stages wanted, by name, those of STUDIES among them.
     """
-    template = sum((STAGES[name].create_pipeline() for name in stages), Pipeline([]))
+    template = sum(((STAGES | STUDIES)[name].create_pipeline() for name in stages), Pipeline([]))
     shared = {"data", "problems"} & template.inputs()
     return Pipeline(template, namespace=namespace, inputs=shared, parameters={"params:sweep": f"params:{namespace}"})

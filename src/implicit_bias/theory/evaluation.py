@@ -10,7 +10,7 @@ from implicit_bias.theory.bounds import Bound
 from implicit_bias.theory.law import asymptotic_rate, distance_law, large_width_limit
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State, imbalance
-from implicit_bias.theory.trajectory import Trajectory
+from implicit_bias.theory.trajectory import Path, Trajectory
 
 LOSS_BOUNDS = {"bound": "bound", "margin": "margin", "certified": "cert", "restart": "again", "stepwise": "xu"}
 """Curves that bound the loss -> what their metrics begin with."""
@@ -97,13 +97,13 @@ def evaluate(
     )
 
 
-def distance_curves(problem: Problem, state: State, trajectory: Trajectory) -> tuple[Array, Array]:
-    """(T,) ||U V^T - Theta^||_F and ||U2 V^T||_F along a run.
+def distance_curves(problem: Problem, state: State, path: Path) -> tuple[Array, Array]:
+    """(T,) ||U V^T - Theta^||_F and ||U2 V^T||_F along a run, or along what stands for one.
 
     The two parts of U V^T - Theta^ lie in span(Phi1) and span(Phi2), so their squares add up (paper, eq. 12).
     """
-    u2v = np.linalg.norm(trajectory.V @ state.U2.T, axis=(1, 2))
-    along = np.linalg.norm(trajectory.product - problem.min_norm_coordinates, axis=(1, 2))
+    u2v = np.linalg.norm(path.V @ state.U2.T, axis=(1, 2))
+    along = np.linalg.norm(path.product - problem.min_norm_coordinates, axis=(1, 2))
     return np.hypot(u2v, along), u2v
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.linalg import eigvalsh, svdvals
@@ -61,6 +61,15 @@ class Trajectory:
     stop_reason: str
     steps: int
     U1_range: Array = field(default_factory=lambda: np.empty((0, 2)))
+
+
+class Path(Protocol):
+    """What the distance to the min-norm solution needs of a run: (T, r, m) U1 V^T and (T, m, k') V."""
+
+    @property
+    def product(self) -> Array: ...
+    @property
+    def V(self) -> Array: ...
 
 
 def residual(problem: Problem, R: Array) -> Array:

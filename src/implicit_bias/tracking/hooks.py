@@ -12,6 +12,7 @@ and its role says what is done with it:
 
     plan            a sweep before it is computed: starts its parent run
     trajectory      {point: record}: starts the child run of each point
+    comparison      {point: record}: adds to it, even after its end
     evaluation      {point: record}: ends it
     failure         {point: {"error": text}}: ends it as FAILED, as such a record does under any of these roles
     point_figure    {point: bytes}: a file of each point
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
 
-POINT_ROLES = ("trajectory", "evaluation", "failure", "point_figure")
+POINT_ROLES = ("trajectory", "comparison", "evaluation", "failure", "point_figure")
 FILE_ROLES = ("figure", "table", "report")
 ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
 PICTURES = (".png", ".svg", ".html")
@@ -304,12 +305,12 @@ class _Run:
 def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
     """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
     match mark.role:
-        case "trajectory" | "evaluation" | "failure":
+        case "trajectory" | "comparison" | "evaluation" | "failure":
             for key, record in data.items():
                 if "error" in record:
                     sweep.fail(key, record["error"])
                 else:
-                    sweep.log(key, mark.role, record)
+                    sweep.log(key, name if mark.role == "comparison" else mark.role, record)
         case "point_figure":
             for key, image in data.items():
                 sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)

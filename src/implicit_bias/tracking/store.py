@@ -212,9 +212,12 @@ class Sweep:
         self.client.log_batch(run_id, params=_params(_strings(self.plan.get("params", {}))))
 
     def log(self, key: str, part: str, record: Mapping[str, Any]) -> None:
-        """Log one part of a point: its params, metrics and curves; the part `evaluation` is the last, and ends it."""
-        point = self._point(key, record)
-        if part in point.logged or point.status != "RUNNING":
+        """Log one part of a point: its params, metrics and curves.
+
+        Of the parts `trajectory` and `evaluation` the latter ends it; others, which compare it, may follow.
+        """
+        point, compares = self._point(key, record), part not in ("trajectory", "evaluation")
+        if part in point.logged or not (compares or point.status == "RUNNING"):
             return
         record = {name: value for name, value in record.items() if name not in point.curves}
         rest: list[Metric] = []
@@ -222,6 +225,8 @@ class Sweep:
             self._horizon = max(self._horizon, last_step(record))
             if part == "evaluation":
                 rest = self._rest_of(point)
+                record = on_common_steps(record, per_decade, self._horizon)
+            elif compares:
                 record = on_common_steps(record, per_decade, self._horizon)
             else:
                 point.trained = record

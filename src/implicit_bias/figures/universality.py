@@ -1,0 +1,51 @@
+"""The figure of universality: networks of other entries than Gaussian ones beside the law of the distance."""
+
+from collections.abc import Mapping
+from itertools import cycle
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from implicit_bias.figures.style import BLACK, COLOURS, GREY, WIDTH, Table, fit_axis, floats, group, panels
+
+SPREAD = 0.03
+"""Markers of the laws stand beside each other by this factor, so that error bars can be told apart."""
+
+
+def universality_figure(points: Table, limits: Mapping[str, float], law: str, label: str) -> Figure:
+    """Root mean square of the distance over that of a law, against width, for every law of the entries.
+
+    Args:
+        points: `initialization`, `width`, `distance`, and the law's root mean square, one entry a run.
+        limits: initialisation -> the ratio it tends to at large width, where known; drawn dashed at the right half.
+        law: name of the column of the law.
+        label: what the law is called.
+    """
+    names = np.asarray(points["initialization"])
+    width, expected = floats(points["width"]), floats(points[law])
+    ratio = floats(points["distance"]) / np.where(expected > 0, expected, np.nan)
+    shown = [np.array([1.0, *limits.values()])]
+    with panels(1, (7.0, 3.8), right=1.75) as (figure, (ax,)):
+        ax.axhline(1, color=BLACK, lw=1)
+        handles = [Line2D([], [], color=BLACK, lw=1, label=label)]
+        order = [name for name in dict.fromkeys(names.tolist()) if np.isfinite(ratio[names == name]).any()]
+        for i, (name, colour) in enumerate(zip(order, cycle(COLOURS), strict=False)):
+            at, square, deviation = group(width[names == name], ratio[names == name] ** 2)
+            count = np.array([np.sum((names == name) & (width == w)) for w in at])
+            mean = np.sqrt(square)
+            error = np.nan_to_num(deviation / np.sqrt(count) / (2 * mean))
+            x = at * (1 + SPREAD) ** (i - (len(order) - 1) / 2)
+            ax.errorbar(x, mean, error, fmt="o-", color=colour, lw=1, elinewidth=1.2, ms=4)
+            if name in limits:
+                half = [np.sqrt(width.min() * width.max()), width.max()]
+                ax.plot(half, [limits[name]] * 2, "--", color=colour, lw=1.2)
+            handles.append(Line2D([], [], color=colour, marker="o", label=name))
+            shown += [mean - error, mean + error]
+        if limits:
+            handles.append(Line2D([], [], color=GREY, ls="--", lw=1.2, label="its limit, closed form"))
+        fit_axis(ax, "x", width, log=True)
+        fit_axis(ax, "y", *shown, log=False, zero=False)
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        ax.set(xlabel=WIDTH, ylabel="rms distance / law, with standard error")
+    return figure

@@ -1,0 +1,125 @@
+"""A stage beside the others: every trained point, stopped at any time, next to the path of ridge regression."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.parameters import Point, Sweep
+from implicit_bias.pipelines.evaluation import restored
+from implicit_bias.pipelines.reporting import join_metrics
+from implicit_bias.points import Loaders, Record, run_points
+from implicit_bias.theory.evaluation import distance_curves
+from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.ridge import REACH, nearest_ridge, network_risk, regression_flow, ridge_path, seen_risk
+from implicit_bias.theory.state import State
+from implicit_bias.theory.trajectory import Trajectory
+
+PATH = 120
+"""Penalties at which the ridge path is drawn and searched for its smallest test risk."""
+
+
+def compare_with_ridge(
+    data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[str, Any], initial_states: Loaders, trajectories: Loaders
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Find, for every time of every trained point, the nearest ridge solution; with held-out rows, the test risk.
+
+    Args:
+        data: name -> loader of X, Y and the held-out X_test, Y_test.
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+        plan: the points to compare.
+        initial_states: point -> loader of a State's fields.
+        trajectories: point -> loader of a Trajectory's fields.
+
+    Yields:
+        point -> what is tracked of it.
+    """
+    tasks = (
+        (p.key, (p, problems[p.problem](), data[p.problem](), initial_states[p.key](), trajectories[p.key]()))
+        for p in sweep.points()
+        if p.key in plan["points"]
+    )
+    for key, record in run_points(compare_point, tasks, len(plan["points"]), sweep, "ridge"):
+        if record and "error" not in record:
+            yield {key: record}
+
+
+def compare_point(
+    point: Point, problem_fields: Record, arrays: Record, state_fields: Record, trajectory: Record
+) -> Record:
+    """One point beside the ridge path; nothing where it could not be trained."""
+    if "error" in trajectory:
+        return {}
+    problem, product = Problem(**problem_fields), trajectory["product"]
+    penalty, gap = nearest_ridge(problem, product)
+    record: Record = {
+        "curve/iteration": trajectory["curve/iteration"],
+        "curve/ridge_lambda": penalty,
+        "curve/ridge_gap": gap,
+        "metric/ridge_gap": np.max(gap[1:], initial=0.0),
+        "time": trajectory["t"] * point.width * (point.sigma_u**2 + point.sigma_v**2),
+    }
+    X_test, Y_test = _held_out(arrays)
+    if len(X_test):
+        _, u2v = distance_curves(problem, restored(State, state_fields), restored(Trajectory, trajectory))
+        risk = network_risk(problem, X_test, Y_test, product, u2v)
+        path = seen_risk(problem, X_test, Y_test, ridge_path(problem, path_penalties(problem)))
+        record |= {
+            "curve/risk": risk,
+            "metric/risk_end": risk[-1],
+            "metric/risk_best": np.min(risk),
+            "metric/ridge_best": np.min(path),
+        }
+    return record
+
+
+def path_penalties(problem: Problem) -> Array:
+    """Penalties from far above lambda_1 to far below lambda_r, decreasing."""
+    reach = REACH**0.5
+    return np.geomspace(problem.sigma[0] ** 2 * reach, problem.sigma[-1] ** 2 / reach, PATH)
+
+
+def _held_out(arrays: Record) -> tuple[Array, Array]:
+    X_test, Y_test = (np.asarray(arrays.get(key, ()), float) for key in ("X_test", "Y_test"))
+    return X_test, Y_test
+
+
+def draw_early(data: Loaders, problems: Loaders, table: pd.DataFrame, early: Loaders) -> Any:
+    """Draw the first seed of each initial scale at the largest width beside the ridge path of its data."""
+    from implicit_bias.figures.early import early_figure
+
+    widest = table[table["width"] == table["width"].max()]
+    label = "alpha" if "alpha" in widest else "case"
+    first = widest.drop_duplicates(label)
+    name = first["problem"].iloc[0]
+    problem, (X_test, Y_test) = Problem(**problems[name]()), _held_out(data[name]())
+    penalties = path_penalties(problem)
+    paths: dict[str, Array] = {"penalty": penalties}
+    flow = regression_flow(problem, 1 / penalties)
+    paths["flow_penalty"], paths["flow_gap"] = nearest_ridge(problem, flow)
+    if len(X_test):
+        paths["risk"] = seen_risk(problem, X_test, Y_test, ridge_path(problem, penalties))
+        paths["ridgeless"] = seen_risk(problem, X_test, Y_test, ridge_path(problem, 0.0))[0]
+        paths["flow_risk"] = seen_risk(problem, X_test, Y_test, flow)
+    names = {"alpha": "α = {}", "case": "case {}"}
+    runs = {names[label].format(row[label]): early[row["point"]]() for _, row in first.iterrows()}
+    return early_figure(runs, paths)
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Data, trajectories and table -> the comparison with ridge regression, its table and figure."""
+    return Pipeline(
+        [
+            Node(
+                compare_with_ridge,
+                inputs=["data", "problems", "params:sweep", "plan", "initial_states", "trajectories"],
+                outputs="early",
+                name="compare_with_ridge",
+            ),
+            Node(join_metrics, inputs=["table", "early"], outputs="early_table", name="tabulate_early"),
+            Node(draw_early, inputs=["data", "problems", "table", "early"], outputs="early_figure", name="draw_early"),
+        ]
+    )

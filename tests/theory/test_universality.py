@@ -1,0 +1,72 @@
+"""The limit of the distance for entries that are not Gaussian, against networks drawn and trained."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from implicit_bias.theory.entries import ENTRIES, unit_entries
+from implicit_bias.theory.flow import gradient_flow
+from implicit_bias.theory.initialization import scaled
+from implicit_bias.theory.law import distance_law, large_width_limit
+from implicit_bias.theory.problem import reparametrize
+from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.universality import limit_ratio, seen_weights
+
+FALSE_ALARM = 1e-4
+DENSITY = 0.05
+
+
+def problem():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3, 9)) * [3, 1, 1, 0.5, 1, 1, 0.2, 1, 2] / 3  # leverage that differs between inputs
+    return reparametrize(X, rng.standard_normal((3, 2)))
+
+
+@pytest.mark.parametrize("entries", ENTRIES)
+def test_the_part_of_the_distance_that_knows_the_entries_has_the_mean_square_claimed(entries):
+    """||Phi2^T U U^T W||^2 for a W fixed beforehand: no training, so that many networks can be drawn."""
+    p, h, runs = problem(), 400, 3000
+    W = 0.3 * p.Phi1 @ np.random.default_rng(1).standard_normal((p.r, p.m))
+    a = b = 1.0
+    rng = np.random.default_rng(2)
+    squares = np.empty(runs)
+    for i in range(runs):
+        state = scaled(unit_entries(p, h, rng, entries, DENSITY, "dense"), h**-0.5, h**-0.5)
+        squares[i] = np.sum((state.U2 @ (state.U1.T @ (p.Phi1.T @ W))) ** 2) * h
+    law = (p.D - p.r) * np.sum(large_width_limit(p, a, b).v)
+    claimed = law * (limit_ratio(p, entries, DENSITY, a, b, W) ** 2 - 1) + (p.D - p.r) * np.sum(W**2)
+    deviation = norm.isf(FALSE_ALARM / 2) * squares.std() / np.sqrt(runs)
+    assert abs(squares.mean() - claimed) <= deviation + 1e-12
+
+
+def test_gaussian_networks_have_ratio_1_and_weights_the_growth_of_v():
+    p = problem()
+    for a, b in ((1.0, 1.0), (3.0, 0.1)):
+        W = seen_weights(p, a, b)
+        assert limit_ratio(p, "gaussian", DENSITY, a, b, W) == 1
+        assert limit_ratio(p, "sparse", 1.0, a, b, W) == 1
+        assert np.sum(W**2) == pytest.approx(np.sum(large_width_limit(p, a, b).e) / (a + b), rel=1e-6)
+        np.testing.assert_allclose(p.Phi1 @ (p.Phi1.T @ W), W, atol=1e-12)
+
+
+def test_all_entries_are_universal_in_the_lazy_limit():
+    p = problem()
+    for entries in ENTRIES:
+        ratio = limit_ratio(p, entries, DENSITY, 1e6, 1e6, seen_weights(p, 1e6, 1e6))
+        assert ratio == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entries", ["rademacher", "sparse", "orthogonal"])
+def test_trained_networks_end_at_the_distance_of_the_limit(entries):
+    p, h, runs = problem(), 2000, 150
+    expected = limit_ratio(p, entries, DENSITY, 1.0, 1.0, seen_weights(p, 1.0, 1.0)) ** 2
+    law = distance_law(p, large_width_limit(p, 1.0, 1.0).VVt, h**-0.5).rms
+    rng, squares = np.random.default_rng(3), np.empty(runs)
+    for i in range(runs):
+        state = scaled(unit_entries(p, h, rng, entries, DENSITY, "dense"), h**-0.5, h**-0.5)
+        squares[i] = (np.linalg.norm(state.U2 @ gradient_flow(p, state, [], Stop(), tol=1e-5).V[-1].T) / law) ** 2
+    assert abs(expected - 1) > 0.03
+    deviation = norm.isf(FALSE_ALARM / 2) * squares.std() / np.sqrt(runs)
+    finite_width = expected * (1 / DENSITY if entries == "sparse" else 1) * p.k / h
+    assert squares.mean() == pytest.approx(expected, abs=deviation + finite_width)
