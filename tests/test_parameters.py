@@ -129,7 +129,6 @@ BAD = [
     ("step_size", float("nan"), "greater than 0|finite number"),
     ("step_size", None, "Field required"),
     ("title", None, "Field required"),
-    ("title", None, "Field required"),
     ("flow_tolerance", 0, "greater than or equal to (1e-13|0.0000000000001)"),
     ("flow_tolerance", 1, "less than 1"),
     ("curve_points", 2, "greater than or equal to 3"),

@@ -63,7 +63,12 @@ def _invalid(text: str) -> str:
     name = re.match(r"Parameter '([^']+)'", text)
     if name is None or not hasattr(cause, "errors"):
         return text
-    return "\n  ".join(_fault(name[1], fault) for fault in cause.errors())
+    return "\n  ".join(faults(name[1], cause))
+
+
+def faults(name: str, error: Any) -> list[str]:
+    """What a pydantic error says of the parameters of a name, one line for each fault."""
+    return [_fault(name, fault) for fault in error.errors()]
 
 
 def _fault(name: str, fault: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("init", "plan", "sync")
+COMMANDS = ("check", "init", "plan", "sync")
 """Names of the commands: module `implicit_bias.cli.<name>`, which holds the command as `command`."""
 
 

@@ -53,7 +53,9 @@ def command(
         raise click.UsageError("--x and --y are the same dataset: name the columns of the targets by --target")
     if y_test and not x_test:
         raise click.UsageError("--y-test needs --x-test, the inputs of the same rows")
-    project = _project()
+    from implicit_bias.cli.project import current_project
+
+    project = current_project()
     tables = {"X": x_name, "Y": y_name, "X_test": x_test, "Y_test": y_test}
     files = _files(project, env, namespace, {name: table for name, table in tables.items() if table}, targets)
     for path in files:
@@ -64,17 +66,6 @@ def command(
     for path, content in files.items():
         _write(project, path, content, yes, dry_run)
     _say_next(project, env, namespace, [table for table in tables.values() if table])
-
-
-def _project() -> "ProjectMetadata":
-    """The project of the working directory."""
-    from kedro.framework.startup import bootstrap_project
-    from kedro.utils import find_kedro_project
-
-    path = find_kedro_project(Path.cwd())
-    if path is None:
-        raise click.ClickException(f"{Path.cwd()} is not in a Kedro project: kedro new makes one")
-    return bootstrap_project(path)
 
 
 def _files(

@@ -1,0 +1,273 @@
+"""kedro implicit-bias check: whether a project's own data and parameters can be used, and what to expect of a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    from kedro.pipeline import Pipeline
+    from pydantic import BaseModel
+
+    from implicit_bias.parameters import OwnData, Sweep
+    from implicit_bias.theory.problem import Problem
+
+MB = 1e6
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A pipeline for one's own data that the project registers.
+
+    Attributes:
+        namespace: prefix of its datasets and name of its parameters.
+        tables: "X", "Y", "X_test", "Y_test" -> name of the dataset, for those it has.
+        sweeps: names of its sweeps.
+    """
+
+    namespace: str
+    tables: dict[str, str]
+    sweeps: list[str]
+
+
+@click.command("check")
+@click.option("--namespace", help="The pipeline to check.  [default: all that the project has]")
+@click.option("--env", help="Environment of the configuration, as of kedro run.  [default: local]")
+def command(namespace: str | None, env: str | None) -> None:
+    """Check data and parameters of this project's implicit bias, without running anything.
+
+    Loads the tables through your catalog, checks them and every parameter, and prints n, D, m, the rank r and the rule
+    that decides it, the condition number, which hypotheses of the theorems hold, the distance to expect of the smallest
+    and the largest width, and about what time and memory each sweep will take.
+
+    Exit codes: 0 all can be run, 1 something cannot, 2 wrong usage.
+    """
+    from kedro.framework.project import pipelines
+    from kedro.framework.session import KedroSession
+
+    from implicit_bias.cli.project import current_project
+
+    project = current_project()
+    with KedroSession.create(project.project_path, env=env) as session:
+        loaded: Any = session
+        context = loaded.load_context()
+        parameters = context.config_loader["parameters"]
+        failed = 0
+        for instance in _chosen(find_instances(pipelines), namespace):
+            try:
+                lines = check_instance(instance, parameters, _loader(context, project.project_path.name))
+                click.echo("\n".join([f"{instance.namespace}: can be run", *(f"  {line}" for line in lines)]))
+            except ValueError as error:
+                failed += 1
+                faults = str(error).split("\n")
+                click.echo("\n".join([f"{instance.namespace}: cannot be run", *(f"  {fault}" for fault in faults)]))
+        if fault := tracking_fault((parameters.get("tracking") or {}).get("uri")):
+            failed += 1
+            click.echo(fault)
+    if failed:
+        raise SystemExit(1)
+
+
+def find_instances(pipelines: "Mapping[str, Pipeline]") -> dict[str, Instance]:
+    """The pipelines for own data among those of a project, by namespace."""
+    from implicit_bias.pipelines.initialization import plan_points
+    from implicit_bias.pipelines.own_data import prepare_data
+
+    nodes = {node.name: node for pipeline in pipelines.values() for node in pipeline.nodes}.values()
+    found = {}
+    for node in nodes:
+        if node.func is prepare_data:
+            namespace, inputs = str(node.namespace), cast(dict[str, str], node._inputs)
+            prefix = f"{namespace}."
+            found[namespace] = Instance(
+                namespace=namespace,
+                tables={name: dataset for name, dataset in inputs.items() if name != "own_data"},
+                sweeps=[
+                    str(each.namespace).removeprefix(prefix)
+                    for each in nodes
+                    if each.func is plan_points and str(each.namespace).startswith(prefix)
+                ],
+            )
+    return found
+
+
+def _chosen(found: dict[str, Instance], namespace: str | None) -> list[Instance]:
+    if not found:
+        raise click.ClickException("no pipeline for own data is registered here: kedro implicit-bias init adds one")
+    if namespace is None:
+        return list(found.values())
+    if namespace not in found:
+        raise click.ClickException(
+            f"no pipeline has the namespace {namespace!r}, there is {', '.join(sorted(found))}: "
+            f"kedro implicit-bias init --namespace {namespace} adds it"
+        )
+    return [found[namespace]]
+
+
+def _loader(context: Any, project: str) -> Any:
+    """A function from the name of a dataset to its table."""
+    from kedro.io.core import DatasetError
+
+    def load(argument: str, dataset: str) -> Any:
+        if dataset not in context.catalog:
+            raise ValueError(
+                f"{argument}: dataset {dataset!r} is not in the catalog of {project}: add it, of any type that loads "
+                "to a table, or name another by init"
+            )
+        try:
+            return context.catalog.load(dataset)
+        except DatasetError as error:
+            raise ValueError(f"{argument}: dataset {dataset!r} cannot be loaded: {_first_line(error)}") from None
+
+    return load
+
+
+def _first_line(error: Exception) -> str:
+    cause = error.__cause__ or error
+    return str(cause).partition("\n")[0] or type(cause).__name__
+
+
+def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any) -> list[str]:
+    """What there is to say of a pipeline for own data that can be run.
+
+    Args:
+        instance: the pipeline.
+        parameters: all parameters of the project, nested.
+        load: (argument, dataset) -> table.
+
+    Raises:
+        ValueError: it cannot be run; one line for each fault.
+    """
+    from implicit_bias.parameters import OWN, OwnData, Reparametrization, Sweep
+    from implicit_bias.pipelines.own_data import prepare_data
+    from implicit_bias.theory.problem import reparametrize
+
+    models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
+    valid: Any = validated(instance.namespace, models | dict.fromkeys(instance.sweeps, Sweep), parameters)
+    for sweep in instance.sweeps:
+        wanted, redrawn = valid[sweep].problem, valid[sweep].redraw_data
+        if wanted != OWN or redrawn:
+            raise ValueError(
+                f"{instance.namespace}.{sweep}: there is one data set, {OWN!r}: leave problem and redraw_data out"
+            )
+    own_data: OwnData = valid["own_data"]
+    tables = {argument: load(argument, dataset) for argument, dataset in instance.tables.items()}
+    record = prepare_data(own_data=own_data, **tables)[f"{OWN}-draw=0"]
+    X, rtol = record["X"], valid["reparametrization"].rank_rtol
+    problem = reparametrize(X, record["Y"], rtol)
+    lines = [*_data_lines(instance, own_data, record), *_problem_lines(problem, X, rtol)]
+    for sweep in instance.sweeps:
+        lines += [f"{sweep}:", *(f"  {line}" for line in _sweep_lines(problem, valid[sweep]))]
+    return lines
+
+
+def validated(
+    namespace: str, models: "dict[str, type[BaseModel]]", parameters: Mapping[str, Any]
+) -> "dict[str, BaseModel]":
+    """The parameters of a namespace as models.
+
+    Raises:
+        ValueError: some are missing or not valid; one line for each fault.
+    """
+    from pydantic import ValidationError
+
+    from implicit_bias.messages import faults
+
+    inner: Any = parameters
+    for part in namespace.split("."):
+        inner = inner.get(part) if isinstance(inner, Mapping) else None
+    valid, wrong = {}, []
+    for name, model in models.items():
+        if not isinstance(inner, Mapping) or name not in inner:
+            wrong.append(f"{namespace}.{name}: no such parameters: kedro implicit-bias init writes them")
+            continue
+        try:
+            valid[name] = model.model_validate(inner[name] or {})
+        except ValidationError as error:
+            wrong += faults(f"{namespace}.{name}", error)
+    if wrong:
+        raise ValueError("\n".join(wrong))
+    return valid
+
+
+def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any]) -> list[str]:
+    done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
+    scales = (("X", own_data.scale_x), ("Y", own_data.scale_y))
+    done += [f"{name} scaled by {scale}" for name, scale in scales if scale != "none"]
+    tables = ", ".join(f"{argument} from {dataset!r}" for argument, dataset in instance.tables.items())
+    return [f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows"]
+
+
+def _problem_lines(problem: "Problem", X: "np.ndarray[Any, Any]", rtol: float | None) -> list[str]:
+    import numpy as np
+
+    cut = max(X.shape) * np.finfo(float).eps if rtol is None else rtol
+    rule = "max(n, D) × machine epsilon" if rtol is None else "rank_rtol"
+    sigma = np.linalg.svd(X, compute_uv=False)
+    rest = f", the next one is {sigma[problem.r] / sigma[0]:.2g} σ₁" if problem.r < sigma.size else ""
+    floor = 2 * problem.loss_floor / problem.y_norm**2
+    return [
+        f"n = {problem.n}, D = {problem.D}, m = {problem.m}, r = {problem.r}, cond Σx = {problem.cond:.4g}",
+        f"rank rule: σᵢ > {cut:.2g} σ₁ ({rule}); the smallest kept is {sigma[problem.r - 1] / sigma[0]:.2g} σ₁{rest}",
+        f"‖Θ̂‖_F = {np.linalg.norm(problem.min_norm_coordinates):.4g}; {100 * floor:.2g} % of ‖Y‖² is out of reach",
+    ]
+
+
+def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
+    from joblib import cpu_count
+
+    from implicit_bias.estimate import estimate_cost
+    from implicit_bias.theory.bounds import theorem_2
+    from implicit_bias.theory.correction import predict_band
+    from implicit_bias.theory.law import Scaling
+
+    widths = sorted({point.width for point in sweep.points()})
+    narrow = [h for h in widths if h < problem.k]
+    lines = [
+        f"Theorem 1, a rate c above 0 at h ≥ r + m = {problem.k}: "
+        + (f"no, not at h = {', '.join(map(str, narrow))}" if narrow else "yes")
+    ]
+    for alpha in sweep.alpha:
+        met = theorem_2(problem, widths[-1], alpha, sweep.delta).hypotheses
+        said = ", ".join(f"{name} {_yes(held)}" for name, held in met.items() if held is not None)
+        lines.append(f"Lemma 1 and Theorem 2 at alpha = {alpha:g}: {said}")
+        if sweep.initialization == ["gaussian"] and problem.D > problem.r:
+            rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in widths}
+            said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in dict.fromkeys((widths[0], widths[-1])))
+            lines.append(f"distance to the min-norm solution by the law: {said}")
+    processes = cpu_count() if sweep.workers == -1 else sweep.workers
+    cost = estimate_cost(problem, sweep, processes)
+    lines.append(
+        f"{len(sweep.points())} points, about {_duration(cost.seconds)} in {min(processes, len(sweep.points()))} "
+        f"processes, {cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"
+    )
+    return lines
+
+
+def _yes(held: bool) -> str:
+    return "yes" if held else "no"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def tracking_fault(uri: str | None) -> str:
+    """Why the MLflow server of the project cannot be used; "" if it can, or if the store is a file of its own."""
+    import os
+    from urllib.parse import urlsplit
+    from urllib.request import urlopen
+
+    address = urlsplit(os.environ.get("MLFLOW_TRACKING_URI") or uri or "")
+    if address.scheme not in ("http", "https"):
+        return ""
+    shown = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    try:
+        with urlopen(f"{shown.rstrip('/')}/health", timeout=10):
+            return ""
+    except OSError as error:
+        return f"tracking: MLflow at {shown} refuses: {getattr(error, 'reason', error)}"
