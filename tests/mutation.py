@@ -146,9 +146,15 @@ MUTANTS = [
             "part(imbalance.spread_plus, s_r) + part(imbalance.spread_minus, s_m)",
         ),
         ("numerator = c * (2 * spread + c) + 4 * s**2", "numerator = c * (2 * spread + c) + 2 * s**2"),
-        ("np.minimum(rate[1:], rate[:-1])", "np.maximum(rate[1:], rate[:-1])"),
-        ("max(float(s[i - 1]) - residual_norm, 0.0)", "max(float(s[i - 1]) + residual_norm, 0.0)"),
-        ("margin(problem.m), margin(problem.r)", "margin(problem.r), margin(problem.m)"),
+        ("np.maximum(s - residual_norm, 0.0)", "np.maximum(s + residual_norm, 0.0)"),
+        (
+            "return s_m / problem.sigma[0], s_r / problem.sigma[0]",
+            "return s_r / problem.sigma[0], s_m / problem.sigma[0]",
+        ),
+        (
+            "return s[..., m - 1] if m <= r else absent, s[..., r - 1] if r <= m else absent",
+            "return s[..., r - 1] if r <= m else absent, s[..., m - 1] if m <= r else absent",
+        ),
         (
             "np.sqrt(problem.m + problem.D) + 0.5 * np.log(2 / delta)",
             "np.sqrt(problem.m + problem.D) - 0.5 * np.log(2 / delta)",
@@ -159,7 +165,19 @@ MUTANTS = [
             "1 + problem.sigma[0] / problem.sigma[-1] ** 2 * problem.y_norm",
             "1 + problem.sigma[0] / problem.sigma[-1] * problem.y_norm",
         ),
-        ("initial * np.exp(path_length(t, force))", "initial * np.exp(-path_length(t, force))"),
+    ),
+    *_mutants(
+        "certificates.py",
+        "test_certificates.py",
+        ("initial * np.exp(length)", "initial * np.exp(-length)"),
+        ("return 1 + 2 * bend * np.where", "return 1 + bend * np.where"),
+        ("return -low + step * twist", "return low + step * twist"),
+        ("[:, 0] + c[:, 0],", "[:, 0] - c[:, 0],"),
+        ("np.minimum(s[:-1] - left, s[1:] - right)", "np.minimum(s[:-1] + left, s[1:] + right)"),
+        (
+            "size = problem.sigma[0] * np.sqrt(2 * run.excess[:-1])",
+            "size = problem.sigma[-1] * np.sqrt(run.excess[:-1])",
+        ),
     ),
     *_mutants(
         "law.py",
