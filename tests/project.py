@@ -24,7 +24,7 @@ class Project:
             env=_environment() | (env or {}),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,  # seconds, on a busy machine
         )
         output = result.stdout + result.stderr
         if check:

@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT = 60_000
+WAIT = 120_000
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +92,7 @@ def serve() -> Callable[..., Any]:
     return server
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+def _wait_for(address: str, process: subprocess.Popen[bytes], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:
         try:
