@@ -72,6 +72,14 @@ def test_the_figure_is_shown(page: Any, mlflow: str, client: MlflowClient) -> No
     page.wait_for_function("[...document.images].some(image => image.complete && image.naturalWidth > 1000)")
 
 
+def test_the_experiment_links_to_its_sweeps(page: Any, mlflow: str, client: MlflowClient) -> None:
+    note = client.get_experiment("1").tags["mlflow.note.content"]
+    page.goto(f"{mlflow}/{re.search(r'[(]([^)]+)[)]', note)[1]}")  # type: ignore[index]
+    page.get_by_text("2 matching runs").wait_for()
+    for name in ("Width sweep", "Imbalance sweep"):
+        page.get_by_role("link", name=name, exact=True).first.wait_for()
+
+
 def test_views_have_names(client: MlflowClient) -> None:
     tags = client.get_experiment("1").tags
     assert len([tag for tag in tags if tag.startswith(TAG)]) == 4

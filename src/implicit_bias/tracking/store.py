@@ -30,12 +30,11 @@ from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_
 COMPARED = 10  # runs in a comparison link: more are unreadable side by side
 KEPT_VIEWS = 40  # views of sweeps that an experiment keeps
 MOST_CHANGES = 8  # changed parameters named in a description
-EXPERIMENT_TAGS = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": "One run for each sweep, whose description links to views of its points; one child a point.",
-}
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
 
 WORKFLOW = "workflowType=machine_learning"  # without it a browser's first page is that of language models
+PARENTS = "tags.process LIKE '%'"
 CHILD_OF = "tags.`mlflow.parentRunId`"
 
 logger = logging.getLogger(__name__)
@@ -92,7 +91,10 @@ class Store:
         if experiment is None:
             artifacts = (self.project / "mlruns").as_uri() if self.uri.startswith("sqlite:") else None
             try:
-                return str(self.client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
+                new = str(self.client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
+                page = f"#/experiments/{new}/runs?{WORKFLOW}&searchFilter={quote(PARENTS)}"
+                self.client.set_experiment_tag(new, "mlflow.note.content", EXPERIMENT_NOTE.format(page=page))
+                return new
             except MlflowException:  # another process was faster
                 experiment = self.client.get_experiment_by_name(name)
                 if experiment is None:
@@ -106,7 +108,7 @@ class Store:
 
     def _repair(self, experiment_id: str) -> None:
         """Mark as KILLED the runs whose process died without a word, at the last time they are known to have lived."""
-        for parent in find_runs(self.client, experiment_id, "tags.process LIKE '%' AND attributes.status = 'RUNNING'"):
+        for parent in find_runs(self.client, experiment_id, f"{PARENTS} AND attributes.status = 'RUNNING'"):
             if not is_dead(parent.data.tags["process"]):
                 continue
             children = find_runs(self.client, experiment_id, f"{CHILD_OF} = '{parent.info.run_id}'")
@@ -183,7 +185,7 @@ class Sweep:
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
         }
-        before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND tags.process LIKE '%'")
+        before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND {PARENTS}")
         self.name = f"{plan['name']} #{len(before) + 1}" if before else str(plan["name"])
         self.description = str(plan.get("description", "")) + (_changes(plan, before[0]) if before else "")
         tags["mlflow.note.content"] = self.description
