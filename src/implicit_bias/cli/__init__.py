@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("check", "init", "plan", "sync")
+COMMANDS = ("check", "compare", "init", "plan", "report", "sync")
 """Names of the commands: module `implicit_bias.cli.<name>`, which holds the command as `command`."""
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from implicit_bias.cli.columns import aligned
+
 if TYPE_CHECKING:
     from implicit_bias.theory.problem import Array
 
@@ -156,18 +158,9 @@ def _table(answer: dict[str, Any]) -> str:
             f"limit of √h × rms distance at alpha = 1/2: {answer['limit_const']:.6g}",
             "",
             f"Width needed for ε = {answer['epsilon']:g} with probability {percent}:",
-            *_aligned(needed, "<><"),
+            *aligned(needed, "<><"),
             "",
             f"Predicted distance ‖UVᵀ − Θ̂‖_F to the min-norm solution, and its {percent} band:",
-            *_aligned([*head, *rows], ">>>>"),
+            *aligned([*head, *rows], ">>>>"),
         ]
     )
-
-
-def _aligned(rows: list[tuple[str, ...]], alignment: str) -> list[str]:
-    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  "
-        + "  ".join(f"{cell:{side}{size}}" for cell, side, size in zip(row, alignment, sizes, strict=True)).rstrip()
-        for row in rows
-    ]

@@ -34,7 +34,8 @@ def describe_sweep(
     failures = {key: str(evaluations[key]().get("error", "")) for key in plan["points"] if key not in finished}
     section = sweep_section(
         params=plan["params"],
-        planned={key: point["name"] for key, point in plan["points"].items()},
+        planned=len(plan["points"]),
+        names={key: point["name"] for key, point in plan["points"].items()},
         datasets=[{"name": each["name"], **each["profile"]} for each in plan["datasets"]],
         points=table,
         failures=failures,

@@ -72,7 +72,8 @@ QUESTIONS = (
 
 def sweep_section(
     params: Mapping[str, Any],
-    planned: Mapping[str, str],
+    planned: int,
+    names: Mapping[str, str],
     datasets: Sequence[Mapping[str, Any]],
     points: pd.DataFrame,
     failures: Mapping[str, str],
@@ -84,7 +85,8 @@ def sweep_section(
 
     Args:
         params: its flat parameters.
-        planned: key -> name of every point that was planned.
+        planned: how many points were planned.
+        names: key -> name of its points.
         datasets: `name`, `n`, `D`, `m`, `r`, `cond` of each data set.
         points: one row a finished point: params and metrics.
         failures: key -> reason of every point that failed.
@@ -96,19 +98,17 @@ def sweep_section(
     results = result_table(points)
     figure = reproduced(params, datasets)
     beside, far = reproduction(figure, points) if figure else (None, [])
-    missing = len(planned) - len(points)
-    outcome = (
-        f"{len(points):,} of {len(planned):,} points finished" if missing else f"all {len(planned):,} points finished"
-    )
+    missing = planned - len(points)
+    outcome = f"{len(points):,} of {planned:,} points finished" if missing else f"all {planned:,} points finished"
     return Section(
         title=params.get("title", "Sweep"),
-        summary=_summary(params, len(planned), datasets),
+        summary=_summary(params, planned, datasets),
         outcome=outcome,
         faults=_faults(points, missing),
         deviations=far,
         pictures=_pictures(images, params.get("figure", ""), points),
         tables=[table for table in (results, beside, data_table(datasets)) if table is not None],
-        failures=_failures(planned, failures),
+        failures=_failures(names, failures),
         params={key: _brief(value) for key, value in params.items() if value not in ("", "None")},
         provenance=provenance,
         tracked=tracked,
@@ -179,9 +179,9 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     return faults
 
 
-def _failures(planned: Mapping[str, str], failures: Mapping[str, str]) -> list[Failure]:
+def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[Failure]:
     chosen = list(failures.items())
-    shown = [Failure(point=planned.get(key, key), reason=reason) for key, reason in chosen[:MOST_FAILURES]]
+    shown = [Failure(point=names.get(key, key), reason=reason) for key, reason in chosen[:MOST_FAILURES]]
     rest = len(chosen) - len(shown)
     return [*shown, Failure(point=f"{rest:,} more", reason="see the tracked runs")] if rest > 0 else shown
 
@@ -193,7 +193,8 @@ def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame) ->
         "questions": QUESTIONS,
     }
     pictures = []
-    for name, image in images.items():
+    for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
+        image = images[name]
         title, caption = words.get(name, (name.replace("_", " ").capitalize(), ""))
         told = _told(points, figure) if name == "figure" else ""
         pictures.append(Picture.of(image, title, caption, " ".join(filter(None, (f"{title}.", told)))))

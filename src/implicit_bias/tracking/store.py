@@ -127,15 +127,16 @@ class Store:
 
     def links(self, sweep: "Sweep") -> list[str]:
         """Addresses in MLflow's UI: all points of a sweep, then some of them evenly chosen side by side."""
-        return [self._address(view) for view in sweep.views().values()]
+        return [self.address(view) for view in sweep.views().values()]
 
     def whereabouts(self, sweep: "Sweep") -> dict[str, Any]:
         """Name and id of a sweep's parent run, links to it and to the views of its points, and how to open them."""
         run = {"This run": f"#/experiments/{sweep.experiment_id}/runs/{sweep.run_id}"}
-        links = {title: self._address(view) for title, view in (run | sweep.views()).items()}
+        links = {title: self.address(view) for title, view in (run | sweep.views()).items()}
         return {"name": sweep.name, "run_id": sweep.run_id, "links": links, "ui": self.ui_command()}
 
-    def _address(self, view: str) -> str:
+    def address(self, view: str) -> str:
+        """The address of a page of MLflow's UI."""
         ui = redacted(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
         return f"{ui}/{view}"
 

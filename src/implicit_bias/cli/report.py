@@ -1,0 +1,48 @@
+"""kedro implicit-bias report: the page of the report, from tracked runs alone."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from implicit_bias.cli.tracked import open_reader, store_options
+
+
+@click.command("report", context_settings={"show_default": True})
+@click.option("--run-id", "references", multiple=True, help="Id or name of a sweep's run; may be given more than once.")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), help="The page."
+)
+@store_options
+def command(references: tuple[str, ...], output: Path, uri: str | None, experiment: str | None) -> None:
+    """Write the report again, from what MLflow holds of the runs.
+
+    By default the newest run of each sweep is shown, whether it finished or not. Nothing of the project's data is read.
+
+    Exit codes: 0 written, 1 no such store or run, 2 wrong usage.
+    """
+    from implicit_bias.report.page import render
+    from implicit_bias.tracking.records import TrackingError
+
+    reader = open_reader(uri, experiment)
+    try:
+        runs = [reader.find(reference) for reference in references] or reader.newest()
+        if not runs:
+            raise TrackingError("No sweep is tracked there yet")
+        sections = {run.info.run_id: reader.section(run) for run in runs}
+    except TrackingError as error:
+        raise click.ClickException(str(error)) from None
+    named = Counter(run.data.tags["sweep"] for run in runs)
+    names = {
+        run.info.run_id: sweep if named[sweep := run.data.tags["sweep"]] == 1 else f"{sweep}-{run.info.run_id[:8]}"
+        for run in runs
+    }
+    page = render({names[run_id]: section for run_id, section in sections.items()}, names.values())
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    for section in sections.values():
+        click.echo(f"{section.title}: {section.outcome}")
+    click.echo(str(output))

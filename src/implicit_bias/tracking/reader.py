@@ -1,0 +1,192 @@
+"""Reading tracked sweeps back: runs by id or by name, their points, their curves, and what the report says of them."""
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowException
+from mlflow.entities import Run
+
+from implicit_bias.report.claims import claims_section
+from implicit_bias.report.section import Provenance, Section, Tracked
+from implicit_bias.report.sweeps import sweep_section
+from implicit_bias.tracking.provenance import COMMIT, DIRTY
+from implicit_bias.tracking.records import TrackingError
+from implicit_bias.tracking.store import CHILD_OF, Store, find_runs, now
+
+NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
+"""Params of a point that are numbers."""
+LISTED = 8
+"""Runs named in an error."""
+
+
+class Reader:
+    """The sweeps of one experiment of a store that exists.
+
+    Args:
+        uri: an MLflow tracking URI; a relative sqlite path is relative to the project.
+        project: the folder of the project.
+        experiment: the name of the experiment.
+
+    Raises:
+        TrackingError: there is no such store or experiment.
+    """
+
+    def __init__(self, uri: str, project: Path, experiment: str) -> None:
+        if (path := re.match(r"sqlite:///([^?]+)", uri)) and not (project / path[1]).is_file():
+            raise TrackingError(f"There is no MLflow store {uri} in {project}")  # which MLflow would make
+        self.store = Store(uri, project)
+        self.client = self.store.client
+        found = self.client.get_experiment_by_name(experiment)
+        if found is None:
+            names = ", ".join(repr(each.name) for each in self.client.search_experiments())
+            raise TrackingError(f"There is no experiment {experiment!r} in the MLflow store: it has {names or 'none'}")
+        self.experiment_id = str(found.experiment_id)
+
+    def find(self, reference: str) -> Run:
+        """The run of an id or a name; a point of a sweep may be given as SWEEP/POINT.
+
+        Raises:
+            TrackingError: no run, or more than one, is called so.
+        """
+        if re.fullmatch("[0-9a-f]{32}", reference):
+            try:
+                return self.client.get_run(reference)
+            except MlflowException:
+                raise TrackingError(f"There is no run with the id {reference}") from None
+        named = self._named(reference)
+        if not named and "/" in reference:
+            sweep, _, point = reference.partition("/")
+            named = [run for run in self.children(self.find(sweep)) if run.info.run_name == point]
+        if len(named) == 1:
+            return named[0]
+        if not named:
+            newest = ", ".join(repr(run.info.run_name) for run in self.parents()[:LISTED])
+            raise TrackingError(f"There is no run {reference!r}; the newest sweeps are {newest or 'none'}")
+        ids = ", ".join(run.info.run_id for run in named[:LISTED])
+        more = ", …" if len(named) > LISTED else ""
+        raise TrackingError(f"{len(named)} runs are called {reference!r}: give SWEEP/POINT, or an id: {ids}{more}")
+
+    def parents(self) -> list[Run]:
+        """The sweeps, newest first."""
+        return find_runs(self.client, self.experiment_id, "tags.process LIKE '%'")
+
+    def newest(self) -> list[Run]:
+        """The newest run of each sweep, newest first."""
+        return list({run.data.tags["sweep"]: run for run in reversed(self.parents())}.values())[::-1]
+
+    def children(self, run: Run) -> list[Run]:
+        """The points of a sweep, in the order in which they were started."""
+        query = f"{CHILD_OF} = '{run.info.run_id}'"
+        return find_runs(self.client, run.info.experiment_id, query)[::-1]
+
+    def curve(self, run: Run, name: str) -> tuple[list[int], list[float]]:
+        """Steps and values of a tracked curve; empty if there is none."""
+        history = self.client.get_metric_history(run.info.run_id, f"curve/{name}")
+        ordered = sorted(history, key=lambda metric: metric.step)
+        return [metric.step for metric in ordered], [metric.value for metric in ordered]
+
+    def section(self, run: Run) -> Section:
+        """What the report says of a sweep, from what is tracked of it alone.
+
+        Raises:
+            TrackingError: the run is not that of a sweep.
+        """
+        if "sweep" not in run.data.tags or "mlflow.parentRunId" in run.data.tags:
+            raise TrackingError(
+                f"Run {run.info.run_name!r} is not that of a sweep, but of a point or of something else"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            files = self._files(run, Path(folder))
+            if "claims.csv" in files:
+                return self._claims(run, files)
+            return self._sweep(run, files)
+
+    def _sweep(self, run: Run, files: Mapping[str, Path]) -> Section:
+        children = self.children(run)
+        keys = {child.data.tags["point"]: child for child in children}
+        finished = [child for child in children if child.info.status == "FINISHED"]
+        planned = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
+        prefix = f"{run.data.tags['sweep']}_"
+        return sweep_section(
+            params={"title": run.info.run_name, **run.data.params},
+            names={key: str(child.info.run_name) for key, child in keys.items()},
+            planned=int(planned[1]) if planned else len(children),
+            datasets=_datasets(run),
+            points=points_table(finished),
+            failures={
+                key: child.data.tags.get("error", child.info.status.lower())
+                for key, child in keys.items()
+                if child.info.status != "FINISHED"
+            },
+            images={
+                name.removesuffix(".png").removeprefix(prefix): path.read_bytes()
+                for name, path in files.items()
+                if name.endswith(".png")
+            },
+            provenance=_provenance(run),
+            tracked=self._tracked(run),
+        )
+
+    def _claims(self, run: Run, files: Mapping[str, Path]) -> Section:
+        return claims_section(
+            params=run.data.params,
+            claims=pd.read_csv(files["claims.csv"]),
+            errors=[error] if (error := run.data.tags.get("error")) else [],
+            images={name: path.read_bytes() for name, path in files.items() if name.endswith(".png")},
+            provenance=_provenance(run),
+            tracked=self._tracked(run),
+        )
+
+    def _files(self, run: Run, folder: Path) -> dict[str, Path]:
+        """The pictures and tables of a run, by name."""
+        paths = [file.path for file in self.client.list_artifacts(run.info.run_id) if not file.is_dir]
+        wanted = [path for path in paths if PurePosixPath(path).suffix in (".png", ".csv")]
+        return {path: Path(self.client.download_artifacts(run.info.run_id, path, str(folder))) for path in wanted}
+
+    def _tracked(self, run: Run) -> Tracked:
+        described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get("mlflow.note.content", ""))
+        page = {"This run": f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"}
+        links = {title: self.store.address(view) for title, view in (page | dict(described)).items()}
+        return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.ui_command())
+
+    def _named(self, name: str) -> list[Run]:
+        quote = '"' if "'" in name else "'"
+        if quote in name:  # which no filter of MLflow can say
+            return []
+        return find_runs(self.client, self.experiment_id, f"attributes.run_name = {quote}{name}{quote}")
+
+
+def points_table(children: Sequence[Run]) -> pd.DataFrame:
+    """One row a point: its key, its params, numbers where they are such, and its metrics without the curves."""
+    rows: list[dict[str, Any]] = []
+    for child in children:
+        params = {name: _number(name, value) for name, value in child.data.params.items()}
+        metrics = {name: value for name, value in child.data.metrics.items() if "/" not in name}
+        rows.append({"point": child.data.tags.get("point", ""), **params, **metrics})
+    return pd.DataFrame(rows, columns=None if rows else ["point"])
+
+
+def _number(name: str, value: str) -> Any:
+    return value if name not in NUMBERS else int(value) if value.isdigit() else float(value)
+
+
+def _datasets(run: Run) -> list[dict[str, Any]]:
+    inputs = [each.dataset for each in run.inputs.dataset_inputs] if run.inputs else []
+    return [{"name": each.name, **json.loads(each.profile or "{}")} for each in inputs]
+
+
+def _provenance(run: Run) -> Provenance:
+    tags = run.data.tags
+    ended = run.info.end_time or now()
+    return Provenance(
+        finished=datetime.fromtimestamp(ended / 1000, UTC),
+        versions={key.removeprefix("version."): tags[key] for key in sorted(tags) if key.startswith("version.")},
+        commit=tags.get(COMMIT, ""),
+        dirty=tags.get(DIRTY) == "true",
+    )

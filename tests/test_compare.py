@@ -1,0 +1,208 @@
+"""The commands on tracked runs, `compare` and `report`: what they read back from a small store, and their errors."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from implicit_bias import cli
+from implicit_bias.figures.comparison import comparison_figure
+from implicit_bias.tracking.store import Store
+
+WIDTHS, SEEDS = (100, 400), (0, 1, 2)
+ITERATION = [0, 10, 100]
+
+
+def distance(width: int, seed: int, scale: float) -> float:
+    return scale * (1 + 0.1 * seed) / width**0.5
+
+
+PROFILE = {"n": 5, "D": 9, "m": 1, "r": 5, "cond": 2.0}
+
+
+def fill(store: Store, name: str, scale: float, failed: str = "", **params: Any) -> str:
+    """Track a sweep of known distances; a point may fail."""
+    keys = {f"w={h}-s={seed}": (h, seed) for h in WIDTHS for seed in SEEDS}
+    sweep = store.open(
+        {
+            "experiment": "tests",
+            "sweep": "width",
+            "name": name,
+            "params": {"title": name, "figure": "width", "step_size": 0.01, "solvers": "gradient_flow", **params},
+            "points": {
+                key: {"name": f"h={h} seed={seed}", "params": {"width": h, "seed": seed, "solver": "gradient_flow"}}
+                for key, (h, seed) in keys.items()
+            },
+            "datasets": [{"name": "line", "digest": "0123abcd", "profile": PROFILE}],
+        }
+    )
+    for key, (h, seed) in keys.items():
+        if key == failed:
+            sweep.fail(key, "FloatingPointError: <b>diverged</b>")
+            continue
+        decay = np.exp(-0.05 * scale * np.array(ITERATION))
+        curves = {"curve/iteration": ITERATION, "curve/excess": decay, "curve/bound": 2 * decay}
+        sweep.log(key, "trajectory", curves | {"curve/distance": distance(h, seed, scale) * (1 + decay)})
+        measured = {"metric/distance": distance(h, seed, scale), "metric/law_rms": scale / h**0.5}
+        sweep.log(key, "evaluation", measured | {"metric/iterations": 100.0, "metric/loss": float(decay[-1])})
+    sweep.summary("summary", {"metric/slope": -0.5})
+    sweep.close()
+    return sweep.run_id
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """A folder with a store of two sweeps, and the ids of their runs; a point of the second has failed."""
+    folder = tmp_path_factory.mktemp("tracked")
+    store = Store("sqlite:///mlflow.db", folder)
+    first = fill(store, "First", 1.0)
+    return folder, first, fill(store, "Second", 2.0, failed="w=400-s=2", step_size=0.02)
+
+
+@pytest.fixture
+def here(tracked: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tracked[0])
+    return tracked[0]
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.commands, ["implicit-bias", *arguments, "--experiment", "tests"])
+
+
+def compared(*arguments: str) -> dict[str, Any]:
+    result = run("compare", "--json", "--no-figure", *arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_two_sweeps(here: Path, tracked: tuple[Path, str, str]) -> None:
+    found = compared("First", tracked[2])  # by name, and by id
+    assert [run["name"] for run in found["runs"]] == ["First", "Second #2"]
+    assert [run["status"] for run in found["runs"]] == ["FINISHED", "FAILED"]
+    assert found["params"] == {"title": ["First", "Second"], "step_size": ["0.01", "0.02"]}
+    for i, scale, lost in ((0, 1.0, ()), (1, 2.0, ((400, 2),))):
+        values = [distance(h, seed, scale) for h in WIDTHS for seed in SEEDS if (h, seed) not in lost]
+        metric = found["metrics"]["distance"][i]
+        assert metric["count"] == len(values)
+        assert metric["mean"] == pytest.approx(np.mean(values), rel=1e-12)
+        assert metric["sd"] == pytest.approx(np.std(values, ddof=1), rel=1e-12)
+        (group,) = [each["distance"][i] for each in found["groups"] if each["group"] == {"width": 400}]
+        at_400 = [distance(400, seed, scale) for seed in SEEDS if (400, seed) not in lost]
+        assert group["mean"] == pytest.approx(np.mean(at_400), rel=1e-12)
+    assert found["metrics"]["slope"] == [{"mean": -0.5, "sd": None, "count": 1}] * 2
+
+
+def test_two_points(here: Path) -> None:
+    found = compared("First/h=100 seed=0", "First/h=400 seed=0")
+    assert found["params"] == {"width": ["100", "400"]}
+    assert [each["mean"] for each in found["metrics"]["distance"]] == [distance(h, 0, 1.0) for h in WIDTHS]
+    assert found["groups"] == []
+
+
+def test_a_sweep_beside_a_point(here: Path) -> None:
+    found = compared("First", "First/h=100 seed=0")
+    assert found["params"] == {"width": ["100 400", "100"], "seed": ["0 1 2", "0"]}
+    assert [run["points"] for run in found["runs"]] == [6, 1]
+
+
+def test_tables_and_figure(here: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "new" / "figure.png"
+    result = run("compare", "First", "Second #2", "--output", str(figure))
+    assert result.exit_code == 0, result.output
+    assert re.search(r"step_size +0\.01 +0\.02\n", result.output)
+    assert re.search(r"width=100 +0\.110 ± 0\.010 +0\.220 ± 0\.020 +2\n", result.output)
+    assert str(figure) in result.output
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["First", "Third"], "There is no run 'Third'; the newest sweeps are 'Second #2', 'First'"),
+        (["First", "First/h=1 seed=0"], "There is no run 'First/h=1 seed=0'"),
+        (["h=100 seed=0", "First"], "2 runs are called 'h=100 seed=0': give SWEEP/POINT, or an id: "),
+        (["First", "0" * 32], f"There is no run with the id {'0' * 32}"),
+        (["""it's "so" """, "First"], "There is no run"),
+        (["First", "Second #2", "--uri", "sqlite:///nowhere.db"], "There is no MLflow store sqlite:///nowhere.db in"),
+        (["First", "Second #2", "--uri", "http://127.0.0.1:9"], "cannot be used"),
+        (["First", "Second #2", "--output", "figure.nothing"], "figure.nothing cannot be written"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(here: Path, arguments: list[str], message: str) -> None:
+    result = run("compare", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (here / "nowhere.db").exists()
+
+
+def test_an_unknown_experiment_is_said_with_those_there_are(here: Path) -> None:
+    result = CliRunner().invoke(
+        cli.commands, ["implicit-bias", "compare", "First", "Second #2", "--experiment", "mine"]
+    )
+    assert result.exit_code == 1
+    assert "There is no experiment 'mine' in the MLflow store: it has 'tests'" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["compare", "First"], ["compare"], ["report", "--nothing"]])
+def test_wrong_usage(here: Path, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_the_figure_shows_the_curves_and_the_bounds() -> None:
+    decay = [1.0, 0.5, 0.25]
+    curves = [
+        {
+            "excess": {"iteration": ITERATION, "value": decay},
+            "bound": {"iteration": ITERATION, "value": [2 * value for value in decay]},
+            "distance": {"iteration": ITERATION, "value": [3.0, 2.0, 1.5]},
+            "law_rms": 1.4,
+        }
+    ]
+    points = {"width": [100, 100, 400], "distance": [1.0, 3.0, 0.5], "law_rms": [2.0, 2.0, 1.0]}
+    point = {"label": "A", "curves": curves, "points": {"width": [100], "distance": [1.5]}}
+    left, right = comparison_figure([point, point | {"label": "B"}]).axes
+    assert [list(line.get_ydata()) for line in left.lines] == [decay, [2.0, 1.0, 0.5]] * 2
+    assert [list(line.get_ydata()) for line in right.lines] == [[3.0, 2.0, 1.5], [1.4, 1.4]] * 2
+    sweep = {"label": "A", "curves": curves, "points": points}
+    _, right = comparison_figure([sweep, sweep]).axes
+    assert any(list(line.get_ydata()) == [2.0, 0.5] for line in right.lines)  # the means over the runs of a width
+    assert right.get_xlabel() == "width $h$"
+
+
+def test_the_report_is_rebuilt_from_tracked_runs(here: Path, tmp_path: Path, tracked: tuple[Path, str, str]) -> None:
+    page = tmp_path / "page.html"
+    result = run("report", "--output", str(page))  # the newest run of the sweep
+    assert result.exit_code == 0, result.output
+    assert "Second: 5 of 6 points finished" in result.output
+    text = page.read_text(encoding="utf-8")
+    assert "FloatingPointError: &lt;b&gt;diverged&lt;/b&gt;" in text
+    assert "0.220 ± 0.020" in text
+    assert tracked[2] in text
+    assert "First" not in re.findall("<h2.*?</h2>", text)
+
+
+def test_the_report_of_chosen_runs(here: Path, tmp_path: Path, tracked: tuple[Path, str, str]) -> None:
+    page = tmp_path / "page.html"
+    result = run("report", "--run-id", tracked[1], "--run-id", "Second #2", "--output", str(page))
+    assert result.exit_code == 0, result.output
+    titles = re.findall('<h2 id="([^"]+)-title">(.*?)</h2>', page.read_text(encoding="utf-8"))
+    assert titles == [(f"width-{tracked[1][:8]}", "First"), (f"width-{tracked[2][:8]}", "Second")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--run-id", "nothing"], "There is no run 'nothing'"),
+        (["--run-id", "First/h=100 seed=0"], "'h=100 seed=0' is not that of a sweep"),
+        (["--output", "/dev/null/page.html"], "/dev/null/page.html cannot be written"),
+    ],
+)
+def test_what_cannot_be_reported_is_said(here: Path, arguments: list[str], message: str) -> None:
+    result = run("report", *arguments)
+    assert result.exit_code == 1
+    assert message in result.output
