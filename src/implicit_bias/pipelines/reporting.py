@@ -129,6 +129,16 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
     return main, main, figures.companion_figure(points)
 
 
+def draw_interactive(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> Any:
+    """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
+    from implicit_bias.figures import interactive
+
+    points = _columns(table)
+    if sweep.figure == "imbalance":
+        return interactive.interactive_cases(_cases(table, evaluations), points)
+    return interactive.interactive_widths(points, _law(sweep, _problems(problems, table)))
+
+
 def _problems(problems: Loaders, table: pd.DataFrame) -> list[Problem]:
     return [Problem(**problems[name]()) for name in table["problem"].unique()]
 
@@ -221,6 +231,12 @@ def create_pipeline(**_: Any) -> Pipeline:
                 inputs=["params:sweep", "problems", "table", "evaluations"],
                 outputs=["figure", "figure_pdf", "companion"],
                 name="draw_sweep",
+            ),
+            Node(
+                draw_interactive,
+                inputs=["params:sweep", "problems", "table", "evaluations"],
+                outputs="interactive",
+                name="draw_interactive",
             ),
         ]
     )

@@ -53,6 +53,10 @@ FIGURES = {
     ),
 }
 COMPANIONS = {
+    "universality": (
+        "Distance beside the law given each run",
+        "The law once the output layer at the end of training is known.",
+    ),
     "imbalance": (
         "Rate of convergence against distance",
         "One dot an initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "

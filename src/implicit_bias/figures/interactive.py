@@ -1,0 +1,174 @@
+"""The figures to zoom into: pure functions from arrays to plotly figures, with the colours and signs of the others.
+
+Text is plain, since browsers draw no formulas without a library of their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+from plotly.subplots import make_subplots
+
+from implicit_bias.figures.style import (
+    BLACK,
+    COLOURS,
+    GREEN,
+    GREY,
+    VERMILLION,
+    Array,
+    Table,
+    floats,
+    group,
+    positive,
+)
+
+MOST_RUNS = 4000
+"""Runs drawn; of more so many are chosen evenly, which keeps a figure well below a megabyte."""
+DISTANCE = "distance to min-norm ‖UVᵀ − Θ̂‖"
+NARROW = 3
+"""Decades below which an axis also has ticks at 2 and 5."""
+BOUNDS = {
+    "law_bound": ("dot", GREY, "law, upper quantile"),
+    "certificate": ("dot", GREEN, "certified from the run"),
+    "thm2": ("dash", VERMILLION, "guaranteed (Theorem 2)"),
+}
+
+
+def interactive_widths(points: Table, law: Table) -> go.Figure:
+    """Distance and iterations of every run against width, with the law and the bounds that a click in the legend shows.
+
+    Args:
+        points: `width`, `distance`, `iterations`, one entry a run; where known `seed`, `alpha`, `law_bound`,
+            `certificate`, `thm2`.
+        law: `alpha`, `width`, `rms`, `lower`, `upper` of the predicted distance, one entry a curve and width.
+    """
+    figure = make_subplots(1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
+    runs = _thin({name: np.asarray(column) for name, column in points.items()})
+    alphas = floats(runs["alpha"]) if "alpha" in runs else np.zeros(len(runs["width"]))
+    for alpha, colour in zip(np.unique(alphas), cycle(COLOURS), strict=False):
+        chosen = alphas == alpha
+        of_alpha = {name: column[chosen] for name, column in runs.items()}
+        single = len(np.unique(alphas)) == 1
+        name = "runs" if single else f"runs, α = {alpha:g}"
+        for column, quantity in ((1, "distance"), (2, "iterations")):
+            figure.add_trace(
+                go.Scatter(
+                    x=_list(of_alpha["width"]),
+                    y=_list(positive(of_alpha[quantity])),
+                    text=[f"seed {seed}" for seed in of_alpha.get("seed", ())],
+                    hovertemplate=f"h = %{{x:,}}<br>{quantity} %{{y:.4~g}}<br>%{{text}}<extra></extra>",
+                    mode="markers",
+                    marker={"color": colour, "size": 5, "opacity": 0.6},
+                    name=name,
+                    legendgroup=name,
+                    showlegend=column == 1,
+                ),
+                1,
+                column,
+            )
+        _add_law(figure, law, alpha, BLACK if single else colour, "" if single else f", α = {alpha:g}")
+    for bound, (dash, colour, label) in BOUNDS.items():
+        if bound in points:
+            at, mean, _ = group(points["width"], points[bound])
+            line = {"color": colour, "dash": dash}
+            figure.add_trace(_line(at, mean, label, line=line, visible="legendonly"), 1, 1)
+    narrow = np.ptp(np.log10(floats(points["width"]))) < NARROW
+    figure.update_xaxes(type="log", title_text="width h", dtick="D2" if narrow else None)
+    figure.update_yaxes(type="log", title_text=DISTANCE, col=1)
+    figure.update_yaxes(title_text="iterations to stop", rangemode="tozero", col=2)
+    return _styled(figure)
+
+
+def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.Figure:
+    """Loss of several initialisations with their bounds, and their rates of convergence against their distances.
+
+    Args:
+        cases: as `imbalance_figure` takes them.
+        points: `case`, `distance`, `rate` of every run.
+    """
+    figure = make_subplots(1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
+    for case, colour in zip(cases, cycle(COLOURS), strict=False):
+        label = _plain(str(case["label"]))
+        shared = {"legendgroup": label}
+        figure.add_trace(_line(case["iteration"], case["loss"], label, line={"color": colour}, **shared), 1, 1)
+        for name, dash, words in (("bound", "dash", "guaranteed"), ("certified", "dot", "certified after training")):
+            if name in case:
+                line = {"color": colour, "dash": dash, "width": 1.2}
+                trace = _line(case["iteration"], case[name], f"{label}, {words}", line=line, showlegend=False, **shared)
+                figure.add_trace(trace, 1, 1)
+    runs = _thin({name: np.asarray(points[name]) for name in ("case", "distance", "rate")})
+    for name, colour in zip(dict.fromkeys(map(str, runs["case"])), cycle(COLOURS), strict=False):
+        chosen = runs["case"].astype(str) == name
+        figure.add_trace(
+            go.Scatter(
+                x=_list(runs["distance"][chosen]),
+                y=_list(positive(runs["rate"][chosen])),
+                mode="markers",
+                marker={"color": colour, "size": 8},
+                name=f"case {name}" if name.isdigit() else name,
+                hovertemplate="%{fullData.name}<br>distance %{x:.4~g}<br>rate %{y:.4~g}<extra></extra>",
+                showlegend=False,
+            ),
+            1,
+            2,
+        )
+    figure.update_xaxes(title_text="iteration k", col=1)
+    figure.update_yaxes(type="log", title_text="excess loss", exponentformat="power", col=1)
+    figure.update_xaxes(title_text=DISTANCE, col=2)
+    figure.update_yaxes(type="log", title_text="rate of convergence of the loss", exponentformat="power", col=2)
+    return _styled(figure)
+
+
+def _add_law(figure: go.Figure, law: Table, alpha: float, colour: str, suffix: str) -> None:
+    """The law at one alpha with its band."""
+    columns = {name: floats(column) for name, column in law.items()}
+    chosen = np.isclose(columns["alpha"], alpha)
+    if not chosen.any():
+        return
+    at, rms, lower, upper = (columns[name][chosen] for name in ("width", "rms", "lower", "upper"))
+    band = f"law, 90 % band{suffix}"
+    figure.add_trace(
+        _line(at, upper, band, line={"width": 0}, showlegend=False, hoverinfo="skip", legendgroup=band), 1, 1
+    )
+    filled = {"fill": "tonexty", "fillcolor": "rgba(120,120,120,0.2)", "hoverinfo": "skip"}
+    figure.add_trace(_line(at, lower, band, line={"width": 0}, showlegend=False, legendgroup=band, **filled), 1, 1)
+    figure.add_trace(_line(at, rms, band, line={"color": colour, "width": 1.5}, legendgroup=band), 1, 1)
+
+
+def _line(x: ArrayLike, y: ArrayLike, name: str, **style: Any) -> go.Scatter:
+    hover = {} if "hoverinfo" in style else {"hovertemplate": "%{fullData.name}<br>%{x:,} : %{y:.4~g}<extra></extra>"}
+    return go.Scatter(x=_list(floats(x)), y=_list(positive(y)), name=name, mode="lines", **hover, **style)
+
+
+def _styled(figure: go.Figure) -> go.Figure:
+    figure.update_layout(
+        template="simple_white",
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 70, "r": 20, "t": 60, "b": 60},
+        hovermode="closest",
+    )
+    figure.update_xaxes(showgrid=True)
+    figure.update_yaxes(showgrid=True)
+    return figure
+
+
+def _thin(columns: dict[str, Array]) -> dict[str, Array]:
+    count = len(next(iter(columns.values())))
+    if count <= MOST_RUNS:
+        return columns
+    kept = np.linspace(0, count - 1, MOST_RUNS).round().astype(int)
+    return {name: column[kept] for name, column in columns.items()}
+
+
+def _list(values: ArrayLike) -> list[float | None]:
+    """Six digits of each value, None for a gap: far shorter in JSON."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in floats(values).ravel()]
+
+
+def _plain(label: str) -> str:
+    """A label without the signs of a formula."""
+    return label.replace("$", "").replace(r"\sigma_", "σ_")
