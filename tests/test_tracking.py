@@ -357,6 +357,51 @@ def test_runs_of_dead_processes_are_repaired(store: Store) -> None:
     assert read(store, abandoned.run_id).info.end_time >= child.info.start_time
 
 
+def test_an_unfinished_sweep_is_continued(store: Store) -> None:
+    """Exactly one finished child a point; what was given before is not given twice."""
+    first = store.open(plan())
+    complete(first, KEYS[:1])
+    first.log(KEYS[1], "trajectory", trajectory())
+    first.fail(KEYS[2], "MemoryError")
+    assert first.close("KILLED") == "KILLED"
+    again = store.open(plan())
+    assert again.run_id == first.run_id
+    assert again.missing() == list(KEYS[1:])
+    finished = read(store, again.points[KEYS[0]].run_id)
+    complete(again)
+    again.file(store.project / "mlflow.db", "store.db")
+    assert again.close() == "FINISHED"
+    (parent,), children = runs_of(store.project)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags.keys().isdisjoint({"error", "missing"})
+    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS)
+    for child in children[parent.info.run_id]:
+        assert child.info.status == "FINISHED"
+        assert "error" not in child.data.tags
+        assert [value for _, value in history(store, child.info.run_id, "distance")] == [0.5]
+        assert len(history(store, child.info.run_id, "curve/loss")) == 4
+    assert read(store, finished.info.run_id).info.end_time == finished.info.end_time
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"params": {"solver": "descent"}}, {"numerics": "2"}, {"datasets": []}, {"folder": "/elsewhere"}, {"fresh": True}],
+)
+def test_another_plan_code_or_folder_starts_another_run(store: Store, change: dict[str, Any]) -> None:
+    first = store.open(plan())
+    first.close("KILLED")
+    assert store.open(plan(**change)).run_id != first.run_id
+
+
+def test_a_finished_sweep_and_a_living_one_are_not_continued(store: Store) -> None:
+    first = store.open(plan())
+    assert store.open(plan()).run_id != first.run_id
+    finished = store.open(plan())
+    complete(finished)
+    finished.close()
+    assert store.open(plan()).run_id not in (first.run_id, finished.run_id)
+
+
 def test_a_process_with_a_recycled_number_is_dead() -> None:
     assert not is_dead(process_tag())
     assert is_dead(process_tag() + "1")
@@ -580,7 +625,10 @@ def test_an_error_fails_what_is_open(project: Path, conf_catalog: dict[str, Any]
         assert each.info.status == "FAILED"
         assert each.data.tags["error"] == "no"
     run(project, conf_catalog, steps("width"), hooks)
-    assert [parent.info.status for parent in runs_of(project)[0]] == ["FINISHED", "FAILED"]
+    (parent,), children = runs_of(project)
+    for each in (parent, *children[parent.info.run_id]):
+        assert each.info.status == "FINISHED"
+        assert "error" not in each.data.tags
 
 
 def test_an_interrupted_notebook_is_closed_by_its_next_run(project: Path, conf_catalog: dict[str, Any]) -> None:
@@ -592,9 +640,8 @@ def test_an_interrupted_notebook_is_closed_by_its_next_run(project: Path, conf_c
     with pytest.raises(KeyboardInterrupt):
         run(project, conf_catalog, steps("width", train), hooks)
     run(project, conf_catalog, steps("width"), hooks)
-    parents, children = runs_of(project)
-    assert [parent.info.status for parent in parents] == ["FINISHED", "KILLED"]
-    assert [child.info.status for child in children[parents[1].info.run_id]] == ["KILLED"]
+    (parent,), children = runs_of(project)
+    assert [run.info.status for run in (parent, *children[parent.info.run_id])] == ["FINISHED"] * 4
 
 
 def test_a_run_that_starts_in_the_middle(project: Path, conf_catalog: dict[str, Any]) -> None:
@@ -848,9 +895,5 @@ def test_killed_runs_say_so(kedro_project: Path, tmp_path: Path) -> None:
     copy, _ = processes[signal.SIGKILL]
     output, _ = start(copy).communicate(timeout=120)
     assert "was killed with its process" in output
-    (again, killed), children = runs_of(copy)
-    assert [run.info.status for run in (again, killed, *children[killed.info.run_id])] == [
-        "FINISHED",
-        "KILLED",
-        "KILLED",
-    ]
+    (parent,), children = runs_of(copy)
+    assert [run.info.status for run in (parent, *children[parent.info.run_id])] == ["FINISHED"] * 3

@@ -71,6 +71,7 @@ class TrackingHooks:
     def __init__(self) -> None:
         self._marked = False
         self._settings: dict[str, Any] = {}
+        self._folder = ""
         self._configuration: Mapping[str, Any] | None = None
         self._run: _Run | None = None
 
@@ -82,6 +83,7 @@ class TrackingHooks:
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
         self._marked = any(_metadata(entry) for entry in (conf_catalog or {}).values())
         self._settings = dict((parameters or {}).get("params:tracking") or {}) if self._marked else {}
+        self._folder = str((parameters or {}).get("params:run_folder") or "")
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
@@ -101,7 +103,8 @@ class TrackingHooks:
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
         project = Path(run_params["project_path"])
-        self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings))
+        defaults = {"experiment": experiment_of(self._settings), "folder": str(project / self._folder)}
+        self._run = _Run(self._store(project), catalog, marks, defaults)
         atexit.register(self._end, status="KILLED")
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -176,9 +179,11 @@ class _Run:
     A store that is lost on the way does not end the run: everything is on disk, and an outbox says what was saved.
     """
 
-    def __init__(self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], experiment: str) -> None:
+    def __init__(
+        self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], defaults: dict[str, str]
+    ) -> None:
         self.pid = os.getpid()
-        self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
+        self._store, self._catalog, self._marks, self._defaults = store, catalog, marks, defaults
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
         self._pictures: dict[str, dict[Path, None]] = {}
@@ -230,7 +235,7 @@ class _Run:
         if self._store is None:
             return
         if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
-            defaults = {"experiment": self._experiment, "sweep": mark.sweep, "name": mark.sweep}
+            defaults = self._defaults | {"sweep": mark.sweep, "name": mark.sweep}
             self._sweeps[mark.sweep] = self._store.open({**defaults, **self._plans[mark.sweep]})
         if mark.sweep in self._sweeps:
             self._pass_on(mark, name, data, self._sweeps[mark.sweep])

@@ -20,13 +20,18 @@ PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
 def fingerprint(plan: Mapping[str, Any]) -> str:
     """A digest of what a plan computes, whatever it is called."""
     points = {key: point.get("params", {}) for key, point in plan["points"].items()}
-    content = [plan["sweep"], plan.get("params", {}), points, plan.get("datasets", [])]
+    content = [plan["sweep"], plan.get("params", {}), points, plan.get("datasets", []), plan.get("numerics")]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def process_tag() -> str:
     """Host, pid and start of this process: enough to know later whether it still lives."""
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def place(folder: Path) -> str:
+    """A short name for a folder of this host, which says neither."""
+    return hashlib.sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:16]
 
 
 def is_dead(tag: str) -> bool:

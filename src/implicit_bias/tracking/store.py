@@ -23,7 +23,7 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.connection import first_line, impatient, probe, quiet, redacted
-from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, process_tag, user, versions
+from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, place, process_tag, user, versions
 from implicit_bias.tracking.records import TrackingError, entries, last_step, metrics_of, on_common_steps, rest_of
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
@@ -42,14 +42,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Point:
-    """The child run of one point: what it has been given so far, and how it ended."""
+    """The child run of one point: what it has been given so far, and how it ended.
+
+    Its metrics have the time of its start: giving it the same ones again, from another process, changes nothing.
+    """
 
     run_id: str
+    started: int
     params: dict[str, str] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     curves: set[str] = field(default_factory=set)
     trained: Mapping[str, Any] = field(default_factory=dict)  # its curves, until they are logged to their end
-    status: str = "RUNNING"
+    status: str = "RUNNING"  # LEFT: begun by an earlier process, not finished
 
 
 class Store:
@@ -79,12 +83,24 @@ class Store:
             ) from error
 
     def open(self, plan: Mapping[str, Any], run_id: str | None = None) -> "Sweep":
-        """Start the parent run of a sweep, or go on with one, after closing what dead processes left running there."""
+        """Start the parent run of a sweep, or go on with one, after closing what dead processes left running there.
+
+        Without a run to go on with it is the last run of the same plan from the same folder, if that has ended
+        unfinished and the plan is not `fresh`.
+        """
         experiment_id = self._experiment(str(plan["experiment"]))
         if experiment_id not in self._repaired:
             self._repaired.add(experiment_id)
             self._repair(experiment_id)
+        if run_id is None and not plan.get("fresh"):
+            run_id = self._unfinished(experiment_id, plan)
         return Sweep(self.client, experiment_id, plan, self.project, run_id)
+
+    def _unfinished(self, experiment_id: str, plan: Mapping[str, Any]) -> str | None:
+        """The run that the last process with the same plan and folder has left unfinished."""
+        same = f"tags.plan = '{fingerprint(plan)}' AND tags.place = '{_place(plan, self.project)}'"
+        last = next(iter(find_runs(self.client, experiment_id, same)), None)
+        return last.info.run_id if last and last.info.status in ("FAILED", "KILLED") else None
 
     def _experiment(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
@@ -163,6 +179,7 @@ class Sweep:
         self.client, self.experiment_id, self.plan = client, experiment_id, plan
         self.points: dict[str, Point] = {}
         self._summaries: set[str] = set()
+        self._started = now()
         self._horizon = 0.0  # the last step of any point
         self._common = {
             "sweep": str(plan["sweep"]),
@@ -171,26 +188,32 @@ class Sweep:
             "mlflow.source.type": "LOCAL",
         }
         self._known: set[str] = set()  # metrics that the parent has
-        if run_id is None:
-            self._start(project)
-        else:
-            self._go_on(run_id)
-
-    def _start(self, project: Path) -> None:
-        """Start the parent run."""
-        client, experiment_id, plan = self.client, self.experiment_id, self.plan
         tags = {
             **self._common,
             "plan": fingerprint(plan),
+            "place": _place(plan, project),
             "process": process_tag(),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
         }
+        if run_id is None:
+            self._start(tags)
+        else:
+            self._go_on(run_id, tags)
+
+    def _start(self, tags: dict[str, str]) -> None:
+        """Start the parent run."""
+        client, experiment_id, plan = self.client, self.experiment_id, self.plan
         before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND {PARENTS}")
         self.name = f"{plan['name']} #{len(before) + 1}" if before else str(plan["name"])
         self.description = str(plan.get("description", "")) + (_changes(plan, before[0]) if before else "")
         tags["mlflow.note.content"] = self.description
-        self.run_id = client.create_run(experiment_id, tags=tags, run_name=self.name).info.run_id
+        self.run_id = client.create_run(experiment_id, self._started, tags, self.name).info.run_id
+        self._describe()
+
+    def _describe(self) -> None:
+        """Give the parent run its parameters, data sets and views."""
+        client, plan = self.client, self.plan
         client.log_batch(self.run_id, params=_params(_strings(plan.get("params", {}))))
         datasets = [_dataset(entry) for entry in plan.get("datasets", ())]
         if datasets:
@@ -198,21 +221,26 @@ class Sweep:
         if plan.get("compare"):
             self._save_views()
 
-    def _go_on(self, run_id: str) -> None:
-        """Take up a parent run whose process is gone; children that are not finished make room for new ones."""
+    def _go_on(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Take up a parent run whose process is gone: finished children stay, the others are given again."""
         run = self.client.get_run(run_id)
-        self.run_id, self.name = run_id, str(run.info.run_name)
+        self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
         self.description = str(self.plan.get("description", ""))
         self._known = set(run.data.metrics)
+        self.client.update_run(run_id, "RUNNING")
+        self.client.log_batch(run_id, tags=_tags({**tags, "place": run.data.tags.get("place", tags["place"])}))
+        _delete_tags(self.client, run, "error", "missing")
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
-            if child.info.status == "FINISHED":
-                files = {file.path for file in self.client.list_artifacts(child.info.run_id)}
-                self.points[child.data.tags["point"]] = Point(child.info.run_id, logged=files, status="FINISHED")
-            else:
-                self.client.delete_run(child.info.run_id)
-        for tag in {"error", "missing"} & run.data.tags.keys():
-            self.client.delete_tag(run_id, tag)
-        self.client.log_batch(run_id, params=_params(_strings(self.plan.get("params", {}))))
+            key, finished = str(child.data.tags.get("point")), child.info.status == "FINISHED"
+            if finished or key not in self.points:
+                point = Point(child.info.run_id, child.info.start_time, dict(child.data.params), status="LEFT")
+                if finished:
+                    point.logged = {file.path for file in self.client.list_artifacts(point.run_id)}
+                    point.status = "FINISHED"
+                self.points[key] = point
+        self._describe()
+        done = len(self.plan["points"]) - len(self.missing())
+        logger.info("MLflow: %s goes on, %d of %d points are there", self.name, done, len(self.plan["points"]))
 
     def log(self, key: str, part: str, record: Mapping[str, Any]) -> None:
         """Log one part of a point: its params, metrics and curves.
@@ -220,21 +248,22 @@ class Sweep:
         Of the parts `trajectory` and `evaluation` the latter ends it; others, which compare it, may follow.
         """
         point, compares = self._point(key, record), part not in ("trajectory", "evaluation")
+        if self._steps_per_decade:
+            self._horizon = max(self._horizon, last_step(record))
         if part in point.logged or not (compares or point.status == "RUNNING"):
             return
         record = {name: value for name, value in record.items() if name not in point.curves}
         rest: list[Metric] = []
         if per_decade := self._steps_per_decade:
-            self._horizon = max(self._horizon, last_step(record))
             if part == "evaluation":
                 rest = self._rest_of(point)
                 record = on_common_steps(record, per_decade, self._horizon)
             elif compares:
                 record = on_common_steps(record, per_decade, self._horizon)
             else:
-                point.trained = record
+                point.trained = {name: value for name, value in record.items() if name.startswith("curve/")}
                 record = on_common_steps(record, per_decade)
-        metrics, skipped = metrics_of(record, now())
+        metrics, skipped = metrics_of(record, point.started)
         tags = {f"non_finite.{part}": ", ".join(skipped)} if skipped else {}
         self._write(key, [*metrics, *rest], entries(record, "param/"), tags)
         point.logged.add(part)
@@ -249,7 +278,8 @@ class Sweep:
     def _rest_of(self, point: Point) -> list[Metric]:
         """What is not logged yet of the curves of a trained point."""
         trained, point.trained = point.trained, {}
-        return metrics_of(rest_of(trained, self._steps_per_decade, self._horizon), now())[0] if trained else []
+        rest = rest_of(trained, self._steps_per_decade, self._horizon) if trained else {}
+        return metrics_of(rest, point.started)[0]
 
     def fail(self, key: str, error: str) -> None:
         """End a point that could not be computed."""
@@ -268,7 +298,7 @@ class Sweep:
     def summary(self, name: str, record: Mapping[str, Any]) -> None:
         """Log a record of the whole sweep on its parent, once a name."""
         if name not in self._summaries:
-            metrics, _ = metrics_of(record, now())
+            metrics, _ = metrics_of(record, self._started)
             axis = self.plan.get("compare", {}).get("axis")
             if axis:  # not the curves of the points, whose steps are iterations
                 named = ((metric, metric.key.replace("curve/", f"by_{axis}/")) for metric in metrics)
@@ -375,8 +405,13 @@ class Sweep:
                 tags["mlflow.note.content"] = str(note)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
-            self.points[key] = Point(self.client.create_run(self.experiment_id, start, tags, name).info.run_id)
-        return self.points[key]
+            self.points[key] = Point(self.client.create_run(self.experiment_id, start, tags, name).info.run_id, start)
+        point = self.points[key]
+        if point.status == "LEFT":
+            self.client.update_run(point.run_id, "RUNNING")
+            _delete_tags(self.client, self.client.get_run(point.run_id), "error")
+            point.status = "RUNNING"
+        return point
 
     def _write(
         self,
@@ -420,6 +455,15 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
             return runs
 
 
+def _place(plan: Mapping[str, Any], project: Path) -> str:
+    return place(Path(plan.get("folder") or project))
+
+
+def _delete_tags(client: MlflowClient, run: Run, *names: str) -> None:
+    for name in run.data.tags.keys() & set(names):
+        client.delete_tag(run.info.run_id, name)
+
+
 def now() -> int:
     """Milliseconds since the epoch, as MLflow counts."""
     return time.time_ns() // 1_000_000
@@ -445,7 +489,9 @@ def _changes(plan: Mapping[str, Any], before: Run) -> str:
     changed = [f"{key} {old.get(key, '–')} → {new.get(key, '–')}" for key in new if old.get(key) != new[key]]
     more = ", …" if len(changed) > MOST_CHANGES else ""
     return (
-        f"\n\nSince {name}: {', '.join(changed[:MOST_CHANGES])}{more}." if changed else f"\n\nOther data than {name}."
+        f"\n\nSince {name}: {', '.join(changed[:MOST_CHANGES])}{more}."
+        if changed
+        else f"\n\nOther data or code than {name}."
     )
 
 

@@ -1,0 +1,106 @@
+"""Two runs at once: one at a time in a folder, any number in a store."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from implicit_bias.exclusive import ExclusiveHooks, FolderInUse, lock
+from tests.project import Project, make_project
+
+HOLD = "import sys, time; from pathlib import Path; from implicit_bias.exclusive import lock; "
+HOLD += "held = lock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(FolderInUse, match=re.escape(f"{folder} is in use by another run (process {holder.pid} on")):
+            lock(folder)
+        lock(tmp_path / "other").release()
+        os.kill(holder.pid, signal.SIGKILL)
+    lock(folder).release()
+
+
+def test_the_hooks_hold_the_folder_of_a_run_and_clear_what_a_killed_one_left(tmp_path: Path) -> None:
+    first, second = ExclusiveHooks(), ExclusiveHooks()
+    run = {"project_path": str(tmp_path)}
+    for hooks in (first, second):
+        hooks.after_catalog_created({"params:run_folder": "data"})
+    (tmp_path / "data" / "06_models").mkdir(parents=True)
+    leftover = tmp_path / "data" / "06_models" / ".0123.tmp"
+    leftover.touch()
+    first.before_pipeline_run(run)
+    assert not leftover.exists()
+    with pytest.raises(FolderInUse):
+        second.before_pipeline_run(run)
+    first.on_pipeline_error()
+    second.before_pipeline_run(run)
+    second.after_pipeline_run()
+
+
+def test_projects_without_the_parameter_are_left_alone(tmp_path: Path) -> None:
+    hooks = ExclusiveHooks()
+    hooks.after_catalog_created({"params:other": 1})
+    hooks.before_pipeline_run({"project_path": str(tmp_path)})
+    hooks.after_pipeline_run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def start(project: Project, *arguments: str, store: str | None = None) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DO_NOT_TRACK": "1"} | ({"MLFLOW_TRACKING_URI": store} if store else {})
+    command = [sys.executable, "-m", "kedro", "run", "--env=smoke", "--pipelines=width_sweep", *arguments]
+    return subprocess.Popen(
+        command, cwd=project.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.mark.slow
+def test_of_two_runs_in_one_folder_the_second_is_refused(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "one")
+    first = start(project)
+    holder = project.path / "data" / "smoke" / ".run.json"
+    while not holder.exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = start(project)
+    refused, _ = second.communicate(timeout=300)
+    assert second.returncode == 1
+    assert f"is in use by another run (process {first.pid} on" in refused
+    assert "Traceback" not in refused
+    output, _ = first.communicate(timeout=300)
+    assert first.returncode == 0, output
+    statuses(project.store, {1: 4})
+
+
+@pytest.mark.slow
+def test_two_folders_and_one_new_database(tmp_path: Path) -> None:
+    """Both runs make the same SQLite database, and write to it at the same time."""
+    store = f"sqlite:///{tmp_path / 'shared.db'}"
+    projects = [make_project(tmp_path / name) for name in ("one", "two")]
+    for process in [start(project, "--to-nodes=width_sweep.evaluate_points", store=store) for project in projects]:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+        assert "4 of 4 points" in output
+    statuses(store, {1: 4, 2: 4})
+
+
+def statuses(store: str, expected: dict[int, int]) -> None:
+    """Every parent has that many finished children of its own, and nothing else is there."""
+    client = MlflowClient(store)
+    runs = client.search_runs([client.get_experiment_by_name("implicit_bias").experiment_id])
+    assert all(run.info.status == "FINISHED" for run in runs)
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run.data.tags["mlflow.parentRunId"] for run in runs if "mlflow.parentRunId" in run.data.tags]
+    counts = [children.count(parent.info.run_id) for parent in parents]
+    assert dict(enumerate(sorted(counts), start=1)) == expected
+    assert len(runs) == len(parents) + sum(counts)
