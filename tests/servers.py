@@ -25,7 +25,7 @@ def mlflow_server(
         server = subprocess.Popen(
             [*command, "--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts"), *options],
             cwd=folder,
-            env=os.environ | dict(env or {}),
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"} | dict(env or {}),
             stdout=log,
             stderr=log,
             start_new_session=True,

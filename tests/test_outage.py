@@ -71,8 +71,8 @@ def test_a_run_without_its_server_is_tracked_by_sync_as_if_it_had_been_there(tmp
 
 @pytest.mark.slow
 def test_a_server_lost_on_the_way_gets_the_rest_later_and_nothing_twice(tmp_path):
-    points = {"widths": "20:60:2", "seeds": "0 1"}
-    planned = 42
+    points = {"widths": "20:60:4", "seeds": "0 1"}
+    planned = 22
     reference, project = make_project(tmp_path / "reference"), make_project(tmp_path / "project")
     for each in (reference, project):
         configure(each, width_sweep=points)

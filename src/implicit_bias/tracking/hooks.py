@@ -247,7 +247,7 @@ class _Run:
 
     def _open_outbox(self, sweep: str, plan: str) -> None:
         """Note beside a plan what is saved of its sweep; a plan that is not in a file has no place for notes."""
-        if getattr(self._catalog[plan], "_filepath", None) is not None:
+        if sweep not in self._outboxes and getattr(self._catalog[plan], "_filepath", None) is not None:
             self._outboxes[sweep] = Outbox.beside(path_of(self._catalog[plan]))
 
     def _lose(self, error: Exception) -> None:
