@@ -261,10 +261,36 @@ def test_loss_axis_ends_at_rounding_and_ignores_loose_bounds() -> None:
 def test_point_figure_draws_the_record() -> None:
     given = record()
     left, right = point_figure(given).axes
+    assert [line.get_linestyle() for line in left.lines] == ["-", "--", ":"]
     np.testing.assert_array_equal([line.get_ydata() for line in left.lines], [given[f"curve/{n}"] for n in LOSSES])
     np.testing.assert_array_equal(right.lines[0].get_ydata(), given["curve/distance"])
     np.testing.assert_array_equal(right.lines[1].get_ydata(), given["curve/u2v"])
     assert right.lines[2].get_ydata()[0] == given["metric/law_rms"]
+
+
+def test_point_figure_draws_every_bound_that_says_something_else() -> None:
+    given = record()
+    given |= {"curve/margin": given["curve/bound"], "curve/restart": given["curve/bound"] ** 1.3}
+    left, _ = point_figure(given).axes
+    assert labels(left) == [
+        "measured",
+        "guaranteed: Theorem 1",
+        "certified: rate of the run",
+        "certified: renewed margin",
+    ]
+    descent = {name: value for name, value in record().items() if name != "curve/certified"}
+    left, _ = point_figure(descent | {"curve/stepwise": record()["curve/certified"]}).axes
+    assert labels(left) == ["measured", "guaranteed: Theorem 1 of the flow", "certified: step by step"]
+
+
+@pytest.mark.parametrize(("factor", "drawn_points"), [(2.0, 80), (50.0, 0), (np.inf, 0)])
+def test_point_figure_names_a_certificate_that_is_far_above(factor: float, drawn_points: int) -> None:
+    given = record()
+    _, right = point_figure(given | {"curve/path": factor * given["curve/u2v"]}).axes
+    (line,) = (line for line in right.lines if str(line.get_label()).startswith("certified"))
+    assert len(line.get_xdata()) == drawn_points
+    assert (":" in str(line.get_label())) == (drawn_points == 0)
+    assert right.get_ylim()[1] < 5
 
 
 def test_companion_figure_names_a_bound_that_is_off_the_scale() -> None:

@@ -324,6 +324,44 @@ def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]
     return {"case": case, "sigma_u": pair[0], "sigma_v": pair[1]}
 
 
+class DescentStudy(Engine):
+    """Gradient descent beside the flow, from initial scales of several ratios at a fixed product."""
+
+    title: str
+    problem: str = Field(description="name of a data set")
+    width: Width = 500
+    product: Positive = Field(description="sigma_U sigma_V")
+    ratios: Annotated[list[Positive], BeforeValidator(_expand), Field(min_length=1)] = Field(
+        description="sigma_U / sigma_V"
+    )
+    balanced: bool = Field(True, description="add the balanced initialisation with the end-to-end matrix of ratio 1")
+    depth: Annotated[float, Field(ge=1e-24, lt=1e-6)] = Field(
+        1e-16, description="excess loss, relative to the initial one, at which a descent has arrived"
+    )
+    max_iterations: Count = Field(20_000, description="a step that takes more does not arrive")
+    first_step: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5,
+        description="largest step of the gap, as a fraction of n / lambda_max of the kernel at the start or the end",
+    )
+    halvings: Annotated[int, Field(ge=1, le=12)] = Field(5, description="how often that step is halved")
+    smallest: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="smallest step of the scan, as a fraction of the largest that arrives"
+    )
+    scan: Annotated[int, Field(ge=2, le=1000)] = Field(40, description="steps of the scan")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.ratios)) < len(self.ratios):
+            raise ValueError(f"ratios must differ from each other, got {self.ratios}")
+        return self
+
+    def points(self) -> dict[str, tuple[float, float]]:
+        """Name of each start -> its (sigma_U, sigma_V)."""
+        named = {f"ratio={ratio:g}": ratio for ratio in self.ratios} | ({"balanced": 1.0} if self.balanced else {})
+        return {key: ((self.product * ratio) ** 0.5, (self.product / ratio) ** 0.5) for key, ratio in named.items()}
+
+
 class Verification(Engine):
     """How many random problems and seeds the claims are checked on."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import data_generation, reparametrization, report, sweep, verification
+from implicit_bias.pipelines import data_generation, descent_study, reparametrization, report, sweep, verification
 
 SWEEPS = ("width_sweep", "imbalance_sweep")
 
@@ -29,6 +29,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
     alone = {name: each + report.create_pipeline(_sections([name])) for name, each in sweeps.items()}
     alone["verification"] = verification.create_pipeline()
+    alone["descent_study"] = problems + descent_study.create_pipeline()
     return {"__default__": main, "implicit_bias": main} | alone | stages | studies
 
 

@@ -27,6 +27,7 @@ from implicit_bias.figures.style import (
     ITERATION,
     LIGHT,
     ORANGE,
+    PURPLE,
     TICKS,
     VERMILLION,
     WIDTH,
@@ -56,6 +57,14 @@ PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "law
 DEEPEST = 1e-16  # smallest loss shown, relative to the largest
 MOST_LABELS = 12  # numbers written beside points
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
+NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and named beyond
+LOSS_BOUNDS = (
+    ("bound", "--", VERMILLION, "guaranteed: Theorem 1"),
+    ("margin", "--", ORANGE, "guaranteed: with margin"),
+    ("certified", ":", GREEN, "certified: rate of the run"),
+    ("restart", ":", PURPLE, "certified: renewed margin"),
+    ("stepwise", ":", GREEN, "certified: step by step"),
+)
 OFF_SCALE = 1e3  # bounds further than this factor above everything else are named at the edge, not drawn to scale
 
 
@@ -119,7 +128,7 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
 
     Args:
         cases: `label`, `iteration`, `loss` of each; where there is one, `bound` (Theorem 1), `certified` (after
-            training), and `descent` with `iteration`, `loss` of gradient descent.
+            training), and `descent` with `iteration`, `loss` of descent and, where known, its own `certified`.
         step_size: step eta on the averaged loss; the upper axis is flow time 2 eta k / n.
         n: number of samples.
     """
@@ -141,34 +150,65 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
 def point_figure(record: Mapping[str, Any]) -> Figure:
     """One run: its loss below its bounds, and its way to the min-norm solution.
 
-    Its labels are plain text, since mathtext would take half as long again, and a sweep has many points.
+    Its labels are plain text, since mathtext would take half as long again, and a sweep has many points. A bound that
+    runs along another one is not drawn again; a certificate of the distance that is far above it is named only.
 
     Args:
-        record: `curve/iteration`, `curve/excess`, `curve/distance`, `curve/u2v`; where there are such,
-            `curve/bound`, `curve/certified` and the law's `metric/law_rms`.
+        record: `curve/iteration`, `curve/excess`, `curve/distance`, `curve/u2v`; where there are such, the bounds
+            `curve/bound`, `curve/margin`, `curve/certified`, `curve/restart`, `curve/stepwise` of the loss,
+            `curve/path` and `curve/law` of the distance, and the law's `metric/law_rms`.
     """
     iteration = record["curve/iteration"]
-    with panels(2, (6.4, 2.5)) as (figure, (left, right)):
+    with panels(2, (6.8, 2.7)) as (figure, (left, right)):
         left.plot(iteration, positive(record["curve/excess"]), color=BLUE, label="measured")
-        for name, style, colour, label in (
-            ("curve/bound", "--", VERMILLION, "guaranteed (Theorem 1)"),
-            ("curve/certified", ":", GREEN, "certified after training"),
-        ):
-            if name in record:
-                left.plot(iteration, positive(record[name]), style, color=colour, label=label)
-        right.plot(iteration, record["curve/distance"], color=BLUE, label="distance to min-norm")
-        right.plot(iteration, record["curve/u2v"], color=ORANGE, label="its part ‖U₂Vᵀ‖")
+        drawn: list[Array] = []
+        for name, style, colour, label in LOSS_BOUNDS:
+            curve = positive(record.get(f"curve/{name}", ()))
+            if curve.size and not any(_alike(curve, other) for other in drawn):
+                drawn.append(curve)
+                of_flow = " of the flow" if style == "--" and "curve/stepwise" in record else ""
+                left.plot(iteration, curve, style, color=colour, label=label + of_flow)
+        shown = [record["curve/distance"], record["curve/u2v"]]
+        right.plot(iteration, shown[0], color=BLUE, label="distance to min-norm")
+        right.plot(iteration, shown[1], color=ORANGE, label="its part ‖U₂Vᵀ‖")
         if "metric/law_rms" in record:
             right.axhline(record["metric/law_rms"], color=BLACK, lw=1, label="law (rms)")
+        for name, colour, label in (("law", BLACK, "law, bound given V"), ("path", GREEN, "certified from the run")):
+            if f"curve/{name}" not in record:
+                continue
+            curve = floats(record[f"curve/{name}"])
+            if near := float(np.max(curve)) < NEAR * max(map(largest, shown)):
+                shown.append(curve)
+            beside = "" if near else f": {number(float(f'{curve[-1]:.2g}'))}"
+            right.plot(iteration if near else [], curve if near else [], ":", color=colour, label=label + beside)
         for ax in (left, right):
             fit_axis(ax, "x", iteration, log=False)
         left.legend(loc="upper right")
-        right.legend(loc="upper right")
-        fit_axis(left, "y", record["curve/excess"], log=True, floor=DEEPEST, room=3000)
-        fit_axis(right, "y", record["curve/distance"], record["curve/u2v"])
+        high = shown[0][-1] > 0.5 * max(map(largest, shown))
+        right.legend(loc="lower right" if high else "upper right")
+        fit_axis(left, "y", record["curve/excess"], log=True, floor=DEEPEST, room=_room(record["curve/excess"], left))
+        fit_axis(right, "y", *shown)
         left.set(xlabel="iteration k", ylabel="excess loss")
         right.set(xlabel="iteration k", ylabel="Frobenius norm")
     return figure
+
+
+def _alike(first: Array, second: Array) -> bool:
+    """Whether two curves can hardly be told apart on a logarithmic axis."""
+    both = np.isfinite(first) & np.isfinite(second)
+    if not np.array_equal(np.isfinite(first), np.isfinite(second)):
+        return False
+    a, b = np.log(first[both]), np.log(second[both])
+    return bool(np.max(np.abs(a - b), initial=0.0) <= 0.01 * np.ptp(np.append(a, 1)) + 0.05)
+
+
+def _room(values: ArrayLike, ax: Axes) -> float:
+    """Factor above the values of a logarithmic axis that its legend takes up."""
+    share = 0.03 + 0.085 * len(ax.get_legend_handles_labels()[0])
+    shown = floats(values)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    span = largest(shown) / max(float(np.min(shown)), DEEPEST * largest(shown)) if shown.size else 1.0
+    return float(max(span, 10.0) ** (share / (1 - share)))
 
 
 def companion_figure(points: Table) -> Figure:
@@ -298,7 +338,10 @@ def _draw_case(ax: Axes, case: Mapping[str, Any], colour: str, certified: bool) 
     ax.plot(iteration, positive(case["loss"]), color=colour, label=case["label"])
     if "descent" in case:
         k, loss = case["descent"]["iteration"], case["descent"]["loss"]
-        ax.plot(k, positive(loss), "o", color=colour, mfc="white", ms=3.5, markevery=max(len(k) // 20, 1))
+        every = max(len(k) // 20, 1)
+        ax.plot(k, positive(loss), "o", color=colour, mfc="white", ms=3.5, markevery=every)
+        if certified and "certified" in case["descent"]:
+            ax.plot(k, positive(case["descent"]["certified"]), ls="", marker="x", ms=3, color=colour, markevery=every)
     for name, style in (("bound", "--"), ("certified", ":")):
         if name in case and (certified or name == "bound"):
             ax.plot(iteration, positive(case[name]), style, color=colour, lw=1.2)
@@ -314,6 +357,8 @@ def _case_styles(cases: Sequence[Mapping[str, Any]]) -> list[Line2D]:
         styles.append(("guaranteed (Theorem 1)", {"ls": "--", "lw": 1.2}))
     if any("certified" in case for case in cases):
         styles.append(("certified after training", {"ls": ":", "lw": 1.2}))
+    if any("certified" in case.get("descent", {}) for case in cases):
+        styles.append(("certified, descent", {"ls": "", "marker": "x", "ms": 3}))
     return [Line2D([], [], color=GREY, label=label, **style) for label, style in styles]
 
 

@@ -197,7 +197,7 @@ def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
             "label": "balanced, $c=0$",
             "iteration": curves["curve/iteration"],
             "loss": curves["curve/excess"],
-            "certified": curves["curve/certified"],
+            "certified": curves["curve/stepwise" if curves is descent else "curve/certified"],
         }
         if case != "balanced":
             drawn["bound"] = curves["curve/bound"]
@@ -205,7 +205,11 @@ def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
                 rf"case {case}: $\sigma_U={row.sigma_u:.3g}$, $\sigma_V={row.sigma_v:.3g}$, $c={row.imbalance_c:.3g}$"
             )
         if descent is not None and curves is not descent:
-            drawn["descent"] = {"iteration": descent["curve/iteration"], "loss": descent["curve/excess"]}
+            drawn["descent"] = {
+                "iteration": descent["curve/iteration"],
+                "loss": descent["curve/excess"],
+                "certified": descent["curve/stepwise"],
+            }
         cases.append(drawn)
     return cases
 

@@ -1,0 +1,190 @@
+"""Gradient descent against the flow over a grid of imbalances: the gap, the largest step, the fastest rate."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+from scipy.linalg import block_diag, sqrtm
+
+from implicit_bias.engines import check
+from implicit_bias.parameters import DescentStudy, Engine
+from implicit_bias.points import Loaders, run_points
+from implicit_bias.theory import steps
+from implicit_bias.theory.certificates import largest_certified_step
+from implicit_bias.theory.flow import gradient_flow
+from implicit_bias.theory.initialization import balanced, scaled, standard_normal
+from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.law import large_width_limit
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.state import State, imbalance
+from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.trajectory import excess_loss
+
+
+def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
+    """What is tracked of the study before it: its parameters and its points.
+
+    Raises:
+        EngineError: the engine it asks for cannot be used.
+        ValueError: the data set it names does not exist.
+    """
+    check(study)
+    name = f"{study.problem}-draw=0"
+    if name not in problems:
+        raise ValueError(f"problem {study.problem!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
+    size = study.model_dump(exclude=set(Engine.model_fields))
+    return {
+        "name": study.title,
+        "description": f"Gradient descent beside the flow from {len(study.points())} initialisations: how far apart "
+        "they are, the largest step that arrives, and the fastest rate.",
+        "params": {key: " ".join(map(str, v)) if isinstance(v, list) else v for key, v in size.items()},
+        "points": {
+            key: {"name": key, "params": {"case": key, "sigma_u": u, "sigma_v": v, "problem": name}}
+            for key, (u, v) in study.points().items()
+        },
+    }
+
+
+def study_descents(study: DescentStudy, problems: Loaders, plan: dict[str, Any]) -> Iterator[dict[str, dict[str, Any]]]:
+    """Study every initialisation of the grid; each is saved as soon as it is done.
+
+    Yields:
+        point -> what `study_descent` measures; {"error": ...} if it failed.
+    """
+    problem = problems[f"{study.problem}-draw=0"]()
+    tasks = ((key, (study, problem, key)) for key in plan["points"])
+    for key, record in run_points(study_descent, tasks, len(plan["points"]), study, "descend"):
+        yield {key: record}
+
+
+def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """Measure one initialisation: metrics, and arrays of the gap (halved steps) and of the scan (up to the largest).
+
+    `step_law` is n / lambda_max of the end kernel in closed form at large width (docs/law.md), of a Gaussian start.
+    Steps are on the averaged loss. Of the curves, iteration j stands for the j-th halving of the step.
+    """
+    problem = Problem(**problem_fields)
+    state = initial_state(study, problem, key)
+    depth, limit = study.depth, study.max_iterations
+    flow = gradient_flow(problem, state, [], Stop())
+    start, end = steps.forecast(problem, state.R), steps.forecast(problem, flow.R)
+    distance = float(np.linalg.norm(state.U2 @ flow.V[-1].T))
+    first = study.first_step * min(start.largest, end.largest)
+    t_max = gradient_flow(problem, state, [], Stop(excess=steps.TAIL * excess_loss(problem, state.R))).t[-1]
+    gaps = steps.gaps(problem, state, first, float(t_max), study.halvings)
+    halved = [steps.descend(problem, state, float(step), depth, limit) for step in gaps.step_sizes]
+    away = np.array([each.distance - distance for each in halved])
+    largest = steps.largest_stable_step(problem, state, depth, limit)
+    grid = largest * np.geomspace(study.smallest, 1, study.scan)
+    scan = [steps.descend(problem, state, float(step), depth, limit) for step in grid]
+    iterations, rates = np.array([each.iterations for each in scan]), np.array([each.rate for each in scan])
+    fastest = int(np.argmax(np.nan_to_num(rates, nan=-1.0)))
+    low = kernel_range(problem, flow.R)[0]
+    level = imbalance(state)
+    metrics = {
+        "imbalance_c": level.c,
+        "distance": distance,
+        "distance_max": scan[-1].distance,
+        "step_max": largest,
+        "step_start": start.largest,
+        "step_end": end.largest,
+        "step_xu": largest_certified_step(problem, state),
+        "step_best": grid[fastest],
+        "rate_best": rates[fastest],
+        "rate_end": end.rate,
+        "kappa_end": end.kappa,
+        "iterations": np.min(iterations),
+        "rate_flow": 2 * low,
+        "rate_bound": 2 * float(problem.sigma[-1]) ** 2 * level.c,
+        "gap_order": steps.observed_order(gaps.apart),
+        "away_order": steps.observed_order(away),
+    }
+    if key != "balanced":
+        wide = large_width_limit(problem, *(study.width * scale**2 for scale in study.points()[key]))
+        R = np.real(block_diag(sqrtm(wide.U1U1t), sqrtm(wide.VVt)))
+        metrics["step_law"] = steps.forecast(problem, R).largest
+    record: dict[str, Any] = {f"metric/{name}": float(value) for name, value in metrics.items()}
+    record |= {"curve/iteration": np.arange(away.size), "curve/gap": gaps.apart, "curve/away": away}
+    record |= {"gap_steps": gaps.step_sizes, "t": gaps.t, "flow": problem.averaged(gaps.flow)}
+    record |= {"descents": problem.averaged(gaps.descents), "scan_steps": grid, "scan_iterations": iterations}
+    return record | {"scan_rates": rates, "scan_distances": np.array([each.distance for each in scan])}
+
+
+def initial_state(study: DescentStudy, problem: Problem, key: str) -> State:
+    """The network of a point; all share one draw of U0 and V0, that of the imbalance sweep."""
+    rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(0, study.width)))
+    state = scaled(standard_normal(problem, study.width, rng), *study.points()[key])
+    return balanced(problem, state) if key == "balanced" else state
+
+
+def tabulate_descents(plan: dict[str, Any], studies: Loaders) -> pd.DataFrame:
+    """One row a finished point: its parameters and its metrics."""
+    rows = []
+    for key, point in plan["points"].items():
+        record = studies[key]()
+        if "error" not in record:
+            metrics = {name.removeprefix("metric/"): v for name, v in record.items() if name.startswith("metric/")}
+            rows.append({"point": key, **point["params"], **metrics})
+    if not rows:
+        raise RuntimeError("no initialisation could be studied; the reasons are above")
+    return pd.DataFrame(rows)
+
+
+def summarize_descents(plan: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """Metrics of the study as a whole."""
+    return {
+        "metric/points": len(table),
+        "metric/failed": len(plan["points"]) - len(table),
+        "metric/gap_order": float(table["gap_order"].median()),
+        "metric/step_ratio": float((table["step_max"] / table["step_end"]).median()),
+        "metric/rate_best": float(table["rate_best"].max()),
+    }
+
+
+def draw_descents(study: DescentStudy, problems: Loaders, table: pd.DataFrame, studies: Loaders) -> tuple[Any, Any]:
+    """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
+    from implicit_bias.figures.descent import gap_figure, step_figure
+
+    records = {key: studies[key]() for key in table["point"]}
+    scaled_points = table[table["point"] != "balanced"]
+    ratio = np.abs(np.log(scaled_points["sigma_u"] / scaled_points["sigma_v"]))
+    shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else "balanced"
+    n = Problem(**problems[f"{study.problem}-draw=0"]()).n
+    columns = {str(name): column.to_numpy() for name, column in table.items()}
+    return gap_figure(records, shown, n), step_figure(columns)
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Problems -> the points, table, summary and figures of the study."""
+    params = "params:descent_study"
+    return Pipeline(
+        [
+            Node(plan_descents, inputs=[params, "problems"], outputs="descent.plan", name="plan_descents"),
+            Node(
+                study_descents,
+                inputs=[params, "problems", "descent.plan"],
+                outputs="descent.studies",
+                name="study_descents",
+            ),
+            Node(
+                tabulate_descents,
+                inputs=["descent.plan", "descent.studies"],
+                outputs="descent.table",
+                name="tabulate_descents",
+            ),
+            Node(
+                summarize_descents,
+                inputs=["descent.plan", "descent.table"],
+                outputs="descent.summary",
+                name="summarize_descents",
+            ),
+            Node(
+                draw_descents,
+                inputs=[params, "problems", "descent.table", "descent.studies"],
+                outputs=["descent.gap_figure", "descent.step_figure"],
+                name="draw_descents",
+            ),
+        ]
+    )
