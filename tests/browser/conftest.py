@@ -76,7 +76,7 @@ def serve() -> Callable[..., Any]:
         process = subprocess.Popen(
             [sys.executable, *words],
             cwd=folder,
-            env=_environment(),
+            env=_environment() | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

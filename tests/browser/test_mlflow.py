@@ -47,15 +47,18 @@ def test_the_children_are_listed_with_their_metrics(page: Any, mlflow: str, clie
 
 
 @pytest.mark.parametrize(
-    ("sweep", "curves"), [("width", ("20", "40")), ("imbalance", ("case 2 flow", "case 2 descent", "balanced flow"))]
+    ("sweep", "rows", "curves"),
+    [
+        ("width", ("Group: 20", "Group: 40"), ("20", "40")),
+        ("imbalance", ("case 1 flow", "balanced descent"), ("case 2 flow", "balanced flow")),
+    ],
 )
 def test_what_is_compared_has_a_curve_each(
-    page: Any, mlflow: str, client: MlflowClient, sweep: str, curves: tuple[str]
+    page: Any, mlflow: str, client: MlflowClient, sweep: str, rows: tuple[str], curves: tuple[str]
 ) -> None:
     page.goto(f"{mlflow}/{link(client, sweep, 'Comparison')}")
-    assert page.get_by_text("Group by: width").count() == (sweep == "width")
-    for name in curves:
-        page.get_by_text(f"{name} (curve/distance)").first.wait_for()
+    for text in (*rows, *(f"{name} (curve/distance)" for name in curves)):
+        page.get_by_text(text).first.wait_for()
     page.locator(".js-plotly-plot .scatterlayer path.js-line").first.wait_for()
     assert page.get_by_text("share key").count() == 0
 
