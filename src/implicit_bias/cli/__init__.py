@@ -30,4 +30,8 @@ cli = click.Group("kedro")  # Kedro looks for it in the cli.py of a project; thi
 
 @commands.group("implicit-bias", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def implicit_bias() -> None:
-    """Implicit bias of overparametrised linear networks."""
+    """Implicit bias of overparametrised linear networks.
+
+    The experiments themselves are run by `kedro run`. Outside of Kedro the same commands are called `implicit-bias`,
+    and --json prints nothing but JSON there.
+    """

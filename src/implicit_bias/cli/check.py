@@ -32,7 +32,7 @@ class Instance:
     sweeps: list[str]
 
 
-@click.command("check")
+@click.command("check", short_help="Check data and parameters before a run.")
 @click.option("--namespace", help="The pipeline to check.  [default: all that the project has]")
 @click.option("--env", help="Environment of the configuration, as of kedro run.  [default: local]")
 def command(namespace: str | None, env: str | None) -> None:

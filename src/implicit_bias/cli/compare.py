@@ -12,7 +12,9 @@ MOST_LETTERS = 40
 """Of a value that is printed; --json has all."""
 
 
-@click.command("compare", context_settings={"show_default": True})
+@click.command(
+    "compare", short_help="Two tracked runs side by side, with a figure.", context_settings={"show_default": True}
+)
 @click.argument("run_a")
 @click.argument("run_b")
 @click.option(

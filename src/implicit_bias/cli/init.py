@@ -20,7 +20,7 @@ def _name(_: click.Context, parameter: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command("init", context_settings={"show_default": True})
+@click.command("init", short_help="Add a pipeline for your data to a project.", context_settings={"show_default": True})
 @click.option("--x", "x_name", default="X", help="Dataset of your catalog with the inputs, one sample a row.")
 @click.option("--y", "y_name", default="Y", help="Dataset with the targets; the same as --x if they are its columns.")
 @click.option("--x-test", "x_test", help="Dataset with test inputs.  [default: none]")

@@ -32,7 +32,9 @@ def _in_range(condition: str, low: float, high: float) -> Any:
     return callback
 
 
-@click.command("plan", context_settings={"show_default": True})
+@click.command(
+    "plan", short_help="The width a network needs, without training.", context_settings={"show_default": True}
+)
 @click.option("--x", "x_path", type=FILE, required=True, help="Data X (n, D): CSV or .npy, one sample a row.")
 @click.option("--y", "y_path", type=FILE, required=True, help="Targets Y (n, m): CSV or .npy.")
 @click.option(

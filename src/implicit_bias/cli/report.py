@@ -8,7 +8,9 @@ import click
 from implicit_bias.cli.tracked import open_reader, store_options
 
 
-@click.command("report", context_settings={"show_default": True})
+@click.command(
+    "report", short_help="Write the report again, from tracked runs.", context_settings={"show_default": True}
+)
 @click.option("--run-id", "references", multiple=True, help="Id or name of a sweep's run; may be given more than once.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), help="The page."

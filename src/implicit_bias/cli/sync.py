@@ -5,7 +5,9 @@ from pathlib import Path
 import click
 
 
-@click.command("sync", context_settings={"show_default": True})
+@click.command(
+    "sync", short_help="Send to MLflow what it missed of earlier runs.", context_settings={"show_default": True}
+)
 @click.option("--env", "-e", help="Configuration environment of the runs; base and local by default.")
 def command(env: str | None) -> None:
     """Send to MLflow what it has missed of earlier runs.

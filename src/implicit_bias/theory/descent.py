@@ -134,6 +134,7 @@ def _end_of_run(problem: Problem, R: Array, stop: Stop, speed0: float, at_limit:
     """Why a run ends at the state R (k, k'); "" where it does not."""
     if excess_loss(problem, R) <= stop.excess:
         return TOLERANCE
-    if np.linalg.norm(velocity(problem, R)) <= stop.stationary * speed0:
-        return STATIONARY
+    with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges next
+        if np.linalg.norm(velocity(problem, R)) <= stop.stationary * speed0:
+            return STATIONARY
     return ITERATION_LIMIT if at_limit else ""

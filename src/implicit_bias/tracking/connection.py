@@ -13,6 +13,8 @@ import sqlalchemy
 
 def first_line(error: object) -> str:
     """What went wrong, in one line of at most 500 characters."""
+    if refused := re.search(r"Failed to establish a new connection: ([^\"')]+)", str(error)):
+        return refused[1]
     text = str(error).strip() or (type(error).__name__ if isinstance(error, Exception) else "")
     return text.partition("\n")[0][:500]
 
