@@ -63,7 +63,9 @@ def _place(mark: Mark) -> int:
 
 
 def _contents(dataset: Any, mark: Mark, keys: list[str], missing: list[str]) -> Iterator[Any]:
-    """What a dataset holds: point by point those that are missing in the store, or all of it."""
+    """What a dataset holds: point by point those that are missing in the store, or all of it; nothing if it is gone."""
+    if not dataset.exists():
+        return
     if mark.role in POINT_ROLES:
         wanted = set(keys) & set(missing)
         if wanted:

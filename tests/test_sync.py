@@ -1,0 +1,130 @@
+"""What a store has missed is sent later, and nothing twice: a store that was never there, and one lost on the way."""
+
+# ruff: noqa: F401, F811 (fixtures of another module)
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DataCatalog
+
+from implicit_bias.tracking.outbox import Outbox
+from implicit_bias.tracking.records import TrackingError
+from implicit_bias.tracking.store import Store
+from implicit_bias.tracking.sync import send, unsent
+from tests.test_tracking import (
+    KEYS,
+    conf_catalog,
+    fresh_database,
+    history,
+    plan,
+    project,
+    run,
+    runs_of,
+    steps,
+    trajectory,
+)
+
+NOBODY = {"uri": "http://127.0.0.1:9", "optional": True, "experiment": "tests"}
+
+
+def sync(project: Path, conf_catalog: dict[str, Any]) -> list[str]:
+    catalog, pipelines = DataCatalog.from_config(conf_catalog), {"width": steps("width")}
+    store = Store("sqlite:///mlflow.db", project)
+    return [
+        send(store, "tests", catalog, pipelines, name, outbox)[1] for name, outbox in unsent(catalog, pipelines).items()
+    ]
+
+
+def assert_complete(project: Path) -> None:
+    """One finished parent with its figure, and of each point one finished child with its curves, once."""
+    store = Store("sqlite:///mlflow.db", project)
+    (parent,), children = runs_of(project)
+    assert parent.info.status == "FINISHED"
+    assert not {"error", "missing"} & parent.data.tags.keys()
+    assert "width_figure.svg" in {file.path for file in store.client.list_artifacts(parent.info.run_id)}
+    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS)
+    for child in children[parent.info.run_id]:
+        assert child.info.status == "FINISHED"
+        assert child.data.metrics["distance"] == pytest.approx(1 / 101)
+        assert len(history(store, child.info.run_id, "curve/loss")) == 4
+        assert [file.path for file in store.client.list_artifacts(child.info.run_id)] == ["curves.png"]
+
+
+def test_a_run_without_a_store_is_sent_when_there_is_one(
+    project: Path,
+    conf_catalog: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(TrackingError, match=r"cannot be used.*tracking\.optional: true"):
+        run(project, conf_catalog, steps("width"), settings=NOBODY | {"optional": False})
+    assert not (project / "data").exists()
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    assert "The run goes on without it" in caplog.text
+    assert runs_of(project) == ([], {})
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
+    assert sync(project, conf_catalog) == []
+    assert_complete(project)
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_store_that_breaks_on_the_way_gets_the_rest_when_it_is_mended(
+    project: Path,
+    conf_catalog: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+    after: int,
+) -> None:
+    database = project / "mlflow.db"
+    content = b""
+
+    def break_on_the_way(planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        nonlocal content
+        for number, key in enumerate(planned["points"]):
+            if number == after:
+                content = database.read_bytes()
+                database.write_bytes(b"no database at all" * 1000)
+            yield {key: trajectory()}
+
+    run(project, conf_catalog, steps("width", break_on_the_way), settings={"experiment": "tests"})
+    assert caplog.text.count("The MLflow store is lost") == 1
+    assert "kedro implicit-bias sync" in caplog.text
+    database.write_bytes(content)
+    (parent,), children = runs_of(project)
+    assert parent.info.status == "RUNNING"
+    assert len(children[parent.info.run_id]) == after
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
+    assert sync(project, conf_catalog) == []
+
+
+def test_finished_points_are_left_as_they_are(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    first = Store("sqlite:///mlflow.db", project).open(plan())
+    first.log(KEYS[0], "trajectory", trajectory())
+    first.log(KEYS[0], "evaluation", {"metric/distance": 1 / 101})
+    first.point_file(KEYS[0], "curves.png", b"")
+    first.log(KEYS[1], "trajectory", trajectory())
+    outbox = Outbox.beside(project / "data/width_plan.json")
+    outbox.parent = first.run_id
+    outbox.write()
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
+    _, children = runs_of(project)
+    found = {child.data.tags["point"]: child.info.run_id for child in children[first.run_id]}
+    assert found[KEYS[0]] == first.points[KEYS[0]].run_id
+
+
+def test_a_later_run_takes_the_place_of_an_unsent_one(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    assert unsent(DataCatalog.from_config(conf_catalog), {"width": steps("width")})
+    run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
+    assert sync(project, conf_catalog) == []
+    assert_complete(project)
+
+
+@pytest.fixture(autouse=True)
+def _levels(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
