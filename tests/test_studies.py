@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from implicit_bias.figures.early import early_figure
 from implicit_bias.figures.lazy import gaps_figure, kernel_figure
+from implicit_bias.figures.sweeps import rate_bias_figure
 from implicit_bias.figures.universality import universality_figure
 from tests.project import Project, make_project
 
@@ -137,3 +138,16 @@ def test_early_stopping_is_drawn_without_held_out_rows_too():
     assert figure.axes[0].texts[0].get_text() == "no held-out rows"
     risks = {"risk": np.ones(9), "flow_risk": np.ones(9), "ridgeless": 2.0}
     assert len(early_figure({"run": run | {"curve/risk": np.ones(3)}}, paths | risks).axes[0].lines) == 3
+
+
+def test_the_rate_bias_plane_shows_the_law_beside_the_runs():
+    ratio = np.repeat([0.1, 1.0, 10.0], 2)
+    points = {"sigma_u": ratio**0.5, "sigma_v": ratio**-0.5, "distance": np.arange(6.0) + 4, "rate": ratio + 1}
+    points |= {"law_rms": 5 + ratio / 10, "law_rate": ratio + 2}
+    (ax,) = rate_bias_figure(points).axes
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_xdata(), [5.01, 5.1, 6.0])
+    np.testing.assert_allclose(line.get_ydata(), [2.1, 3.0, 12.0])
+    low, high = ax.get_xlim()
+    assert low < 4.5
+    assert high > 8.5
