@@ -21,6 +21,7 @@ from implicit_bias.theory.descent import Descent, DivergenceError, gradient_desc
 from implicit_bias.theory.evaluation import Evaluation, evaluate
 from implicit_bias.theory.experiment import train
 from implicit_bias.theory.flow import gradient_flow
+from implicit_bias.theory.infinite_width import infinite_width_flow
 from implicit_bias.theory.initialization import (
     balanced,
     end_to_end_orthogonal,
@@ -42,7 +43,9 @@ from implicit_bias.theory.law import (
     width_for_prediction,
     width_for_risk,
 )
+from implicit_bias.theory.linearized import linearized_flow
 from implicit_bias.theory.problem import Problem, reparametrize
+from implicit_bias.theory.ridge import nearest_ridge, ridge_path
 from implicit_bias.theory.state import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
 from implicit_bias.theory.stopping import Stop
 from implicit_bias.theory.synthetic import draw_data
@@ -73,6 +76,7 @@ __all__ = [
     "imbalance",
     "imbalance_spectrum",
     "in_invariant_set",
+    "infinite_width_flow",
     "instantaneous_rate",
     "kernel_range",
     "large_width_limit",
@@ -82,13 +86,16 @@ __all__ = [
     "lemma_18",
     "lemma_19",
     "limit_const",
+    "linearized_flow",
     "margin_bound",
+    "nearest_ridge",
     "orthogonal_layers",
     "predict_distance",
     "prediction_band",
     "reduce_network",
     "reparametrize",
     "restarted_margin",
+    "ridge_path",
     "scaled",
     "standard_normal",
     "theorem_1",
