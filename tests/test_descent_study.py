@@ -48,6 +48,7 @@ def test_the_table_holds_what_theory_says(table):
     assert np.all(table["step_best"] <= table["step_max"] * (1 + 1e-12))
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(finished, table, tmp_path):
     parallel = make_project(tmp_path)
     parallel.run("--pipelines=descent_study", "--params=descent_study.workers=2")

@@ -242,6 +242,15 @@ def test_imbalance_figure_draws_cases_in_their_colours() -> None:
     assert len(right.lines) == 4
 
 
+def test_imbalance_figure_marks_what_descent_certifies() -> None:
+    descent = {**case(1.1e-3), "certified": case(9e-4)["loss"]}
+    left, right = imbalance_figure([case(1e-3, descent=descent)], STEP, SAMPLES).axes
+    (marks,) = (line for line in right.lines if line.get_marker() == "x")
+    np.testing.assert_array_equal(marks.get_ydata(), descent["certified"])
+    assert not any(line.get_marker() == "x" for line in left.lines)
+    assert "certified, descent" in labels(right)
+
+
 def test_imbalance_figure_shows_flow_time_above() -> None:
     figure = FIGURES["imbalance"]()
     png(figure)
@@ -299,6 +308,7 @@ def test_companion_figure_names_a_bound_that_is_off_the_scale() -> None:
     (text,) = (label for label in labels(far) if "off the scale" in label)
     assert "10²⁸" in text
     assert far.get_ylim()[1] < 1e4
+    assert "0.4" in companion_figure(runs(GRID, 5), alpha=0.4).axes[0].get_xlabel()
     infinite = labels(FIGURES["companion, infinite"]().axes[0])
     assert sum("off the scale" in label for label in infinite) == 2
     assert any("∞" in label for label in infinite)

@@ -211,12 +211,13 @@ def _room(values: ArrayLike, ax: Axes) -> float:
     return float(max(span, 10.0) ** (share / (1 - share)))
 
 
-def companion_figure(points: Table) -> Figure:
+def companion_figure(points: Table, alpha: float | None = None) -> Figure:
     """Measured distance against width beside everything that bounds it: what each guarantee is worth.
 
     Args:
         points: `width`, `distance`, one entry a run; where known, `law_bound`, `certificate` and `thm2`.
             A bound far above everything else is named at the upper edge with its range.
+        alpha: named on the axis, where the points are those of one scale h^-alpha of several.
     """
     width = points["width"]
     bounds = [
@@ -243,7 +244,7 @@ def companion_figure(points: Table) -> Figure:
         fit_axis(ax, "x", width, log=True)
         fit_axis(ax, "y", *shown, log=True, room=3)
         ax.legend(loc="upper right")
-        ax.set(xlabel=WIDTH, ylabel=DISTANCE)
+        ax.set(xlabel=WIDTH if alpha is None else rf"{WIDTH} ($\alpha={alpha:.3g}$)", ylabel=DISTANCE)
     return figure
 
 

@@ -97,9 +97,9 @@ def log_slope(width: Array, distance: Array) -> tuple[float, float]:
 def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> tuple[Any, Any, Any]:
     """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
 
-    The companion of a sweep over widths is the distance below all that bounds it; that of a sweep over laws of the
-    entries compares them with the law given each run; that of a sweep over initial scales is the rate-bias plane, the
-    rate of convergence against the distance.
+    The companion of a sweep over widths is the distance below all that bounds it, at the alpha nearest to 1/2; that of
+    a sweep over laws of the entries compares them with the law given each run; that of a sweep over initial scales is
+    the rate-bias plane, the rate of convergence against the distance.
 
     Args:
         sweep: parameters of the sweep.
@@ -121,8 +121,9 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
         return before, before, figures.universality_figure(points, {}, "law_rms_run", "law given the run")
     law = _law(sweep, drawn)
     if sweep.figure == "alpha":
-        main = figures.alpha_figure(points, law)
-    elif sweep.figure == "wide":
+        main, paper = figures.alpha_figure(points, law), min(sweep.alpha, key=lambda alpha: abs(alpha - 0.5))
+        return main, main, figures.companion_figure(_columns(table[table["alpha"] == paper]), paper)
+    if sweep.figure == "wide":
         main = figures.wide_figure(points, law, alpha=sweep.alpha[0])
     else:
         main = figures.width_figure(points, law if law["width"].size else None, alpha=sweep.alpha[0])
