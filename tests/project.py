@@ -12,14 +12,15 @@ REPOSITORY = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder and how to run commands in it."""
+    """A project folder and how to run commands in it, by this interpreter or by that of another environment."""
 
     path: Path
+    python: str = sys.executable
 
     def kedro(self, *arguments: str, env: dict[str, str] | None = None, check: bool = True) -> str:
         """Run a kedro command and return everything it printed."""
         result = subprocess.run(
-            [sys.executable, "-m", "kedro", *arguments],
+            [self.python, "-m", "kedro", *arguments],
             cwd=self.path,
             env=_environment() | (env or {}),
             capture_output=True,

@@ -163,6 +163,9 @@ def test_two_data_sets_of_a_project_run_and_are_tracked_each_for_itself(project:
         assert {child.data.params["D"] for child in children} == {inputs}
         assert parents[sweep].info.status == "FINISHED"
         assert parents[sweep].data.params["own_data.center_x"] == "False"
+        page = client.download_artifacts(parents[sweep].info.run_id, "report.html", str(project))
+        written = project / "data" / sweep.partition(".")[0] / "08_reporting/report.html"
+        assert Path(page).read_bytes() == written.read_bytes()
 
 
 def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:

@@ -168,7 +168,9 @@ def test_the_catalog_of_init_says_what_the_catalog_of_this_project_says() -> Non
     names = {name for name in implicit_bias.create_pipeline(namespace="n").datasets() if name.startswith("n.")}
     assert names
     for name in names:
-        resolved = json.dumps(theirs.config_resolver.resolve_pattern(name)).replace("n.width", "width")
+        resolved = (
+            json.dumps(theirs.config_resolver.resolve_pattern(name)).replace("n.width", "width").replace("n.*", "")
+        )
         assert json.loads(resolved) == ours.config_resolver.resolve_pattern(name.removeprefix("n.")), name
 
 

@@ -4,7 +4,18 @@ from collections.abc import Iterable
 
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import data_generation, descent_study, reparametrization, report, sweep, verification
+from implicit_bias.pipelines import (
+    data_generation,
+    descent_study,
+    own_data,
+    reparametrization,
+    report,
+    sweep,
+    verification,
+)
+
+SPECTRA = {"glucose": "glucose", "window": "glucose", "analytes": "fermentation"}
+"""Namespaces on real data, and the spectra each is about; their parameters are in conf/spectra."""
 
 SWEEPS = ("width_sweep", "imbalance_sweep")
 
@@ -30,8 +41,18 @@ def register_pipelines() -> dict[str, Pipeline]:
     alone = {name: each + report.create_pipeline(_sections([name])) for name, each in sweeps.items()}
     alone["verification"] = verification.create_pipeline()
     alone["descent_study"] = problems + descent_study.create_pipeline()
+    alone["spectra"] = _spectra()
     return {"__default__": main, "implicit_bias": main} | alone | stages | studies
 
 
 def _sections(sweeps: Iterable[str]) -> list[str]:
     return [f"{name}.section" for name in sweeps]
+
+
+def _spectra() -> Pipeline:
+    """Real data: the pipeline for own data, once for each problem."""
+    each = (
+        own_data.create_pipeline(f"{name}_spectra", f"{name}_hplc", namespace=namespace)
+        for namespace, name in SPECTRA.items()
+    )
+    return sum(each, Pipeline([]))

@@ -1,6 +1,6 @@
 """kedro implicit-bias check: whether a project's own data and parameters can be used, and what to expect of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -175,21 +175,26 @@ def validated(
 
     from implicit_bias.messages import faults
 
-    inner: Any = parameters
-    for part in namespace.split("."):
-        inner = inner.get(part) if isinstance(inner, Mapping) else None
-    valid, wrong = {}, []
+    named, valid, wrong = dict(_named(parameters)), {}, []
     for name, model in models.items():
-        if not isinstance(inner, Mapping) or name not in inner:
+        if f"{namespace}.{name}" not in named:
             wrong.append(f"{namespace}.{name}: no such parameters: kedro implicit-bias init writes them")
             continue
         try:
-            valid[name] = model.model_validate(inner[name] or {})
+            valid[name] = model.model_validate(named[f"{namespace}.{name}"] or {})
         except ValidationError as error:
             wrong += faults(f"{namespace}.{name}", error)
     if wrong:
         raise ValueError("\n".join(wrong))
     return valid
+
+
+def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every parameter by the name it has after params:, as Kedro joins the keys above it by dots."""
+    for key, value in parameters.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, Mapping):
+            yield from _named(value, f"{prefix}{key}.")
 
 
 def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ and its role says what is done with it:
     failure         {point: {"error": text}}: ends it as FAILED, as such a record does under any of these roles
     point_figure    {point: bytes}: a file of each point
     summary         a record: metrics and curves of the parent run
-    figure, table, report    a file of the parent run; of every parent run if the dataset is of no sweep
+    figure, table, report    a file of the parent run; of several where the sweep is "" (all) or ends with *
     tracked         read, not written: a node with this input is given where its sweep is tracked
 
 In a project without such entries nothing happens, and MLflow is not imported.
@@ -237,12 +237,11 @@ class _Run:
         if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
             defaults = self._defaults | {"sweep": mark.sweep, "name": mark.sweep}
             self._sweeps[mark.sweep] = self._store.open({**defaults, **self._plans[mark.sweep]})
-        if mark.sweep in self._sweeps:
-            self._pass_on(mark, name, data, self._sweeps[mark.sweep])
-        elif mark.role in FILE_ROLES and not mark.sweep:
-            for sweep in self._sweeps.values():
-                self._pass_on(mark, name, data, sweep)
-        else:
+        shared, prefix = mark.role in FILE_ROLES and mark.sweep[-1:] in ("", "*"), mark.sweep.removesuffix("*")
+        sweeps = [each for each in self._sweeps if each == mark.sweep or (shared and each.startswith(prefix))]
+        for each in sweeps:
+            self._pass_on(mark, name, data, self._sweeps[each])
+        if not sweeps:
             logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
 
     def _open_outbox(self, sweep: str, plan: str) -> None:
