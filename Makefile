@@ -3,6 +3,7 @@ BIN := .venv/bin
 SETUP := .venv/.setup
 BROWSER := .venv/.browser
 DOCS := .venv/.docs
+LOWEST := .venv-lowest/.setup
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
@@ -28,6 +29,11 @@ $(SETUP): pyproject.toml constraints.txt
 	$(INSTALL) -e '.[viz,test,lint]'
 	touch $@
 
+$(LOWEST): pyproject.toml constraints-lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[test]'
+	touch $@
+
 $(BROWSER): $(SETUP)
 	$(INSTALL) -e '.[browser,dask,ray,server]'
 	touch $@
@@ -41,6 +47,11 @@ test: $(SETUP)  ## all tests but soaks and version matrices
 
 test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
 	$(BIN)/python -m pytest -m slow
+
+test-lowest: $(LOWEST)  ## tests that tell, with the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest -m "not slow" -n auto --dist loadfile tests/theory/test_problem.py \
+		tests/theory/test_law.py tests/theory/test_flow.py tests/test_parameters.py tests/test_datasets.py \
+		tests/test_tables.py tests/test_sources.py tests/test_own_data.py
 
 fuzz: $(SETUP)  ## hostile input, twenty times as much as in test-slow: about half an hour
 	FUZZ=20 $(BIN)/python -m pytest tests/test_fuzz.py -m slow -n auto
