@@ -52,7 +52,6 @@ SOURCES: dict[str, dict[str, Any]] = {
         "sql": "select * from measurements",
         "credentials": {"con": "sqlite:///{folder}/table.db"},
     },
-    "polars": {"type": "polars.CSVDataset", "filepath": "{folder}/table.csv"},
     "lazy": {"type": "polars.LazyPolarsDataset", "filepath": "{folder}/table.parquet", "file_format": "parquet"},
     "pickle": {"type": "pickle.PickleDataset", "filepath": "{folder}/table.pkl"},
 }
