@@ -60,7 +60,7 @@ COMPANIONS = {
     "imbalance": (
         "Rate of convergence against distance",
         "One dot an initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "
-        "The bars are the rates that Theorem 1 guarantees.",
+        "The bars are the rates that Theorem 1 guarantees; where there is a line, it is the law at large width.",
     ),
     "": (
         "What each guarantee is worth",
@@ -68,10 +68,15 @@ COMPANIONS = {
         "the run, and Theorem 2.",
     ),
 }
-QUESTIONS = (
-    "What the law answers before training",
-    "The band in which a network of each width predicts, its expected excess test risk, and the width that is needed.",
-)
+OTHERS = {
+    "questions": (
+        "What the law answers before training",
+        "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
+    ),
+    "gaps": ("Distance from the linearised and the infinite-width flow", ""),
+    "kernel": ("How far the tangent kernel moves", ""),
+    "early": ("Early stopping beside ridge regression", ""),
+}
 
 
 def sweep_section(
@@ -194,7 +199,7 @@ def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame) ->
     words = {
         "figure": FIGURES.get(figure, ("Figure", "")),
         "companion": COMPANIONS.get(figure, COMPANIONS[""]),
-        "questions": QUESTIONS,
+        **OTHERS,
     }
     pictures = []
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
@@ -231,8 +236,8 @@ def _cell(value: Any) -> str:
 def _spread(values: "pd.Series[float]") -> str:
     """Mean and standard deviation of the finite values."""
     finite = values[np.isfinite(values.astype(float))].astype(float)
-    if finite.empty:
-        return "–"
+    if finite.empty:  # flows to the end of time have no count of iterations
+        return number(float(values.max()))
     mean, deviation = float(finite.mean()), float(finite.std()) if len(finite) > 1 else 0.0
     return spread(mean, deviation)
 
