@@ -56,7 +56,7 @@ def test_alphas_are_lists_or_words():
     assert sweep(alpha=[0.3]).alpha == [0.3]
 
 
-@pytest.mark.parametrize("given", ["1:2:3:4", "a:b", "1:", ":5", "1:5:0", "1.5:3", "-1:3", "1:9:-2"])
+@pytest.mark.parametrize("given", ["1:2:3:4", "a:b", "1:", ":5", "1:5:0", "1:5:00", "1.5:3", "-1:3", "1:9:-2"])
 def test_what_is_no_range_is_refused(given):
     with pytest.raises(ValidationError, match="a range is written start:end or start:end:step in whole numbers, got"):
         sweep(widths=given)

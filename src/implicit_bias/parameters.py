@@ -49,7 +49,7 @@ def _expand(value: Any) -> Any:
             parts = word.split(":")
             if len(parts) == 1:
                 items.append(word)
-            elif len(parts) in (2, 3) and all(part.isdigit() for part in parts) and parts[2:] != ["0"]:
+            elif len(parts) in (2, 3) and all(part.isdigit() for part in parts) and all(map(int, parts[2:])):
                 start, end, step, *_ = *map(int, parts), 1
                 if len(items) + (end - start) // step + 1 > MOST_VALUES:
                     raise ValueError(f"a list may have {MOST_VALUES} values, {word!r} goes beyond that")
