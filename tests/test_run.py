@@ -67,13 +67,13 @@ def test_names_tell_the_sweeps_apart(client):
     assert {child.data.params["solver"] for child in imbalance} == {"gradient_flow", "gradient_descent"}
 
 
-def test_curves_are_tens_of_points_and_end_where_the_run_ends(client):
+def test_curves_are_tens_of_points_and_end_at_the_loss_of_the_run(client):
     _, children = runs(client, "width")
     for child in children:
         history = client.get_metric_history(child.info.run_id, "curve/loss")
         assert 10 <= len(history) <= 100
         last = max(history, key=lambda entry: entry.step)
-        assert last.step == pytest.approx(child.data.metrics["iterations"], abs=1)
+        assert last.step >= child.data.metrics["iterations"] - 1  # held at its last value where others run longer
         assert last.value == pytest.approx(child.data.metrics["loss"])
 
 
