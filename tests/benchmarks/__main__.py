@@ -1,7 +1,7 @@
 """Cost ratios, side by side in one run: `make bench`, or `python -m tests.benchmarks --section gd_step,flow --quick`.
 
-Every section runs in a process of its own. All but `job` are held to one core and one BLAS thread, and measure CPU
-time: what the clock would show on an idle core. Nothing is asserted about time, only about numbers.
+Every section runs in a process of its own. All but `parallel` and `job` are held to one core and one BLAS thread, and
+measure CPU time: what the clock would show on an idle core. Nothing is asserted about time, only about numbers.
 """
 
 import argparse
@@ -17,6 +17,7 @@ SECTIONS = {
     "rank": "tests.benchmarks.costs",
     "conditioning": "tests.benchmarks.costs",
     "memory": "tests.benchmarks.costs",
+    "parallel": "tests.benchmarks.parallel",
     "job": "tests.benchmarks.job",
 }
 ONE_THREAD = {
@@ -43,7 +44,7 @@ def main() -> int:
     failed = []
     for name in names:
         code = f"from {SECTIONS[name]} import {name} as section; section(quick={options.quick})"
-        env = os.environ | (ONE_THREAD if name != "job" else {})
+        env = os.environ | (ONE_THREAD if name not in ("job", "parallel") else {})
         print(f"\n## {name}\n", flush=True)
         if subprocess.run([sys.executable, "-c", code], env=env).returncode:
             failed.append(name)

@@ -1,8 +1,8 @@
-"""Runs of a project that are killed on the way: `python -m tests.interrupted PROJECT SEED KILLS CPU`.
+"""Runs of a project that are killed on the way: `python -m tests.kills SEED KILLS PROJECT ...`.
 
 Every run is a process of its own, in a process group of its own, forked from this one, which has imported everything:
 thirty runs cost what a few commands cost. A run is killed when it has used a random part of the CPU time of a whole
-one, so that the moments do not depend on how busy the machine is. At the end one run is left alone.
+one, so that the moments do not depend on how busy the machine is. The run of the first project is left alone.
 """
 
 import os
@@ -82,19 +82,40 @@ def warm(project: Path) -> None:
     bootstrap_project(project)
 
 
-def main(project: Path, seed: int, kills: int, cost: float) -> None:
-    """Kill runs of a project until there are enough killed ones, then leave one alone."""
-    warm(project)
+def damage(project: Path, rng: random.Random) -> str:
+    """What a power loss may do: a file of a point loses its end or a bit, and one that was being written stays."""
+    files = sorted(path for path in (project / "data").rglob("*-seed=*") if path.suffix in (".npz", ".png"))
+    if not files:
+        return "nothing to damage"
+    path = rng.choice(files)
+    content = bytearray(path.read_bytes())
+    at = rng.randrange(len(content))
+    if rng.random() < 0.5:
+        del content[at:]
+    else:
+        content[at] ^= 1 << rng.randrange(8)
+    path.write_bytes(content)
+    (path.parent / ".0123456789abcdef.tmp").write_bytes(content[:at])
+    return f"damaged {path.relative_to(project)} at byte {at}"
+
+
+def main(seed: int, kills: int, projects: list[Path]) -> None:
+    """Leave the run of the first project alone; in each of the others kill runs, damage a file, and leave one alone."""
+    warm(projects[0])
     rng = random.Random(seed)
-    while kills:
-        number, after = rng.choice(SIGNALS), rng.uniform(0, 1) * cost
-        was = killed(project, number, after)
-        print(f"{number.name} after {after:.2f} s: {'killed' if was else 'it had finished'}", flush=True)
-        kills -= was
-        cost *= 1 if was else 0.7  # what is left to do takes less and less
-    print(f"finished in {whole(project):.3f}", flush=True)
+    whole_cost = whole(projects[0])
+    print(f"a whole run takes {whole_cost:.2f} s", flush=True)
+    for project in projects[1:]:
+        cost, left = whole_cost, kills
+        while left:
+            number, after = rng.choice(SIGNALS), rng.uniform(0, 1) * cost
+            was = killed(project, number, after)
+            print(f"{number.name} after {after:.2f} s: {'killed' if was else 'it had finished'}", flush=True)
+            left -= was
+            cost *= 1 if was else 0.7  # what is left to do takes less and less
+        print(damage(project, rng), flush=True)
+        print(f"finished in {whole(project):.2f} s", flush=True)
 
 
 if __name__ == "__main__":
-    folder, seed, kills, cost = sys.argv[1:]
-    main(Path(folder).resolve(), int(seed), int(kills), float(cost))
+    main(int(sys.argv[1]), int(sys.argv[2]), [Path(folder).resolve() for folder in sys.argv[3:]])
