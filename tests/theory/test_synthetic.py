@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import kstest, norm
 
 from implicit_bias.theory.problem import reparametrize
-from implicit_bias.theory.synthetic import SPECTRA, draw_data
+from implicit_bias.theory.synthetic import SPECTRA, draw_data, draw_held_out
 
 FALSE_ALARM = 1e-4
 
@@ -77,3 +77,10 @@ def test_seeds_decide():
     for a, b in zip(draw(5), draw(5), strict=True):
         np.testing.assert_array_equal(a, b)
     assert all((a != b).all() for a, b in zip(draw(5), draw(6), strict=True))
+
+
+def test_held_out_rows_are_independent_normal_of_variance_one_over_d_with_the_noise_asked_for():
+    theta = np.ones((50, 2))
+    X_test, Y_test = draw_held_out(400, theta, np.random.default_rng(4), noise_std=0.1)
+    for entries, std in ((X_test, 50**-0.5), (Y_test - X_test @ theta, 0.1)):
+        assert kstest(entries.ravel(), norm(0, std).cdf).pvalue > FALSE_ALARM
