@@ -451,6 +451,21 @@ def test_path_free_correction_matches_differences_of_its_definition(r, m, theta,
     assert path_free_correction(problem, a, b).value == pytest.approx(expected, rel=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("r", "m", "theta", "a", "b"), [(2, 1, 1.0, 1.0, 0.3), (2, 2, 0.7, 0.2, 2.0), (1, 3, 1.5, 1.0, 3.0)]
+)
+def test_trace_deviation_matches_differences_over_the_wishart_fluctuation(r, m, theta, a, b):
+    problem, step, variance = make_problem(r, m, theta=theta), 1e-4, 0.0
+    D = block_scalar(problem, a, b)
+    for i in range(r + m):
+        for j in range(i + 1):
+            Z = np.zeros((r + m, r + m))
+            Z[i, j] = Z[j, i] = step
+            up, down = (trace_after_the_boost(problem, D @ (np.eye(r + m) + sign * Z) @ D) for sign in (1, -1))
+            variance += (1 + (i == j)) * ((up - down) / (2 * step)) ** 2
+    assert trace_deviation(problem, a, b) == pytest.approx(np.sqrt(variance), rel=1e-5)
+
+
 def trace_after_the_flow(problem, G):
     return np.sum(flow_limit(problem, np.linalg.cholesky(G), rtol=1e-11, decay=30)[problem.r :] ** 2)
 
