@@ -280,7 +280,8 @@ def killer(folder: Path, mutant: Mutant) -> str:
 HEAD = """# Mutations
 
 Written by `make mutate`; do not edit. Each row breaks a sign, a pairing or a factor of the theory in one place, and
-runs the quick tests of its module on a copy until one fails. **{killed} of {count} mutants killed.**
+runs the quick tests of its module on a copy until one fails. **{killed} of {count} mutants killed.** The list has
+{listed}.
 
 | module | code | broken | killed by |
 |---|---|---|---|
@@ -297,7 +298,11 @@ def page(outcome: list[tuple[Mutant, str]]) -> str:
         f"| {mutant.module} | {cell(mutant.old)} | {cell(mutant.new)} | {cell(test) if test else '**survives**'} |"
         for mutant, test in outcome
     ]
-    return HEAD.format(killed=sum(bool(test) for _, test in outcome), count=len(outcome)) + "\n".join(rows) + "\n"
+    return (
+        HEAD.format(killed=sum(bool(test) for _, test in outcome), count=len(outcome), listed=len(MUTANTS))
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def main() -> int:
