@@ -84,11 +84,12 @@ def test_conflicting_parameters_are_refused_all_at_once(changes: dict[str, Any],
     assert str(refusal.value) == message
 
 
-def test_parameters_of_a_dotted_namespace_are_found_as_kedro_finds_them() -> None:
+def test_parameters_of_a_dotted_namespace_are_nested_as_kedro_validates_them() -> None:
     dotted, loaded = Instance("lab.own", INSTANCE.tables, INSTANCE.sweeps), dict(zip("XY", tables(), strict=True))
     blocks = parameters()["own"]
-    for written in ({"lab.own": blocks}, {"lab": {"own": blocks}}):
-        assert check_instance(dotted, written, lambda argument, _: loaded[argument])
+    assert check_instance(dotted, {"lab": {"own": blocks}}, lambda argument, _: loaded[argument])
+    with pytest.raises(ValueError, match=r"^lab.own.own_data: no such parameters"):
+        check_instance(dotted, {"lab.own": blocks}, lambda argument, _: loaded[argument])
 
 
 def test_missing_parameters_are_named() -> None:

@@ -55,14 +55,14 @@ def test_three_files_are_added_and_none_is_changed(project: Path) -> None:
 
 def test_a_dry_run_shows_all_and_writes_nothing(project: Path) -> None:
     before = contents(project)
-    result = init("--dry-run", "--x", "spectra", "--y", "spectra", "--target", "glucose", "--namespace", "lab.sugar")
+    result = init("--dry-run", "--x", "spectra", "--y", "spectra", "--target", "glucose", "--namespace", "lab_sugar")
     assert result.exit_code == 0, result.output
     assert contents(project) == before
     for line in (
         "--- conf/base/catalog_lab_sugar.yml (new)",
         'targets: ["glucose"]',
-        'create_pipeline(X="spectra", Y="spectra", namespace="lab.sugar")',
-        "role: trajectory, sweep: \"lab.sugar.{sweep}\"",
+        'create_pipeline(X="spectra", Y="spectra", namespace="lab_sugar")',
+        "role: trajectory, sweep: \"lab_sugar.{sweep}\"",
     ):  # fmt: skip
         assert line in result.output
 
@@ -108,8 +108,8 @@ def test_a_registry_without_find_pipelines_gets_advice(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--namespace", "a-b"], 2, "Invalid value for '--namespace': it must be made of letters, digits, _ and dots"),
-        (["--env", "../x"], 2, "Invalid value for '--env': it must be made of letters, digits, _ and dots"),
+        (["--namespace", "a-b"], 2, "Invalid value for '--namespace': it must be made of letters, digits and _"),
+        (["--env", "../x"], 2, "Invalid value for '--env': it must be made of letters, digits and _"),
         (["--x", "t", "--y", "t"], 2, "--x and --y are the same dataset: name the columns of the targets by --target"),
         (["--y-test", "t"], 2, "--y-test needs --x-test, the inputs of the same rows"),
         (["--wide"], 2, "No such option"),

@@ -134,15 +134,15 @@ def works(project: Project) -> list[str]:
     assert Path(where).is_relative_to(project.path.parent), where
     project.kedro("run", "--pipelines=halving")
     assert not (project.path / "mlruns").exists()
-    project.kedro("implicit-bias", "init", "--x=inputs", "--y=y", "--namespace=lab.bias")
+    project.kedro("implicit-bias", "init", "--x=inputs", "--y=y", "--namespace=lab_bias")
     make_tiny(project.path / "conf/base/parameters_lab_bias.yml")
-    assert "lab.bias: can be run" in project.kedro("implicit-bias", "check")
+    assert "lab_bias: can be run" in project.kedro("implicit-bias", "check")
     project.kedro("run", "--pipelines=lab_bias")
     nodes = (project.path / "nodes.txt").read_text().split()
-    assert {"theirs.halve", "lab.bias.prepare_data", "lab.bias.width_sweep.train_points"} <= set(nodes)
+    assert {"theirs.halve", "lab_bias.prepare_data", "lab_bias.width_sweep.train_points"} <= set(nodes)
     client = MlflowClient(project.store)
     experiment = client.get_experiment_by_name("implicit_bias")
-    runs = client.search_runs([experiment.experiment_id], "tags.sweep = 'lab.bias.width'")
+    runs = client.search_runs([experiment.experiment_id], "tags.sweep = 'lab_bias.width'")
     return [run.info.status for run in runs if "mlflow.parentRunId" in run.data.tags]
 
 

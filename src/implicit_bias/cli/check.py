@@ -190,8 +190,8 @@ def validated(
 
 
 def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every parameter by the name it has after params:, as Kedro joins the keys above it by dots."""
-    for key, value in parameters.items():
+    """Every parameter by the name it has after params:; Kedro validates none below a key that has a dot itself."""
+    for key, value in ((key, value) for key, value in parameters.items() if "." not in str(key)):
         yield f"{prefix}{key}", value
         if isinstance(value, Mapping):
             yield from _named(value, f"{prefix}{key}.")

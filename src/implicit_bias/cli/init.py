@@ -15,8 +15,8 @@ OURS = "kedro-implicit-bias"
 
 
 def _name(_: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not all(part.isidentifier() for part in value.split(".")):
-        raise click.BadParameter(f"it must be made of letters, digits, _ and dots, got {value!r}")
+    if not value.isidentifier():
+        raise click.BadParameter(f"it must be made of letters, digits and _, got {value!r}")
     return value
 
 
