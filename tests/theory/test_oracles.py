@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import modes_flow, modes_problem, rank_one_flow, riccati_gram, spectrum_problem, states, tight_flow
+from scipy.integrate import trapezoid
 
-from implicit_bias.theory.bounds import path_length
 from implicit_bias.theory.descent import gradient_descent
 from implicit_bias.theory.exponential import Reference, collocate, exponential_steps
 from implicit_bias.theory.flow import gradient_flow
@@ -29,7 +29,7 @@ def run(problem, R0, times, method, tol):
 def growth(trajectory):
     """How much errors made on the way may grow: exp(int ||F||_2), to the last finite time."""
     finite = np.isfinite(trajectory.t)
-    return np.exp(path_length(trajectory.t[finite], trajectory.force[finite])[-1])
+    return np.exp(trapezoid(trajectory.force[finite], trajectory.t[finite]))
 
 
 def descend(problem, R0, t, iterations):
