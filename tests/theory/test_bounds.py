@@ -186,6 +186,7 @@ def test_a_bound_whose_hypothesis_fails_says_nothing():
     np.testing.assert_array_equal(failed.value, [np.inf, np.inf])
     np.testing.assert_array_equal(failed.stated, bound.stated)
     np.testing.assert_array_equal(bounds.Bound(bound.stated, {"a": False}, 3.0).value, [3.0, 3.0])
+    assert bounds.lemma_17(PAPER, 100, 0.5).assuming("c", False).value == -np.inf  # it bounds from below
 
 
 # Lemma 1 and Theorem 2

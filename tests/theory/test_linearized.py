@@ -69,9 +69,22 @@ def test_limit_is_reached_and_is_where_the_kernel_can_go(case):
     if flow.rates.min() > 0:
         np.testing.assert_array_equal(flow.error(np.inf), 0)
         np.testing.assert_allclose(flow.product(np.inf)[0], case.problem.min_norm_coordinates, rtol=1e-14)
-    else:
-        still = np.count_nonzero(flow.rates == 0)
-        assert 0 < still <= flow.rates.size
+    p, state = case.problem, case.state
+    unreached, dead = p.m - min(p.m, state.h), p.r - min(p.r, state.h)
+    assert np.count_nonzero(flow.rates == 0) == unreached * dead
+    E = flow.error(np.inf)[0]
+    at_rest = p.sigma[:, None] ** 2 * E @ state.V @ state.V.T
+    at_rest += p.sigma[:, None] * (state.U1 @ state.U1.T @ (p.sigma[:, None] * E))
+    np.testing.assert_allclose(at_rest, 0, atol=1e-12 * flow.rates.max() * np.linalg.norm(flow.E0))
+
+
+@pytest.mark.parametrize("v", [1e-3, 1e-8, 1e-12])
+def test_outputs_reach_what_u1_does_not_however_small_they_start(v):
+    p = reparametrize(np.eye(2, 3), np.array([[1.0], [1.0]]))
+    state = State(R=np.array([[1.0], [0.0], [v]]), U2=np.zeros((1, 1)), r=2, h=1)
+    flow = linearized_flow(p, state)
+    np.testing.assert_allclose(flow.rates, [[1 + v**2, v**2]], rtol=1e-12)
+    np.testing.assert_allclose(flow.product(np.inf)[0], p.min_norm_coordinates, rtol=1e-14)
 
 
 def test_every_mode_decays_at_its_rate_at_any_conditioning():

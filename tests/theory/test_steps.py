@@ -6,6 +6,7 @@ from implicit_bias.theory import steps
 from implicit_bias.theory.descent import largest_step_estimate
 from implicit_bias.theory.flow import gradient_flow
 from implicit_bias.theory.problem import reparametrize
+from implicit_bias.theory.state import State
 from implicit_bias.theory.stopping import Stop
 
 DEPTH, LIMIT = 1e-16, 20_000
@@ -87,6 +88,19 @@ def test_descent_departs_from_the_flow_at_first_order(shape):
     flow = gradient_flow(p, case.state, found.t[1:-1], Stop(t_max=float(found.t[-1])), "explicit", tol=1e-12)
     np.testing.assert_allclose(found.flow, flow.excess, rtol=1e-8)
     np.testing.assert_allclose(found.descents[-1], flow.excess, rtol=0.1)
+
+
+def test_runs_that_arrive_exactly_stay_where_they_are():
+    # one mode: in floating point flow and descents end at E = 0, each at a time of its own
+    problem = reparametrize([[2.0]], [[1.0]])
+    state = State(R=np.array([[0.3], [0.7]]), U2=np.zeros((0, 1)), r=1, h=1)
+    found = steps.gaps(problem, state, 0.25 * largest_step_estimate(problem, state), 60.0, 3)
+    assert np.isfinite(found.t).all()
+    assert found.descents.shape == (4, found.t.size)
+    assert found.flow.shape == found.t.shape
+    assert found.flow[-1] < 1e-25
+    assert np.all(found.descents[:, -1] < 1e-25)
+    assert np.all(np.diff(found.apart) < 0)
 
 
 def test_observed_order_is_that_of_a_power():

@@ -16,7 +16,7 @@ class Bound:
     Attributes:
         stated: the right-hand side as it is stated, whether its hypotheses are met or not.
         hypotheses: name -> met; None for what cannot be checked from the data.
-        vacuous: what is known without the bound.
+        vacuous: what is known without the bound; -infinity where it is a lower bound and nothing is.
     """
 
     stated: Array
@@ -40,7 +40,8 @@ class Bound:
 
     def assuming(self, name: str, met: bool) -> "Bound":
         """The same bound under one more hypothesis; nothing is known where it fails."""
-        return Bound(self.stated, self.hypotheses | {name: met}, self.vacuous if met else np.inf)
+        nothing = np.copysign(np.inf, self.vacuous)
+        return Bound(self.stated, self.hypotheses | {name: met}, self.vacuous if met else nothing)
 
 
 def theorem_1(problem: Problem, imbalance: Imbalance, t: ArrayLike, excess0: float) -> Bound:

@@ -132,8 +132,9 @@ def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
         step,
     )
     count = np.rint(np.diff(run.t) / step)
+    factor = np.where(count > 1, np.maximum(factor[:-1], factor[1:]), factor[:-1])
     with np.errstate(divide="ignore", over="ignore"):
-        exponent = np.cumsum(count * np.log(np.maximum(factor[:-1], factor[1:])))
+        exponent = np.cumsum(count * np.log(factor))
         stated = run.excess[0] * np.exp(np.concatenate([[0.0], exponent]))
     between = True if np.all(count <= 1) else None
     return Bound(stated, {"step admissible": bool(np.all(factor < 1)), "factors between samples": between})
@@ -167,6 +168,8 @@ def largest_certified_step(problem: Problem, state: State) -> float:
     """First steps on the averaged loss below this reduce it, by Xu et al. (2023), Lemma 3.1; 0 if none is proved to."""
     U1, V = (np.linalg.eigvalsh(A @ A.T).clip(min=0.0) for A in (state.U1, state.V))
     low, high = U1[0] + V[0], U1[-1] + V[-1]
+    if low == 0:
+        return 0.0
     force = np.linalg.norm(problem.sigma[:, None] * residual(problem, state.R))
     twist = np.asarray(np.linalg.norm(state.U1 @ state.V.T, 2) * force)
     beyond = float(2 * low / (problem.sigma[0] * high) ** 2)

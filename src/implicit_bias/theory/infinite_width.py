@@ -23,10 +23,10 @@ def infinite_width_flow(problem: Problem, a: float, b: float, times: Array, tol:
 
 
 def infinite_width_rotation(problem: Problem, state: State, a: float, b: float) -> Array:
-    """(k, k) Q that makes D^(1/2) Q, D = diag(a I_r, b I_m), the infinite-width start nearest to the state's R (k, k).
+    """(k, k) Q that makes D^(1/2) Q, D = diag(a I_r, b I_m), an infinite-width start near to the state's R (k, k).
 
-    It is the polar factor of D^(-1/2) R, so that the flow from D^(1/2) Q is that from D^(1/2), times Q: one flow serves
-    all networks.
+    Q is the polar factor of D^(-1/2) R, the orthogonal matrix nearest to it. The flow from D^(1/2) Q is that from
+    D^(1/2), times Q: one flow serves all networks.
 
     Raises:
         ValueError: the network is narrower than r + m, and has no such start beside it.

@@ -79,7 +79,7 @@ def linearized_flow(problem: Problem, state: State) -> LinearizedFlow:
     """
     V, sU1 = state.V, problem.sigma[:, None] * state.U1
     c, Q = np.linalg.eigh(V @ V.T)
-    reached = c > np.finfo(float).eps * max(state.R.shape) * np.sum(state.R**2)
+    reached = c > np.finfo(float).eps * max(V.shape) * np.sum(V**2)
     rank = int(np.linalg.matrix_rank(state.U1))
     factors = [np.hstack([np.diag(np.sqrt(max(cj, 0.0)) * problem.sigma), sU1]) for cj in c]
     modes, values, _ = zip(*(np.linalg.svd(factor, full_matrices=False) for factor in factors), strict=True)

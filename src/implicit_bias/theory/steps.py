@@ -1,6 +1,6 @@
 """Gradient descent against the flow: how far apart they are, and which steps it can take (ours, docs/descent.md)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -141,20 +141,26 @@ def gaps(problem: Problem, state: State, step_size: float, t_max: float, halving
     iterations = np.unique(np.linspace(1, last, min(samples, last)).round().astype(int))
     times = problem.flow_time(iterations, step_size)
     stop = Stop(t_max=float(times[-1]), stationary=1e-300)
-    flow = gradient_flow(problem, state, times[:-1], stop, tol=1e-11)
+    flow = _resting(gradient_flow(problem, state, times[:-1], stop, tol=1e-11), times.size + 1)
     halves = 2 ** np.arange(halvings + 1)
     steps = step_size / halves
     runs = [
-        gradient_descent(problem, state, float(step), (iterations * half).tolist(), stop)
+        _resting(gradient_descent(problem, state, float(step), (iterations * half).tolist(), stop), times.size + 1)
         for step, half in zip(steps, halves, strict=True)
     ]
     return Gaps(
         step_sizes=steps,
         apart=np.array([_apart(state, run, flow) for run in runs]),
-        t=flow.t,
+        t=np.concatenate([[0.0], times]),
         flow=flow.excess,
         descents=np.array([run.excess for run in runs]),
     )
+
+
+def _resting(run: Trajectory, count: int) -> Trajectory:
+    """What `gaps` needs of a run at the `count` times asked for: one that came to rest early stays where it is."""
+    at = np.minimum(np.arange(count), run.t.size - 1)
+    return replace(run, excess=run.excess[at], product=run.product[at], V=run.V[at])
 
 
 def _apart(state: State, first: Trajectory, second: Trajectory) -> float:
