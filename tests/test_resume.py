@@ -1,6 +1,7 @@
 """Resuming: what determines a record is in its fingerprint, and only records with the right one are reused."""
 
 import logging
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,13 @@ def test_the_numerics_reach_what_is_imported() -> None:
     assert numerics("implicit_bias.pipelines.training") != numerics("implicit_bias.pipelines.evaluation")
 
 
+def test_the_numerics_of_a_stage_are_also_those_of_the_stages_before_it() -> None:
+    """A solver that changes leaves no evaluation, though evaluating needs no solver."""
+    reached = [_reached([stage.compute.__module__]) for stage in STAGES]
+    for before, after in pairwise(reached):
+        assert before < after
+
+
 # What is reused
 
 calls: list[str] = []
@@ -261,3 +269,14 @@ def test_stale_or_damaged_inputs_are_not_used(problem: dict[str, Any]) -> None:
     assert files[second.key] == {"error": "b.npz is not a readable array file"}
     files = run({}, sweep(widths=[20], seed=5), problem, {INITIALIZATION: loaders})
     assert "is of other parameters, data or numerics" in files[first.key]["error"]
+
+
+def test_a_point_whose_input_is_not_there_fails_alone(problem: dict[str, Any]) -> None:
+    """An earlier stage that was broken off has left some of its points only."""
+    base = sweep(widths=[20])
+    first, second = base.points()
+    good = INITIALIZATION.compute(first, base, problem)
+    mark = INITIALIZATION.fingerprint(first, base, digest(problem))
+    files = run({}, base, problem, {INITIALIZATION: {first.key: lambda: good | {"fingerprint": mark}}})
+    assert files[first.key]["twice"] == 40
+    assert files[second.key] == {"error": "initial_states holds nothing of this point: run the stage that makes it"}

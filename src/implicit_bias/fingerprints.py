@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-NUMERICS = ("implicit_bias.theory", "implicit_bias.figures")
-"""Packages whose code determines records."""
+NUMERICS = ("implicit_bias.theory", "implicit_bias.figures", "implicit_bias.pipelines")
+"""Packages whose code determines records; a stage imports those before it, whose code determines its own, too."""
 
 LIBRARIES = ("numpy", "scipy")
 """Libraries whose version does: their streams of random numbers, and the last bits of their linear algebra."""

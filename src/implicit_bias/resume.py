@@ -23,6 +23,7 @@ NOT_RESULTS = frozenset({"title", "figure", "fresh", *Engine.model_fields})
 """Parameters that no record depends on."""
 
 STALE = "is of other parameters, data or numerics: run the stage that makes it again"
+MISSING = "holds nothing of this point: run the stage that makes it"
 
 Reader = Callable[[str], Any]
 """Reads what earlier runs have left of a point; None if that is nothing."""
@@ -108,7 +109,7 @@ def compute_points(
                 points[key],
                 sweep,
                 problem(points[key].problem),
-                *(_input(load[key], expected(of, key), of) for of, load in inputs.items()),
+                *(_input(load.get(key), expected(of, key), of) for of, load in inputs.items()),
             ),
         )
         for key in missing
@@ -127,8 +128,10 @@ def _stored(read: Reader, key: str, fingerprint: str, stage: Stage) -> Record | 
     return record if record is not None and record.get("fingerprint") == fingerprint else None
 
 
-def _input(load: Callable[[], Record], fingerprint: str, stage: Stage) -> Record:
+def _input(load: Callable[[], Record] | None, fingerprint: str, stage: Stage) -> Record:
     """The record of a point from an earlier stage, without its fingerprint; an error if it cannot be used."""
+    if load is None:
+        return {"error": f"{stage.output} {MISSING}"}
     try:
         record = load()
     except DatasetError as error:
