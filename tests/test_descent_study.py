@@ -9,6 +9,9 @@ from pydantic import ValidationError
 from implicit_bias.figures import png
 from implicit_bias.figures.descent import gap_figure, step_figure
 from implicit_bias.parameters import DescentStudy
+from implicit_bias.pipelines.descent_study import plan_descents
+from implicit_bias.theory import draw_data, reparametrize
+from implicit_bias.tracking.provenance import fingerprint
 from tests.project import Project, make_project
 
 REPORTING = "data/smoke/08_reporting"
@@ -38,6 +41,22 @@ def test_every_start_is_tracked_with_its_figures(finished, table):
     assert max(len(name) for run in children for name in run.data.metrics) <= 12
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert files >= {"descent_points.csv", "descent_gaps.png", "descent_steps.png"}
+
+
+def test_other_data_and_other_code_are_another_plan(monkeypatch):
+    """An unfinished run is continued by the same plan only."""
+
+    def plan(seed: int) -> str:
+        X, Y, _ = draw_data(6, 20, 1, np.random.default_rng(seed))
+        study = DescentStudy(title="", problem="line", product=1.0, ratios="1 2")
+        planned = plan_descents(study, {"line-draw=0": lambda: vars(reparametrize(X, Y))})
+        return fingerprint({"sweep": "descent", **planned})
+
+    first = plan(0)
+    assert plan(0) == first
+    assert plan(1) != first
+    monkeypatch.setattr("implicit_bias.pipelines.descent_study.numerics", lambda module: "another version")
+    assert plan(0) != first
 
 
 def test_the_table_holds_what_theory_says(table):

@@ -383,6 +383,22 @@ def test_an_unfinished_sweep_is_continued(store: Store) -> None:
     assert read(store, finished.info.run_id).info.end_time == finished.info.end_time
 
 
+def test_a_continued_sweep_has_the_summary_of_its_end(store: Store) -> None:
+    first = store.open(plan())
+    complete(first, KEYS[:2])
+    first.fail(KEYS[2], "MemoryError")
+    first.summary("summary", {"metric/failed": 1, "metric/slope": -0.5, "curve/mean": [4.0, 2.0]})
+    assert first.close() == "FAILED"
+    again = store.open(plan())
+    assert again.run_id == first.run_id
+    complete(again)
+    again.summary("summary", {"metric/failed": 0, "metric/slope": -0.5, "curve/mean": [4.0, 2.0]})
+    again.close()
+    assert read(store, again.run_id).data.metrics == {"failed": 0, "slope": -0.5, "curve/mean": 2.0}
+    assert history(store, again.run_id, "slope") == [(0, -0.5)]
+    assert history(store, again.run_id, "curve/mean") == [(0, 4.0), (1, 2.0)]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"params": {"solver": "descent"}}, {"numerics": "2"}, {"datasets": []}, {"folder": "/elsewhere"}, {"fresh": True}],

@@ -42,15 +42,20 @@ def sweep_plan(
         "fresh": sweep.fresh,
         "compare": compare,
         "steps_per_decade": STEPS_PER_DECADE,
-        "datasets": [
-            {
-                "name": name,
-                "digest": digest(vars(problem))[:16],
-                "profile": {"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
-            }
-            for name, problem in problems.items()
-        ],
+        "datasets": data_sets(problems),
     }
+
+
+def data_sets(problems: dict[str, Problem]) -> list[dict[str, Any]]:
+    """Name, digest and size of each problem, as a plan has them."""
+    return [
+        {
+            "name": name,
+            "digest": digest(vars(problem))[:16],
+            "profile": {"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
+        }
+        for name, problem in problems.items()
+    ]
 
 
 def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:

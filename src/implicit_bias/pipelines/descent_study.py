@@ -9,7 +9,9 @@ from kedro.pipeline import Node, Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.engines import check
+from implicit_bias.fingerprints import numerics
 from implicit_bias.parameters import DescentStudy, Engine
+from implicit_bias.plan import data_sets
 from implicit_bias.points import Loaders, run_points
 from implicit_bias.theory import steps
 from implicit_bias.theory.certificates import largest_certified_step
@@ -24,7 +26,7 @@ from implicit_bias.theory.trajectory import excess_loss
 
 
 def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
-    """What is tracked of the study before it: its parameters and its points.
+    """What is tracked of the study before it: its parameters, its points, its data and the version of its code.
 
     Raises:
         EngineError: the engine it asks for cannot be used.
@@ -44,6 +46,8 @@ def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
             key: {"name": key, "params": {"case": key, "sigma_u": u, "sigma_v": v, "problem": name}}
             for key, (u, v) in study.points().items()
         },
+        "numerics": numerics(__name__),
+        "datasets": data_sets({name: Problem(**problems[name]())}),
     }
 
 

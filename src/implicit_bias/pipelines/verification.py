@@ -9,6 +9,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.claims_page import claims_page
 from implicit_bias.engines import check
+from implicit_bias.fingerprints import numerics
 from implicit_bias.parameters import Engine, Verification
 from implicit_bias.pipelines import report
 from implicit_bias.pipelines.sections import provenance
@@ -25,7 +26,7 @@ BATCH = 25
 
 
 def plan_verification(verification: Verification) -> dict[str, Any]:
-    """What is tracked of the run before it: its parameters; it has no points.
+    """What is tracked of the run before it: its parameters and the version of its code; it has no points.
 
     Raises:
         EngineError: the engine it asks for cannot be used.
@@ -37,6 +38,7 @@ def plan_verification(verification: Verification) -> dict[str, Any]:
         "description": f"Every claim on {verification.problems} random problems and {verification.seeds} seeds.",
         "params": {name: " ".join(map(str, v)) if isinstance(v, list) else v for name, v in size.items()},
         "points": {},
+        "numerics": numerics(__name__),
     }
 
 

@@ -187,7 +187,7 @@ class Sweep:
             "mlflow.source.name": project.name,
             "mlflow.source.type": "LOCAL",
         }
-        self._known: set[str] = set()  # metrics that the parent has
+        self._known: dict[str, float] = {}  # metrics that the parent has
         tags = {
             **self._common,
             "plan": fingerprint(plan),
@@ -226,9 +226,9 @@ class Sweep:
         run = self.client.get_run(run_id)
         self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
         self.description = str(self.plan.get("description", ""))
-        self._known = set(run.data.metrics)
-        self.client.update_run(run_id, "RUNNING")
+        self._known = dict(run.data.metrics)
         self.client.log_batch(run_id, tags=_tags({**tags, "place": run.data.tags.get("place", tags["place"])}))
+        self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         _delete_tags(self.client, run, "error", "missing")
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
             key, finished = str(child.data.tags.get("point")), child.info.status == "FINISHED"
@@ -296,14 +296,16 @@ class Sweep:
             point.logged.add(name)
 
     def summary(self, name: str, record: Mapping[str, Any]) -> None:
-        """Log a record of the whole sweep on its parent, once a name."""
+        """Log a record of the whole sweep on its parent, once a name; of one that goes on, what has changed."""
         if name not in self._summaries:
-            metrics, _ = metrics_of(record, self._started)
+            metrics, _ = metrics_of(record, now())
             axis = self.plan.get("compare", {}).get("axis")
             if axis:  # not the curves of the points, whose steps are iterations
                 named = ((metric, metric.key.replace("curve/", f"by_{axis}/")) for metric in metrics)
                 metrics = [Metric(key, metric.value, metric.timestamp, metric.step) for metric, key in named]
-            self.client.log_batch(self.run_id, [metric for metric in metrics if metric.key not in self._known])
+            latest = {metric.key: metric.value for metric in metrics}
+            changed = [metric for metric in metrics if self._known.get(metric.key) != latest[metric.key]]
+            self.client.log_batch(self.run_id, changed)
             self._summaries.add(name)
 
     def file(self, path: Path, name: str) -> None:
