@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from implicit_bias.clusters import EngineError
+from implicit_bias.clusters import PACKAGES, EngineError
 from implicit_bias.engines import TRIES, check, compute
 from implicit_bias.parameters import Engine, Sweep
 from implicit_bias.pipelines.initialization import plan_points
@@ -83,6 +83,7 @@ def test_a_call_is_taken_when_there_is_room_for_it():
 
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_a_backend_whose_package_is_missing_is_refused(backend, monkeypatch):
+    monkeypatch.delitem(sys.modules, PACKAGES[backend], raising=False)  # of a test before this one
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setattr(sys, "meta_path", [each for each in sys.meta_path if "editable" not in repr(each)])
     with pytest.raises(EngineError, match=rf"pip install 'kedro-implicit-bias\[{backend}\]'"):
@@ -96,7 +97,7 @@ def test_a_sweep_without_its_cluster_is_refused_before_it_is_planned():
         backend="dask", address="tcp://127.0.0.1:1",
     )  # fmt: skip
     with pytest.raises(EngineError, match=r"backend dask: tcp://127.0.0.1:1 cannot be used: .*Connection refused"):
-        plan_points({}, sweep)
+        plan_points({}, {}, sweep)
 
 
 @pytest.mark.parametrize("backend", ["loky", "dask"])
