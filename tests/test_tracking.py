@@ -632,6 +632,20 @@ def test_points_that_fail_do_not_take_the_others_with_them(project: Path, conf_c
     assert children[parent.info.run_id][1].data.tags["error"] == "FloatingPointError: diverged"
 
 
+def test_stages_run_one_by_one_are_said_to_be_unfinished_until_the_last(
+    project: Path, conf_catalog: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    stages = steps("width")
+    first = stages.only_nodes("width_sweep.plan", "width_sweep.train")
+    with caplog.at_level(logging.INFO):
+        run(project, conf_catalog, first)
+        assert "Not complete yet" in caplog.text
+        caplog.clear()
+        run(project, conf_catalog, stages)
+    assert "FINISHED, 3 of 3 points" in caplog.text
+    assert "Not complete yet" not in caplog.text
+
+
 def test_an_error_fails_what_is_open(project: Path, conf_catalog: dict[str, Any]) -> None:
     def train(planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {KEYS[0]: trajectory()}

@@ -55,6 +55,7 @@ LAW = "law, 90 % band"
 
 PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "law_rate")
 DEEPEST = 1e-16  # smallest loss shown, relative to the largest
+LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the width of its panel
 MOST_LABELS = 12  # numbers written beside points
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
 NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and named beyond
@@ -84,10 +85,10 @@ def width_figure(points: Table, law: Table | None = None, alpha: float = 0.5) ->
             final = draw_means(ax, points, "distance", BLUE, FINAL, power)
             initial = draw_means(ax, points, "distance_init", ORANGE, INITIAL, power)
             fit_axis(ax, "y", *final, *initial, [] if law is None else law["rms"])
-        left.legend(loc="upper right")
         fit_axis(right, "y", *draw_means(right, points, "iterations", BLUE, None))
         for ax, power in ((left, 1.0), (middle, exponent), (right, 1.0)):
             fit_axis(ax, "x", floats(points["width"]) ** power)
+        left.legend(loc="best")
         left.set(xlabel=WIDTH, ylabel="Frobenius norm")
         middle.set(xlabel=_power_label(exponent), ylabel="Frobenius norm")
         right.set(xlabel=WIDTH, ylabel="iterations to stop")
@@ -138,8 +139,9 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
         for ax, log in ((left, False), (right, True)):
             for case, colour in zip(cases, cycle(COLOURS), strict=False):
                 _draw_case(ax, case, colour, certified=log)
+            curves = [(case["iteration"], case[name]) for case in cases for name in ("loss", "bound") if name in case]
             fit_axis(ax, "x", *iterations, log=False)
-            fit_axis(ax, "y", *losses, log=log, floor=DEEPEST)
+            fit_axis(ax, "y", *losses, [] if log else _headroom(ax, *curves), log=log, floor=DEEPEST)
             ax.set(xlabel=ITERATION, ylabel=EXCESS)
             _add_time_axis(ax, 2 * step_size / n)
         left.legend(loc="upper right")
@@ -202,9 +204,22 @@ def _alike(first: Array, second: Array) -> bool:
     return bool(np.max(np.abs(a - b), initial=0.0) <= 0.01 * np.ptp(np.append(a, 1)) + 0.05)
 
 
+def _legend_share(ax: Axes) -> float:
+    """Part of the height of a panel that its legend takes up."""
+    inches = ax.get_window_extent().height / ax.figure.dpi
+    return 0.03 + 0.175 / inches * len(ax.get_legend_handles_labels()[0])
+
+
+def _headroom(ax: Axes, *curves: tuple[ArrayLike, ArrayLike]) -> float:
+    """Upper end of a linear axis that keeps curves clear of a legend in the upper right."""
+    last = max((largest(x) for x, _ in curves), default=0.0)
+    under = max((largest(floats(y)[floats(x) > LEGEND_FROM * last]) for x, y in curves), default=0.0)
+    return under / (1 - _legend_share(ax))
+
+
 def _room(values: ArrayLike, ax: Axes) -> float:
     """Factor above the values of a logarithmic axis that its legend takes up."""
-    share = 0.03 + 0.085 * len(ax.get_legend_handles_labels()[0])
+    share = _legend_share(ax)
     shown = floats(values)
     shown = shown[np.isfinite(shown) & (shown > 0)]
     span = largest(shown) / max(float(np.min(shown)), DEEPEST * largest(shown)) if shown.size else 1.0
@@ -242,7 +257,7 @@ def companion_figure(points: Table, alpha: float | None = None) -> Figure:
                 _point_up(ax, colour, 0.04 * (1 + beyond))
                 beyond += 1
         fit_axis(ax, "x", width, log=True)
-        fit_axis(ax, "y", *shown, log=True, room=3)
+        fit_axis(ax, "y", *shown, log=True, room=_room(np.concatenate([*map(floats, shown)]), ax))
         ax.legend(loc="upper right")
         ax.set(xlabel=WIDTH if alpha is None else rf"{WIDTH} ($\alpha={alpha:.3g}$)", ylabel=DISTANCE)
     return figure

@@ -293,6 +293,8 @@ class _Run:
                 return
             logger.info("")
             logger.info("MLflow: %s %s, %d of %d points", sweep.name, final, planned - missing, planned)
+            if sweep.waiting():
+                logger.info("  Not complete yet: the stages that follow go on with this run")
             for picture in self._pictures.get(name, ()):
                 logger.info("  %s", _from_here(picture))
             for link in self._store.links(sweep)[:LINKS]:

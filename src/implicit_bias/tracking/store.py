@@ -322,6 +322,10 @@ class Sweep:
         """The points of the plan that are not FINISHED."""
         return [key for key in self.plan["points"] if key not in self.points or self.points[key].status != "FINISHED"]
 
+    def waiting(self) -> bool:
+        """Whether points are missing that have not failed: a later stage ends them."""
+        return any(key not in self.points or self.points[key].status != "FAILED" for key in self.missing())
+
     def views(self) -> dict[str, str]:
         """Where MLflow's UI shows the points.
 
