@@ -6,9 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
+from kedro.io import DataCatalog
+from kedro.pipeline import Node, Pipeline
 from mlflow import MlflowClient
 
 from implicit_bias.exclusive import ExclusiveHooks, FolderInUse, lock
@@ -31,27 +34,38 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path: Path) ->
     lock(folder).release()
 
 
-def test_the_hooks_hold_the_folder_of_a_run_and_clear_what_a_killed_one_left(tmp_path: Path) -> None:
+def marked(tmp_path: Path) -> tuple[Pipeline, DataCatalog]:
+    """A pipeline that plans a sweep and stores its points, as a project of one's own may have it."""
+    plan = {"type": "json.JSONDataset", "filepath": str(tmp_path / "plans" / "plan.json")}
+    points = {"type": "partitions.PartitionedDataset", "path": str(tmp_path / "points"), "dataset": "text.TextDataset"}
+    catalog = DataCatalog.from_config(
+        {"plan": plan | {"metadata": {"implicit_bias": {"role": "plan", "sweep": "mine"}}}, "points": points}
+    )
+    return Pipeline(
+        [Node(lambda: {}, None, "plan", name="plan"), Node(lambda plan: plan, "plan", "points", name="points")]
+    ), catalog
+
+
+def test_the_hooks_hold_the_folder_of_a_plan_and_clear_what_a_killed_run_left(tmp_path: Path) -> None:
     first, second = ExclusiveHooks(), ExclusiveHooks()
-    run = {"project_path": str(tmp_path)}
-    for hooks in (first, second):
-        hooks.after_catalog_created({"params:run_folder": "data"})
-    (tmp_path / "data" / "06_models").mkdir(parents=True)
-    leftover = tmp_path / "data" / "06_models" / ".0123.tmp"
+    pipeline, catalog = marked(tmp_path)
+    (tmp_path / "points").mkdir()
+    leftover, theirs = tmp_path / "points" / f".{uuid.uuid4().hex}.tmp", tmp_path / "points" / ".their.tmp"
     leftover.touch()
-    first.before_pipeline_run(run)
+    theirs.touch()
+    first.before_pipeline_run(pipeline, catalog)
     assert not leftover.exists()
+    assert theirs.exists()
     with pytest.raises(FolderInUse):
-        second.before_pipeline_run(run)
+        second.before_pipeline_run(pipeline, catalog)
     first.on_pipeline_error()
-    second.before_pipeline_run(run)
+    second.before_pipeline_run(pipeline, catalog)
     second.after_pipeline_run()
 
 
-def test_projects_without_the_parameter_are_left_alone(tmp_path: Path) -> None:
+def test_runs_without_a_sweep_are_left_alone(tmp_path: Path) -> None:
     hooks = ExclusiveHooks()
-    hooks.after_catalog_created({"params:other": 1})
-    hooks.before_pipeline_run({"project_path": str(tmp_path)})
+    hooks.before_pipeline_run(Pipeline([Node(lambda: 1, None, "other", name="other")]), marked(tmp_path)[1])
     hooks.after_pipeline_run()
     assert list(tmp_path.iterdir()) == []
 
@@ -68,7 +82,7 @@ def start(project: Project, *arguments: str, store: str | None = None) -> subpro
 def test_of_two_runs_in_one_folder_the_second_is_refused(tmp_path: Path) -> None:
     project = make_project(tmp_path / "one")
     first = start(project)
-    holder = project.path / "data" / "smoke" / ".run.json"
+    holder = project.path / "data" / "smoke" / "05_model_input" / ".run.json"
     while not holder.exists():
         assert first.poll() is None
         time.sleep(0.05)

@@ -176,7 +176,7 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
         f"bootstrap_project(r'{project}')\n"
         f"with KedroSession.create(r'{project}') as session:\n"
         "    session.run()\n"
-        "heavy = {'mlflow', 'matplotlib', 'scipy', 'joblib', 'sqlalchemy'} & set(sys.modules)\n"
+        "heavy = {'mlflow', 'matplotlib', 'scipy', 'joblib', 'sqlalchemy', 'filelock'} & set(sys.modules)\n"
         "print(sorted(heavy), sorted(name for name in sys.modules if name.startswith('implicit_bias')))\n"
     )
     pipeline = project / f"src/{PACKAGE}/pipelines/plain"
@@ -190,6 +190,12 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
         [sys.executable, "-c", code], cwd=project, env=os.environ, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
-    ours = ["implicit_bias", "implicit_bias.tracking", "implicit_bias.tracking.hooks"]
+    ours = [
+        "implicit_bias",
+        "implicit_bias.exclusive",
+        "implicit_bias.tracking",
+        "implicit_bias.tracking.hooks",
+        "implicit_bias.tracking.outbox",
+    ]
     assert result.stdout.splitlines()[-1] == f"[] {ours}"
     assert not (project / "mlflow.db").exists()

@@ -6,14 +6,21 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.tracking.hooks import folder_of, marks_of
+
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+    from kedro.pipeline import Pipeline
+
+    from implicit_bias.tracking.hooks import Catalog
 
 LOCK, HOLDER = ".run.lock", ".run.json"
+TEMPORARY = f".{'?' * 32}.tmp"
+"""What a killed run was writing: files of datasets before they are renamed."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,26 +30,28 @@ class FolderInUse(RuntimeError):
 
 
 class ExclusiveHooks:
-    """Holds a lock on the folder that the parameter `run_folder` names; does nothing in projects without it.
+    """Holds a lock on the folders in which a run keeps the plans of its sweeps; does nothing in runs without a sweep.
 
     The operating system frees the lock of a process that dies, however it dies: there are no stale locks.
     """
 
     def __init__(self) -> None:
-        self._folder = ""
-        self._lock: BaseFileLock | None = None
-
-    @hook_impl
-    def after_catalog_created(self, parameters: dict[str, Any] | None) -> None:
-        self._folder = str((parameters or {}).get("params:run_folder") or "")
+        self._locks: list[BaseFileLock] = []
 
     @hook_impl(tryfirst=True)
-    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+    def before_pipeline_run(self, pipeline: "Pipeline", catalog: "Catalog") -> None:
         self._release()  # of a run that was interrupted in a notebook
-        if self._folder:
-            folder = Path(run_params["project_path"], self._folder)
-            self._lock = lock(folder)
-            for leftover in folder.rglob(".*.tmp"):  # a file that a killed run was writing
+        plans = [name for name, mark in marks_of(pipeline, catalog).items() if mark.role == "plan"]
+        if not plans:
+            return
+        try:
+            for folder in sorted({folder for name in plans if (folder := folder_of(catalog[name]))}):
+                self._locks.append(lock(folder))
+        except FolderInUse:
+            self._release()
+            raise
+        for folder in {folder for name in pipeline.datasets() if (folder := folder_of(catalog.get(name)))}:
+            for leftover in folder.glob(TEMPORARY):
                 leftover.unlink(missing_ok=True)
 
     @hook_impl(trylast=True)
@@ -54,9 +63,8 @@ class ExclusiveHooks:
         self._release()
 
     def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        while self._locks:
+            self._locks.pop().release()
 
 
 def lock(folder: Path) -> "BaseFileLock":
@@ -73,8 +81,7 @@ def lock(folder: Path) -> "BaseFileLock":
         held.acquire()
     except Timeout:
         raise FolderInUse(
-            f"{folder} is in use by another run{_holder(folder)}: wait for it, stop it, or set another folder "
-            "in globals.yml"
+            f"{folder} is in use by another run{_holder(folder)}: wait for it, stop it, or use another folder"
         ) from None
     me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     (folder / HOLDER).write_text(json.dumps(me))

@@ -71,7 +71,6 @@ class TrackingHooks:
     def __init__(self) -> None:
         self._marked = False
         self._settings: dict[str, Any] = {}
-        self._folder = ""
         self._configuration: Mapping[str, Any] | None = None
         self._run: _Run | None = None
 
@@ -83,7 +82,6 @@ class TrackingHooks:
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
         self._marked = any(_metadata(entry) for entry in (conf_catalog or {}).values())
         self._settings = dict((parameters or {}).get("params:tracking") or {}) if self._marked else {}
-        self._folder = str((parameters or {}).get("params:run_folder") or "")
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
@@ -103,8 +101,7 @@ class TrackingHooks:
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
         project = Path(run_params["project_path"])
-        defaults = {"experiment": experiment_of(self._settings), "folder": str(project / self._folder)}
-        self._run = _Run(self._store(project), catalog, marks, defaults)
+        self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings))
         atexit.register(self._end, status="KILLED")
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -179,11 +176,9 @@ class _Run:
     A store that is lost on the way does not end the run: everything is on disk, and an outbox says what was saved.
     """
 
-    def __init__(
-        self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], defaults: dict[str, str]
-    ) -> None:
+    def __init__(self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], experiment: str) -> None:
         self.pid = os.getpid()
-        self._store, self._catalog, self._marks, self._defaults = store, catalog, marks, defaults
+        self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
         self._pictures: dict[str, dict[Path, None]] = {}
@@ -235,14 +230,20 @@ class _Run:
         if self._store is None:
             return
         if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
-            defaults = self._defaults | {"sweep": mark.sweep, "name": mark.sweep}
-            self._sweeps[mark.sweep] = self._store.open({**defaults, **self._plans[mark.sweep]})
+            defaults = {"experiment": self._experiment, "sweep": mark.sweep, "name": mark.sweep}
+            place = {"folder": str(folder)} if (folder := self._folder(mark.sweep)) else {}
+            self._sweeps[mark.sweep] = self._store.open({**defaults, **place, **self._plans[mark.sweep]})
         shared, prefix = mark.role in FILE_ROLES and mark.sweep[-1:] in ("", "*"), mark.sweep.removesuffix("*")
         sweeps = [each for each in self._sweeps if each == mark.sweep or (shared and each.startswith(prefix))]
         for each in sweeps:
             self._pass_on(mark, name, data, self._sweeps[each])
         if not sweeps:
             logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
+
+    def _folder(self, sweep: str) -> Path | None:
+        """Where the plan of a sweep is: its runs are continued from there alone."""
+        plans = (name for name, mark in self._marks.items() if mark.role == "plan" and mark.sweep == sweep)
+        return next((folder_of(self._catalog[name]) for name in plans), None)
 
     def _open_outbox(self, sweep: str, plan: str) -> None:
         """Note beside a plan what is saved of its sweep; a plan that is not in a file has no place for notes."""
@@ -361,6 +362,13 @@ def path_of(dataset: Any) -> Path:
     if hasattr(dataset, "_get_load_path"):
         return Path(dataset._get_load_path())
     return Path(getattr(dataset, "_filepath", None) or dataset._path)
+
+
+def folder_of(dataset: Any) -> Path | None:
+    """The local folder a dataset keeps its file or its partitions in, None if it has none."""
+    if (file := getattr(dataset, "_filepath", None)) is not None:
+        return Path(file).parent
+    return Path(folder) if (folder := getattr(dataset, "_path", None)) is not None else None
 
 
 hooks = TrackingHooks()
