@@ -141,8 +141,10 @@ def test_bounds_of_the_flow_are_shown_but_do_not_count_along_descent():
         "bound": 0.0,
         "margin": 0.0,
         "path": 0.0,
+        "thm2": 0.0,
     }
-    assert found.unmet["bound"] == ["gradient flow"]
+    assert found.unmet["bound"] == found.unmet["thm2"] == ["gradient flow"]
+    assert found.metrics["thm2"] == bounds.theorem_2(case.problem, case.state.h, ALPHA, DELTA).value
     assert np.all(np.isfinite(found.curves["bound"]))
     assert np.all(found.curves["excess"] <= found.curves["stepwise"])
     assert 0 < found.metrics["xu_worst"] <= 1

@@ -57,7 +57,7 @@ def test_all_entries_are_universal_in_the_lazy_limit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entries", ["rademacher", "sparse", "orthogonal"])
+@pytest.mark.parametrize("entries", ["sparse", "orthogonal"])
 def test_trained_networks_end_at_the_distance_of_the_limit(entries):
     p, h, runs = problem(), 2000, 150
     expected = limit_ratio(p, entries, DENSITY, 1.0, 1.0, seen_weights(p, 1.0, 1.0)) ** 2
@@ -66,7 +66,7 @@ def test_trained_networks_end_at_the_distance_of_the_limit(entries):
     for i in range(runs):
         state = scaled(unit_entries(p, h, rng, entries, DENSITY, "dense"), h**-0.5, h**-0.5)
         squares[i] = (np.linalg.norm(state.U2 @ gradient_flow(p, state, [], Stop(), tol=1e-5).V[-1].T) / law) ** 2
-    assert abs(expected - 1) > 0.03
     deviation = norm.isf(FALSE_ALARM / 2) * squares.std() / np.sqrt(runs)
     finite_width = expected * (1 / DENSITY if entries == "sparse" else 1) * p.k / h
+    assert deviation + finite_width < abs(expected - 1)  # the law itself would not pass
     assert squares.mean() == pytest.approx(expected, abs=deviation + finite_width)

@@ -89,6 +89,7 @@ def evaluate(
         metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | _tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
     named = {LOSS_BOUNDS[name]: bound for name, bound in losses.items()} | {"path": path} | random
+    named["thm2"] = random["thm2"].assuming("gradient flow", step is None)
     metrics |= {"met/law": gaussian} | {f"met/{name}": bound.applies for name, bound in named.items()}
     return Evaluation(
         metrics={name: float(value) for name, value in metrics.items()},
