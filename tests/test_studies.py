@@ -10,6 +10,12 @@ from implicit_bias.figures.early import early_figure
 from implicit_bias.figures.lazy import gaps_figure, kernel_figure
 from implicit_bias.figures.sweeps import rate_bias_figure
 from implicit_bias.figures.universality import universality_figure
+from implicit_bias.parameters import Point, Sweep
+from implicit_bias.pipelines.lazy import compare_group
+from implicit_bias.theory.flow import gradient_flow
+from implicit_bias.theory.initialization import scaled, standard_normal
+from implicit_bias.theory.problem import reparametrize
+from implicit_bias.theory.stopping import Stop
 from tests.project import Project, make_project
 
 WIDTHS = "--params=width_sweep.widths=7 300,width_sweep.figure=alpha,width_sweep.alpha=0.3 0.5,width_sweep.seeds=0"
@@ -88,6 +94,18 @@ def test_a_width_that_cannot_be_drawn_is_refused_before_any_work(tmp_path):
     output = project.run("--pipelines=width_sweep", f"--params={params}", check=False)
     assert "initialization uniform is drawn entry by entry" in output
     assert not list(project.path.glob("data/smoke/05_model_input/width/*"))
+
+
+def test_points_that_were_done_before_they_began_are_compared_with_what_stands_still():
+    rng = np.random.default_rng(0)
+    problem = reparametrize(rng.standard_normal((3, 6)), rng.standard_normal((3, 1)))
+    state = scaled(standard_normal(problem, 40, rng), 0.1, 0.1)
+    run = gradient_flow(problem, state, [], Stop(excess=1e3))
+    assert run.t.size == 1
+    point = Point("p", "data", 40, 0, 0.1, 0.1, "gradient_flow")
+    sweep = Sweep(title="t", figure="width", widths=[40], seeds=[0], alpha=[0.5], step_size=0.1)
+    record = compare_group([(point, vars(state), vars(run))], sweep, vars(problem))["p"]
+    assert (record["metric/lin_loss"], record["metric/lin_dist"]) == pytest.approx((0, 0), abs=1e-12)
 
 
 def labelled(figure: Figure) -> bool:

@@ -67,7 +67,7 @@ def compare_group(trained: list[Trained], sweep: Sweep, problem_fields: Record) 
     a, b = _gram(finished[0][0])
     wide = [trajectory["t"] for point, _, trajectory in finished if _has_infinite_width(point, problem)]
     times = np.unique(np.concatenate([*wide, [0.0]]))[1:]
-    flow = infinite_width_flow(problem, a, b, times, sweep.flow_tolerance) if wide else None
+    flow = infinite_width_flow(problem, a, b, times, sweep.flow_tolerance) if times.size else None
     return {
         point.key: compare_point(
             problem, point, restored(State, state), restored(Trajectory, trajectory), flow, sweep.step_size
