@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import time
+import uuid
 from importlib import import_module
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def damage(project: Path, rng: random.Random) -> str:
     else:
         content[at] ^= 1 << rng.randrange(8)
     path.write_bytes(content)
-    (path.parent / ".0123456789abcdef.tmp").write_bytes(content[:at])
+    (path.parent / f".{uuid.UUID(int=at).hex}.tmp").write_bytes(content[:at])
     return f"damaged {path.relative_to(project)} at byte {at}"
 
 

@@ -5,9 +5,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kedro.io import DataCatalog
@@ -34,40 +36,55 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path: Path) ->
     lock(folder).release()
 
 
-def marked(tmp_path: Path) -> tuple[Pipeline, DataCatalog]:
-    """A pipeline that plans a sweep and stores its points, as a project of one's own may have it."""
+def entries(tmp_path: Path) -> dict[str, Any]:
+    """A catalog with a sweep, as a project of one's own may have it."""
     plan = {"type": "json.JSONDataset", "filepath": str(tmp_path / "plans" / "plan.json")}
     points = {"type": "partitions.PartitionedDataset", "path": str(tmp_path / "points"), "dataset": "text.TextDataset"}
-    catalog = DataCatalog.from_config(
-        {"plan": plan | {"metadata": {"implicit_bias": {"role": "plan", "sweep": "mine"}}}, "points": points}
-    )
-    return Pipeline(
-        [Node(lambda: {}, None, "plan", name="plan"), Node(lambda plan: plan, "plan", "points", name="points")]
-    ), catalog
+    return {"plan": plan | {"metadata": {"implicit_bias": {"role": "plan", "sweep": "mine"}}}, "points": points}
+
+
+PIPELINE = Pipeline(
+    [Node(lambda: {}, None, "plan", name="plan"), Node(lambda plan: plan, "plan", "points", name="points")]
+)
 
 
 def test_the_hooks_hold_the_folder_of_a_plan_and_clear_what_a_killed_run_left(tmp_path: Path) -> None:
     first, second = ExclusiveHooks(), ExclusiveHooks()
-    pipeline, catalog = marked(tmp_path)
+    catalog = DataCatalog.from_config(entries(tmp_path))
+    for hooks in (first, second):
+        hooks.after_catalog_created(entries(tmp_path))
     (tmp_path / "points").mkdir()
     leftover, theirs = tmp_path / "points" / f".{uuid.uuid4().hex}.tmp", tmp_path / "points" / ".their.tmp"
     leftover.touch()
     theirs.touch()
-    first.before_pipeline_run(pipeline, catalog)
+    first.before_pipeline_run(PIPELINE, catalog)
     assert not leftover.exists()
     assert theirs.exists()
     with pytest.raises(FolderInUse):
-        second.before_pipeline_run(pipeline, catalog)
-    first.on_pipeline_error()
-    second.before_pipeline_run(pipeline, catalog)
+        second.before_pipeline_run(PIPELINE, catalog)
+    ending = threading.Thread(target=first.on_pipeline_error)
+    ending.start()
+    ending.join()
+    second.before_pipeline_run(PIPELINE, catalog)
     second.after_pipeline_run()
 
 
 def test_runs_without_a_sweep_are_left_alone(tmp_path: Path) -> None:
     hooks = ExclusiveHooks()
-    hooks.before_pipeline_run(Pipeline([Node(lambda: 1, None, "other", name="other")]), marked(tmp_path)[1])
+    hooks.after_catalog_created(entries(tmp_path))
+    other = Pipeline([Node(lambda: 1, None, "other", name="other")])
+    hooks.before_pipeline_run(other, DataCatalog.from_config(entries(tmp_path)))
     hooks.after_pipeline_run()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("conf_catalog", [None, {"theirs": {"type": "no.such.Dataset", "metadata": {"other": 1}}}])
+def test_datasets_of_other_projects_are_not_looked_at(conf_catalog: Any) -> None:
+    """None is made, which may take time, or packages that are not there."""
+    hooks = ExclusiveHooks()
+    hooks.after_catalog_created(conf_catalog)
+    hooks.before_pipeline_run(Pipeline([Node(lambda: 1, None, "theirs", name="theirs")]), None)
+    hooks.after_pipeline_run()
 
 
 def start(project: Project, *arguments: str, store: str | None = None) -> subprocess.Popen[str]:

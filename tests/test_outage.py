@@ -86,7 +86,7 @@ def test_a_server_lost_on_the_way_gets_the_rest_later_and_nothing_twice(tmp_path
     output, _ = run.communicate(timeout=300)
     assert run.returncode == 0, output
     assert "The MLflow store is lost" in output
-    assert "kedro implicit-bias sync" in output
+    assert "kedro implicit-bias sync --env=smoke" in output
     assert len(list(project.path.glob("data/smoke/07_model_output/width/*.npz"))) == planned
     with mlflow_server(home, port) as uri:
         before = len(children(uri))

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kedro.io.core import DatasetError
 
 from implicit_bias.numerals import number, spread
 from implicit_bias.pipelines.report import write_report
@@ -361,13 +362,18 @@ def test_claims_say_what_held() -> None:
 def test_the_page_holds_earlier_sections_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     records = {name: each.model_dump(mode="json") for name, each in {"a": section(), "b": claims()}.items()}
     old = {"c": {"title": "of another version"}}
-    loaders = {name: (lambda record=record: record) for name, record in (records | old).items()}
+
+    def damaged() -> None:
+        raise DatasetError("d.json ends in the middle")
+
+    loaders = {name: (lambda record=record: record) for name, record in (records | old).items()} | {"d": damaged}
     parsed = Element(write_report(loaders, records["b"]))
     assert parsed.texts("h2") == ["Claims of the paper, checked", "Width sweep"]  # this run's first
     states = [text for _, a, text in parsed.all("p") if a.get("class") == "state"]
     assert "an earlier run" not in states[0]
     assert "an earlier run, 2026-03-01" in states[1]
-    assert "leaves out c" in caplog.text
+    assert "leaves out c: another version" in caplog.text
+    assert "leaves out d: its section is damaged" in caplog.text
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-12, 1e12))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kedro.io import DataCatalog
+from kedro.pipeline import node, pipeline
 
 from implicit_bias.tracking.outbox import Outbox
 from implicit_bias.tracking.records import TrackingError
@@ -19,6 +20,7 @@ from tests.test_tracking import (
     conf_catalog,
     fresh_database,
     history,
+    marked,
     plan,
     project,
     run,
@@ -123,6 +125,54 @@ def test_a_later_run_takes_the_place_of_an_unsent_one(project: Path, conf_catalo
     run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
     assert sync(project, conf_catalog) == []
     assert_complete(project)
+
+
+@pytest.mark.filterwarnings("ignore:One or more dataset names contain:UserWarning")
+def test_what_belongs_to_no_run_is_not_sent(project: Path, conf_catalog: dict[str, Any]) -> None:
+    """Drawing alone leaves no trace where there is a store, and none later where there is not."""
+    everything = steps("width")
+    run(project, conf_catalog, everything, settings={"experiment": "tests"})
+    plan_and_figure = everything.only_nodes("width_sweep.draw") + pipeline(
+        [node(lambda planned: None, "width_sweep.plan", None, name="look")]
+    )
+    run(project, conf_catalog, plan_and_figure, settings=NOBODY)
+    assert sync(project, conf_catalog) == []
+    assert_complete(project)
+
+
+def test_a_note_keeps_the_run_it_is_about(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    first = Store("sqlite:///mlflow.db", project).open(plan(folder=str(project / "data")))
+    outbox = Outbox.beside(project / "data/width_plan.json")
+    outbox.parent = first.run_id
+    outbox.write()
+    run(project, conf_catalog, steps("width").from_nodes("width_sweep.train"), settings=NOBODY)
+    assert Outbox.beside(project / "data/width_plan.json").parent == first.run_id
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
+
+
+def test_a_sweep_that_was_sent_unfinished_is_continued(project: Path, conf_catalog: dict[str, Any]) -> None:
+    def broken(planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {KEYS[0]: trajectory()}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(project, conf_catalog, steps("width", broken), settings=NOBODY)
+    assert sync(project, conf_catalog) == ["FAILED"]
+    run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
+    assert_complete(project)
+
+
+def test_a_file_of_several_sweeps_is_sent_too(project: Path, conf_catalog: dict[str, Any]) -> None:
+    conf_catalog["report"]["metadata"] = marked("report", sweep="wi*")
+    report = pipeline([node(lambda figure: "# Report", "width_sweep.figure", "report")])
+    steps_and_report = steps("width") + report
+    run(project, conf_catalog, steps_and_report, settings=NOBODY)
+    catalog, store = DataCatalog.from_config(conf_catalog), Store("sqlite:///mlflow.db", project)
+    ((name, outbox),) = unsent(catalog, {"all": steps_and_report}).items()
+    sweep, _ = send(store, "tests", catalog, {"all": steps_and_report}, name, outbox)
+    assert "report.md" in {file.path for file in store.client.list_artifacts(sweep.run_id)}
 
 
 @pytest.fixture(autouse=True)

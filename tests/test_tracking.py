@@ -25,7 +25,7 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from implicit_bias.tracking.connection import redacted
+from implicit_bias.tracking.connection import first_line, redacted
 from implicit_bias.tracking.hooks import TrackingHooks
 from implicit_bias.tracking.provenance import fingerprint, is_dead, process_tag
 from implicit_bias.tracking.records import TrackingError, on_common_steps, rest_of
@@ -483,6 +483,9 @@ def test_passwords_are_not_shown() -> None:
     assert redacted("at postgresql://me:secret@host/db and https://me@host") == (
         "at postgresql://me:***@host/db and https://me@host"
     )
+    for uri in ("http://me:s3cr@t@host/path", "http://me:s3/cr:t@host", "http://:s3cret@host"):
+        assert "cr" not in redacted(f"'{uri}'")
+        assert "cr" not in first_line(ValueError(f"no answer from {uri}\nat all"))
 
 
 # As hooks of a pipeline
@@ -564,7 +567,7 @@ def run(
     manager = _create_hook_manager()
     manager.register(hooks or TrackingHooks())
     catalog = DataCatalog.from_config(conf_catalog, save_version=generate_timestamp())
-    params = {"project_path": str(project)}
+    params = {"project_path": str(project), "env": None}
     parameters = {"params:tracking": settings} if settings else {}
     manager.hook.after_catalog_created(
         catalog=catalog,

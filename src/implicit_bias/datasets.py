@@ -45,7 +45,7 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
         if not isinstance(data, Mapping):
             raise DatasetError(f"{self._filepath}: expected a mapping of names to arrays, got {type(data).__name__}")
         arrays = {name: self._as_array(name, value) for name, value in data.items()}
-        with _replacing(self._filepath) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        with replacing(self._filepath) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name in sorted(arrays):
                 member = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
                 with archive.open(member, "w", force_zip64=True) as stream:
@@ -106,7 +106,7 @@ class BytesDataset(AbstractDataset[bytes, bytes]):
     def save(self, data: bytes) -> None:
         if not isinstance(data, bytes):
             raise DatasetError(f"{self._filepath}: expected bytes, got {type(data).__name__}")
-        with _replacing(self._filepath) as file:
+        with replacing(self._filepath) as file:
             file.write(data)
 
     def load(self) -> bytes:
@@ -158,7 +158,7 @@ def _local(filepath: str) -> Path:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` once it is written and on disk: readers see the old or the new one.
 
     Where it is the same as the old one, nothing is replaced.

@@ -6,11 +6,11 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from implicit_bias.tracking.hooks import folder_of, marks_of
+from implicit_bias.tracking.hooks import folder_of, is_marked, marks_of
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -36,12 +36,18 @@ class ExclusiveHooks:
     """
 
     def __init__(self) -> None:
+        self._marked = False
         self._locks: list[BaseFileLock] = []
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any] | None) -> None:
+        self._marked = is_marked(conf_catalog)
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "Catalog") -> None:
         self._release()  # of a run that was interrupted in a notebook
-        plans = [name for name, mark in marks_of(pipeline, catalog).items() if mark.role == "plan"]
+        marks = marks_of(pipeline, catalog) if self._marked else {}
+        plans = [name for name, mark in marks.items() if mark.role == "plan"]
         if not plans:
             return
         try:
@@ -76,7 +82,7 @@ def lock(folder: Path) -> "BaseFileLock":
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / LOCK, timeout=0)
+    held = FileLock(folder / LOCK, timeout=0, thread_local=False)  # whichever thread releases it
     try:
         held.acquire()
     except Timeout:

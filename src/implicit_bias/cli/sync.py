@@ -1,5 +1,6 @@
 """kedro implicit-bias sync: what the tracking store has missed of earlier runs is sent from their files."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -18,17 +19,14 @@ def command(env: str | None) -> None:
     """
     from kedro.framework.project import pipelines
     from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
-    from kedro.utils import find_kedro_project
 
+    from implicit_bias.cli.project import current_project
+    from implicit_bias.exclusive import FolderInUse, lock
     from implicit_bias.tracking.hooks import experiment_of, uri_of
     from implicit_bias.tracking.sync import send, unsent
 
-    project = find_kedro_project(Path.cwd())
-    if project is None:
-        raise click.ClickException(f"{Path.cwd()} is not in a Kedro project")
-    bootstrap_project(project)
-    with KedroSession.create(project, env=env) as session:
+    project = Path(current_project().project_path)
+    with KedroSession.create(project, env=env) as session, ExitStack() as held:
         context = session.load_context()  # type: ignore[attr-defined]
         catalog, settings = context.catalog, context.params.get("tracking") or {}
         waiting = unsent(catalog, dict(pipelines))
@@ -41,10 +39,12 @@ def command(env: str | None) -> None:
 
         use_credentials(context.config_loader)
         try:
+            for folder in {outbox.path.parent for outbox in waiting.values()}:
+                held.callback(lock(folder).release)  # no run notes anything meanwhile
             store = Store(uri_of(settings), project)
-        except TrackingError as error:
+        except (FolderInUse, TrackingError) as error:
             raise click.ClickException(str(error)) from None
-        for plan, outbox in waiting.items():
+        for plan, outbox in unsent(catalog, dict(pipelines)).items():
             sweep, status = send(store, experiment_of(settings), catalog, dict(pipelines), plan, outbox)
             planned = len(sweep.plan["points"])
             click.echo(f"{sweep.name}: {status}, {planned - len(sweep.missing())} of {planned} points")

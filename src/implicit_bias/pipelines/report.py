@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 from pydantic import ValidationError
 
@@ -22,7 +23,12 @@ def write_report(sections: Loaders, *current: dict[str, Any]) -> str:
         sections: name -> loader of every section in the folder, by this run or by an earlier one.
         current: the sections of this run.
     """
-    loaded = {name: load() for name, load in sorted(sections.items())}
+    loaded = {}
+    for name, load in sorted(sections.items()):
+        try:
+            loaded[name] = load()
+        except DatasetError:
+            logger.warning("The report leaves out %s: its section is damaged", name)
     new = [name for section in current for name in loaded if loaded[name] == section]
     shown = {}
     for name in dict.fromkeys([*new, *loaded]):

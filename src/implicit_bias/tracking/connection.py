@@ -12,16 +12,16 @@ import sqlalchemy
 
 
 def first_line(error: object) -> str:
-    """What went wrong, in one line of at most 500 characters."""
+    """What went wrong, in one line of at most 500 characters, without passwords."""
     if refused := re.search(r"Failed to establish a new connection: ([^\"')]+)", str(error)):
         return refused[1]
     text = str(error).strip() or (type(error).__name__ if isinstance(error, Exception) else "")
-    return text.partition("\n")[0][:500]
+    return redacted(text.partition("\n")[0])[:500]
 
 
 def redacted(text: str) -> str:
     """A text without the passwords of the addresses in it."""
-    return re.sub(r"(://[^/@\s:]*):[^@\s]*@", r"\1:***@", text)
+    return re.sub(r"(://[^/@\s:]*):\S*@", r"\1:***@", text)
 
 
 SECRETS = {

@@ -47,10 +47,13 @@ if TYPE_CHECKING:
 
 POINT_ROLES = ("trajectory", "comparison", "evaluation", "failure", "point_figure")
 FILE_ROLES = ("figure", "table", "report")
-ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
+STARTING = ("plan", *POINT_ROLES)  # the run of a sweep
+SEVERAL = ("", "*")  # the end of the sweep of a file of several
+ROLES = (*STARTING, "summary", *FILE_ROLES, "tracked")
 PICTURES = (".png", ".svg", ".html")
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "implicit_bias"
+SYNC = "kedro implicit-bias sync"
 LINKS = 2  # printed of a sweep; the description of its parent has all
 
 logger = logging.getLogger(__name__)
@@ -71,6 +74,7 @@ class TrackingHooks:
     def __init__(self) -> None:
         self._marked = False
         self._settings: dict[str, Any] = {}
+        self._sync = SYNC
         self._configuration: Mapping[str, Any] | None = None
         self._run: _Run | None = None
 
@@ -80,7 +84,7 @@ class TrackingHooks:
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
-        self._marked = any(_metadata(entry) for entry in (conf_catalog or {}).values())
+        self._marked = is_marked(conf_catalog)
         self._settings = dict((parameters or {}).get("params:tracking") or {}) if self._marked else {}
 
     @hook_impl
@@ -101,7 +105,8 @@ class TrackingHooks:
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
         project = Path(run_params["project_path"])
-        self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings))
+        self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
+        self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings), self._sync)
         atexit.register(self._end, status="KILLED")
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -118,7 +123,7 @@ class TrackingHooks:
         except TrackingError as error:
             if not self._settings.get("optional"):
                 raise TrackingError(f"{error}. To run without it: tracking.optional: true") from error
-            logger.warning("%s. The run goes on without it; later: kedro implicit-bias sync", error)
+            logger.warning("%s. The run goes on without it; later: %s", error, self._sync)
             return None
 
     @hook_impl
@@ -176,9 +181,12 @@ class _Run:
     A store that is lost on the way does not end the run: everything is on disk, and an outbox says what was saved.
     """
 
-    def __init__(self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], experiment: str) -> None:
+    def __init__(
+        self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], experiment: str, sync: str
+    ) -> None:
         self.pid = os.getpid()
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
+        self._sync = sync  # the command that sends what was missed
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
         self._pictures: dict[str, dict[Path, None]] = {}
@@ -214,8 +222,8 @@ class _Run:
                 self._open_outbox(mark.sweep, name)
                 if mark.sweep in self._outboxes:
                     self._outboxes[mark.sweep].clear()  # this run saves all of it again
-            for sweep in [mark.sweep] if mark.sweep else self._plans:
-                if sweep in self._outboxes:
+            for sweep in _those_of(mark, self._outboxes):
+                if self._outboxes[sweep].saved or mark.role in STARTING:  # else there is no run it could belong to
                     self._outboxes[sweep].add(name, data if mark.role in POINT_ROLES else ())
             try:
                 self._send(mark, name, data)
@@ -229,21 +237,15 @@ class _Run:
     def _send(self, mark: Mark, name: str, data: Any) -> None:
         if self._store is None:
             return
-        if mark.role in ("plan", *POINT_ROLES) and mark.sweep in self._plans and mark.sweep not in self._sweeps:
-            defaults = {"experiment": self._experiment, "sweep": mark.sweep, "name": mark.sweep}
-            place = {"folder": str(folder)} if (folder := self._folder(mark.sweep)) else {}
-            self._sweeps[mark.sweep] = self._store.open({**defaults, **place, **self._plans[mark.sweep]})
-        shared, prefix = mark.role in FILE_ROLES and mark.sweep[-1:] in ("", "*"), mark.sweep.removesuffix("*")
-        sweeps = [each for each in self._sweeps if each == mark.sweep or (shared and each.startswith(prefix))]
+        if mark.role in STARTING and mark.sweep in self._plans and mark.sweep not in self._sweeps:
+            plans = (each for each, its in self._marks.items() if its.role == "plan" and its.sweep == mark.sweep)
+            plan = whole_plan(self._plans[mark.sweep], mark.sweep, self._experiment, self._catalog[next(plans)])
+            self._sweeps[mark.sweep] = self._store.open(plan)
+        sweeps = _those_of(mark, self._sweeps)
         for each in sweeps:
             self._pass_on(mark, name, data, self._sweeps[each])
         if not sweeps:
             logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
-
-    def _folder(self, sweep: str) -> Path | None:
-        """Where the plan of a sweep is: its runs are continued from there alone."""
-        plans = (name for name, mark in self._marks.items() if mark.role == "plan" and mark.sweep == sweep)
-        return next((folder_of(self._catalog[name]) for name in plans), None)
 
     def _open_outbox(self, sweep: str, plan: str) -> None:
         """Note beside a plan what is saved of its sweep; a plan that is not in a file has no place for notes."""
@@ -252,17 +254,19 @@ class _Run:
 
     def _lose(self, error: Exception) -> None:
         """Go on without the store."""
-        from implicit_bias.tracking.connection import first_line, redacted
+        from implicit_bias.tracking.connection import first_line
 
         self._store = None
-        logger.warning("The MLflow store is lost: %s", first_line(redacted(str(error))))
-        logger.warning("The results are safe in files. When it is back: kedro implicit-bias sync")
+        logger.warning("The MLflow store is lost: %s", first_line(error))
+        logger.warning("The results are safe in files. When it is back: %s", self._sync)
         self._write_outboxes()
 
     def _write_outboxes(self) -> None:
         for name, outbox in self._outboxes.items():
-            outbox.parent = self._sweeps[name].run_id if name in self._sweeps else None
-            outbox.write()
+            if name in self._sweeps:
+                outbox.parent = self._sweeps[name].run_id
+            if outbox.saved:
+                outbox.write()
 
     def _pass_on(self, mark: Mark, name: str, data: Any, sweep: "Sweep") -> None:
         pass_on(mark, name, data, self._catalog[name], sweep)
@@ -274,7 +278,7 @@ class _Run:
         if self._store is None:
             self._write_outboxes()
             return
-        from implicit_bias.tracking.connection import impatient
+        from implicit_bias.tracking.connection import first_line, impatient
 
         if status is not None:
             try:
@@ -282,7 +286,9 @@ class _Run:
                     for sweep in self._sweeps.values():
                         sweep.close(status, error)
             except Exception as failure:
-                logger.warning("The runs in MLflow could not be closed (%s): the next run will do it", failure)
+                logger.warning(
+                    "The runs in MLflow could not be closed (%s): the next run will do it", first_line(failure)
+                )
                 self._write_outboxes()
             return
         for name, sweep in self._sweeps.items():
@@ -300,13 +306,26 @@ class _Run:
                 logger.info("  %s", _from_here(picture))
             for link in self._store.links(sweep)[:LINKS]:
                 logger.info("  %s", link)
-        for page in self._pictures.get("", ()):
+        for page in (page for sweep, pages in self._pictures.items() if sweep[-1:] in SEVERAL for page in pages):
             logger.info("")
             logger.info("All of it on one page: %s", _from_here(page))
         if self._sweeps and (command := self._store.ui_command()):
             logger.info("")
             logger.info("Links open after: %s", command)
             logger.info("The pipeline in a browser: kedro viz run")
+
+
+def whole_plan(plan: Mapping[str, Any], sweep: str, experiment: str, dataset: Any) -> dict[str, Any]:
+    """A plan with what it does not say, as `Store.open` takes it; runs are continued from where it is kept alone."""
+    place = {"folder": str(folder)} if (folder := folder_of(dataset)) else {}
+    return {"experiment": experiment, "sweep": sweep, "name": sweep, **place, **plan}
+
+
+def _those_of(mark: Mark, sweeps: Iterable[str]) -> list[str]:
+    """The sweeps a dataset belongs to: its own, or for a file of several all those it is a file of."""
+    if mark.role in FILE_ROLES and mark.sweep[-1:] in SEVERAL:
+        return [sweep for sweep in sweeps if sweep.startswith(mark.sweep.removesuffix("*"))]
+    return [sweep for sweep in sweeps if sweep == mark.sweep]
 
 
 def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
@@ -339,6 +358,11 @@ def _metadata(entry: Any) -> Mapping[str, Any]:
     metadata = entry.get("metadata") if isinstance(entry, Mapping) else getattr(entry, "metadata", None)
     ours = metadata.get("implicit_bias") if isinstance(metadata, Mapping) else None
     return ours if isinstance(ours, Mapping) else {}
+
+
+def is_marked(conf_catalog: Mapping[str, Any] | None) -> bool:
+    """Whether a catalog has entries for this package; most projects where it is installed have none."""
+    return any(_metadata(entry) for entry in (conf_catalog or {}).values())
 
 
 def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:

@@ -36,9 +36,10 @@ class Outbox:
 
     def write(self) -> None:
         """Keep what is remembered."""
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"parent": self.parent, "saved": self.saved}))
-        temporary.replace(self.path)
+        from implicit_bias.datasets import replacing
+
+        with replacing(self.path) as file:
+            file.write(json.dumps({"parent": self.parent, "saved": self.saved}).encode())
 
     def clear(self) -> None:
         """Forget everything: the store has it."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from implicit_bias.tracking.hooks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, path_of
+from implicit_bias.tracking.hooks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, path_of, whole_plan
 from implicit_bias.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def send(
         the sweep, and the status of its parent run.
     """
     marks = _marks(catalog, pipelines)
-    name = marks[plan].sweep
-    sweep = store.open({"experiment": experiment, "sweep": name, "name": name, **catalog[plan].load()}, outbox.parent)
+    whole = whole_plan(catalog[plan].load(), marks[plan].sweep, experiment, catalog[plan])
+    sweep = store.open(whole, outbox.parent)
     outbox.parent = sweep.run_id
     outbox.write()
     for dataset in sorted(outbox.saved.keys() & marks.keys(), key=lambda each: (_place(marks[each]), each)):
