@@ -16,10 +16,10 @@ UI := http://127.0.0.1:5000/\#/experiments?workflowType=machine_learning
 .DEFAULT_GOAL := run
 
 run: $(SETUP)  ## the paper's two experiments: figures, tracked runs, comparison links
-	$(BIN)/kedro run --pipeline=implicit_bias --env=$(ENV)
+	$(BIN)/kedro run --pipelines=implicit_bias --env=$(ENV)
 
 claims: $(SETUP)  ## every claim of the paper on random problems; keeps docs/claims.md
-	$(BIN)/kedro run --pipeline=verification
+	$(BIN)/kedro run --pipelines=verification
 	cp data/08_reporting/claims.md data/08_reporting/claims.png docs/
 
 setup: $(SETUP)

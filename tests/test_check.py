@@ -96,7 +96,7 @@ def test_missing_parameters_are_named() -> None:
     with pytest.raises(ValueError) as refusal:  # noqa: PT011
         check_instance(INSTANCE, {"other": {}}, lambda *_: None)
     assert str(refusal.value).split("\n") == [
-        f"own.{name}: no such parameters: kedro implicit-bias init writes them"
+        f"own.{name}: no such parameters in this environment (--env): kedro implicit-bias init writes them"
         for name in ("own_data", "reparametrization", "width_sweep")
     ]
 

@@ -24,7 +24,7 @@ CURVES = {"curve/loss", "curve/bound", "curve/distance", "curve/u2v"}
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Project:
     project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--pipeline=implicit_bias")
+    project.run("--pipelines=implicit_bias")
     return project
 
 

@@ -18,7 +18,7 @@ REPORTING = "data/smoke/08_reporting"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Project:
     project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--pipeline=verification")
+    project.run("--pipelines=verification")
     return project
 
 

@@ -9,7 +9,7 @@ from implicit_bias.parameters import Verification
 
 HEAD = """# Claims, checked
 
-Written by `kedro run --pipeline=verification` (`make claims`); do not edit. {problems} random problems with explicit
+Written by `kedro run --pipelines=verification` (`make claims`); do not edit. {problems} random problems with explicit
 weights for the deterministic claims, {seeds} data sets with {draws} networks each for the random ones; δ = {delta:g}.
 **Violations: {violations}.**
 

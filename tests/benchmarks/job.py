@@ -15,7 +15,7 @@ PROBE = Path(__file__).with_name("probe.py")
 
 def job(quick: bool = False) -> None:
     env = "smoke" if quick else "base"
-    print(f"kedro run --pipeline=implicit_bias --env={env}: elapsed time, on all cores, MLflow store in SQLite.\n")
+    print(f"kedro run --pipelines=implicit_bias --env={env}: elapsed time, on all cores, MLflow store in SQLite.\n")
     report = profile(env)
     total = report["total"]
     rows = [(name, duration(s), f"{s / total:.0%}") for name, s in report["stages"].items()]

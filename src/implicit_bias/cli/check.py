@@ -119,14 +119,16 @@ def _loader(context: Any, project: str) -> Any:
         try:
             return context.catalog.load(dataset)
         except DatasetError as error:
-            raise ValueError(f"{argument}: dataset {dataset!r} cannot be loaded: {_first_line(error)}") from None
+            raise ValueError(f"{argument}: dataset {dataset!r} cannot be loaded: {_cause(error)}") from None
 
     return load
 
 
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return str(cause).partition("\n")[0] or type(cause).__name__
+def _cause(error: BaseException) -> str:
+    """First line of what an error comes from in the end."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any) -> list[str]:
@@ -178,7 +180,9 @@ def validated(
     named, valid, wrong = dict(_named(parameters)), {}, []
     for name, model in models.items():
         if f"{namespace}.{name}" not in named:
-            wrong.append(f"{namespace}.{name}: no such parameters: kedro implicit-bias init writes them")
+            wrong.append(
+                f"{namespace}.{name}: no such parameters in this environment (--env): kedro implicit-bias init writes them"
+            )
             continue
         try:
             valid[name] = model.model_validate(named[f"{namespace}.{name}"] or {})

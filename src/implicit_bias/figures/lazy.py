@@ -20,6 +20,7 @@ from implicit_bias.figures.style import (
     number,
     panels,
     positive,
+    smallest,
 )
 
 AXES = {"width": WIDTH, "alpha": r"$\alpha$, scales $h^{-\alpha}$", "ratio": r"$\sigma_U/\sigma_V$"}
@@ -82,6 +83,7 @@ def kernel_figure(points: Table) -> Figure:
                 if law in points:
                     at, closed, _ = group(varied[x][chosen], floats(points[law])[chosen])
                     ax.plot(at, positive(closed), color=colour, lw=1.2)
+                    shown.append(closed[closed > 0.5 * smallest(mean)])  # what is far below is cut off
             _finish(ax, varied, x, shown, label)
         handles = [
             Line2D([], [], ls="", marker="o", color=GREY, label="simulated"),

@@ -299,7 +299,8 @@ class _Run:
                 self._lose(failure)
                 return
             logger.info("")
-            logger.info("MLflow: %s %s, %d of %d points", sweep.name, final, planned - missing, planned)
+            count = f", {planned - missing} of {planned} points" if planned else ""
+            logger.info("MLflow: %s %s%s", sweep.name, final, count)
             if sweep.waiting():
                 logger.info("  Not complete yet: the stages that follow go on with this run")
             for picture in self._pictures.get(name, ()):
