@@ -181,7 +181,8 @@ def validated(
     for name, model in models.items():
         if f"{namespace}.{name}" not in named:
             wrong.append(
-                f"{namespace}.{name}: no such parameters in this environment (--env): kedro implicit-bias init writes them"
+                f"{namespace}.{name}: no such parameters in this environment (--env): "
+                "kedro implicit-bias init writes them"
             )
             continue
         try:
