@@ -6,7 +6,12 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+from implicit_bias.theory import Stop, reparametrize, scaled, standard_normal
+from implicit_bias.theory.evaluation import evaluate
+from implicit_bias.theory.experiment import train
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = ["Symbol", "Meaning", "Shape", "Paper", "Name in code", "Test"]
@@ -58,6 +63,20 @@ def test_the_check_sees_a_name_that_is_missing():
     assert exists("claims.check.equal")
     assert not exists("claims.check")
     assert not exists("no_such_module.equal")
+
+
+def test_every_metric_of_a_point_is_explained():
+    rng = np.random.default_rng(0)
+    problem = reparametrize(rng.standard_normal((4, 9)) / 3, rng.standard_normal((4, 1)))
+    h = 40
+    state = scaled(standard_normal(problem, h, rng), h**-0.5, h**-0.5)
+    page = (ROOT / "docs/metrics.md").read_text("utf-8")
+    for solver, step in (("gradient_flow", None), ("gradient_descent", float(problem.flow_time(1, 0.01)))):
+        run, _ = train(problem, state, solver, 0.01, Stop(t_max=problem.flow_time(100, 0.01)), 10, 1e-8)
+        measured = evaluate(problem, state, run, h**-0.5, h**-0.5, 0.5, 0.05, step=step).metrics
+        for name in measured:
+            bound = re.sub(r"^met/|_(worst|final)$", "", name)
+            assert f"`{name}`" in page or (bound != name and f"`{bound}`" in page), name
 
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
