@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 from mlflow import MlflowClient
 
 from implicit_bias.exclusive import ExclusiveHooks, FolderInUse, lock
+from implicit_bias.tracking.hooks import TrackingHooks
+from implicit_bias.tracking.records import TrackingError
 from tests.project import Project, make_project
 
 HOLD = "import sys, time; from pathlib import Path; from implicit_bias.exclusive import lock; "
@@ -85,6 +88,26 @@ def test_datasets_of_other_projects_are_not_looked_at(conf_catalog: Any) -> None
     hooks.after_catalog_created(conf_catalog)
     hooks.before_pipeline_run(Pipeline([Node(lambda: 1, None, "theirs", name="theirs")]), None)
     hooks.after_pipeline_run()
+
+
+def test_a_run_that_is_not_tracked_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    manager = _create_hook_manager()
+    for hooks in (TrackingHooks(), ExclusiveHooks()):
+        manager.register(hooks)
+    catalog = DataCatalog.from_config(entries(tmp_path))
+    manager.hook.after_catalog_created(
+        catalog=catalog,
+        conf_catalog=entries(tmp_path),
+        conf_creds={},
+        parameters={"params:tracking": {"uri": "http://127.0.0.1:9"}},
+        save_version="",
+        load_versions={},
+    )
+    run_params = {"project_path": str(tmp_path)}
+    with pytest.raises(TrackingError, match="cannot be used"):
+        manager.hook.before_pipeline_run(run_params=run_params, pipeline=PIPELINE, catalog=catalog)
+    assert list(tmp_path.iterdir()) == []
 
 
 def start(project: Project, *arguments: str, store: str | None = None) -> subprocess.Popen[str]:

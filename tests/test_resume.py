@@ -280,3 +280,12 @@ def test_a_point_whose_input_is_not_there_fails_alone(problem: dict[str, Any]) -
     files = run({}, base, problem, {INITIALIZATION: {first.key: lambda: good | {"fingerprint": mark}}})
     assert files[first.key]["twice"] == 40
     assert files[second.key] == {"error": "initial_states holds nothing of this point: run the stage that makes it"}
+
+
+@pytest.mark.parametrize("widths", [[20], [20, 40, 80], [20, 30]])
+def test_a_plan_of_other_parameters_is_refused(problem: dict[str, Any], widths: list[int]) -> None:
+    """Otherwise a stage run by itself would leave out points without a word."""
+    plan = {"points": {point.key: {} for point in sweep().points()}}
+    records = compute_points(FAKE, sweep(widths=widths), plan, {"line-draw=0": lambda: problem}, {"doubles": str}, {})
+    with pytest.raises(ValueError, match=r"the plan was made for other parameters: .* such as 'width="):
+        next(records)

@@ -695,6 +695,26 @@ def test_a_run_that_starts_in_the_middle(project: Path, conf_catalog: dict[str, 
     assert again.data.tags["plan"] == first.data.tags["plan"]
 
 
+def test_a_comparison_alone_starts_no_run(project: Path, conf_catalog: dict[str, Any]) -> None:
+    """None of its points would ever end."""
+    conf_catalog["{sweep}_sweep.comparisons"] = {
+        **conf_catalog["{sweep}_sweep.trajectories"],
+        "path": f"{project}/data/{{sweep}}/compared",
+        "metadata": marked("comparison", sweep="{sweep}"),
+    }
+
+    def compare(planned: dict[str, Any], evaluations: dict[str, Any]) -> dict[str, Any]:
+        return {key: {"metric/gap": 1.0} for key in planned["points"]}
+
+    comparing = node(compare, ["plan", "evaluations"], "comparisons", name="compare")
+    everything = steps("width") + pipeline([comparing], namespace="width_sweep")
+    run(project, conf_catalog, everything)
+    run(project, conf_catalog, everything.only_nodes("width_sweep.compare"))
+    (parent,), children = runs_of(project)
+    assert parent.info.status == "FINISHED"
+    assert all(child.data.metrics["gap"] == 1.0 for child in children[parent.info.run_id])
+
+
 def test_parameters_and_environment_choose_the_store(
     project: Path, conf_catalog: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ class ExclusiveHooks:
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None) -> None:
         self._marked = is_marked(conf_catalog)
 
-    @hook_impl(tryfirst=True)
+    @hook_impl(trylast=True)  # a run that tracking refuses leaves nothing, and no lock in a notebook that lives on
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "Catalog") -> None:
         self._release()  # of a run that was interrupted in a notebook
         marks = marks_of(pipeline, catalog) if self._marked else {}

@@ -77,7 +77,7 @@ def compute_points(
     Args:
         stage: what is done.
         sweep: parameters of the sweep; `fresh` leaves nothing to be reused.
-        plan: the points wanted.
+        plan: the points of the sweep, written down before them.
         problems: name -> loader of a Problem's fields.
         stored: dataset -> reader of what earlier runs have left of a point.
         inputs: the earlier stages whose records `stage.compute` takes after point, sweep and problem -> those records.
@@ -85,8 +85,16 @@ def compute_points(
 
     Yields:
         key and record; {"error": message} for a point that could not be computed.
+
+    Raises:
+        ValueError: the plan is that of other parameters, as it may be where a stage is run by itself.
     """
-    points = {point.key: point for point in sweep.points() if point.key in plan["points"]}
+    points = {point.key: point for point in sweep.points()}
+    if other := points.keys() ^ plan["points"].keys():
+        raise ValueError(
+            f"the plan was made for other parameters: {len(other)} points are in one of them only, such as "
+            f"{min(other)!r}; run the stage that makes it, initialization, again"
+        )
     problem = lru_cache(1)(lambda name: problems[name]())
     data = {name: digest(problem(name)) for name in dict.fromkeys(point.problem for point in points.values())}
 

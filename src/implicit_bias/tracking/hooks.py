@@ -12,7 +12,7 @@ and its role says what is done with it:
 
     plan            a sweep before it is computed: starts its parent run
     trajectory      {point: record}: starts the child run of each point
-    comparison      {point: record}: adds to it, even after its end
+    comparison      {point: record}: adds to it, even after its end, if this run has started it
     evaluation      {point: record}: ends it
     failure         {point: {"error": text}}: ends it as FAILED, as such a record does under any of these roles
     point_figure    {point: bytes}: a file of each point
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 POINT_ROLES = ("trajectory", "comparison", "evaluation", "failure", "point_figure")
 FILE_ROLES = ("figure", "table", "report")
-STARTING = ("plan", *POINT_ROLES)  # the run of a sweep
+STARTING = ("plan", "trajectory", "evaluation", "failure", "point_figure")  # the run of a sweep
 SEVERAL = ("", "*")  # the end of the sweep of a file of several
-ROLES = (*STARTING, "summary", *FILE_ROLES, "tracked")
+ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
 PICTURES = (".png", ".svg", ".html")
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "implicit_bias"
