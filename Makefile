@@ -84,6 +84,9 @@ viz-build: $(SETUP)  ## the same as static pages with the figures in them: build
 bench: $(SETUP)  ## cost ratios, side by side in one run
 	$(BIN)/python -m tests.benchmarks
 
+soak: $(SETUP)  ## 5,000 tracked points: cost, memory and store from the first to the last; 10 minutes and more
+	$(BIN)/python -m tests.benchmarks.soak
+
 clean:  ## remove what runs and tools wrote; keeps .venv and mlflow.db
 	find data -mindepth 1 ! -name README.md ! -path 'data/reference*' -delete
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .viz build dist site

@@ -105,6 +105,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "width, failed runs": lambda: width_figure({**runs(GRID, 2), "distance": np.full(2 * GRID.size, np.nan)}),
     "width, equal iterations": lambda: width_figure({**runs(GRID, 2), "iterations": np.full(2 * GRID.size, 7)}),
     "width, thousands": lambda: width_figure(runs(np.arange(500, 2500), 2), law(GRID)),
+    "width, thousands, one run each": lambda: width_figure(runs(np.arange(500, 5500), 1), law(GRID)),
     "wide": lambda: wide_figure(runs(DECADES, 5), law(DECADES)),
     "wide, one point": lambda: wide_figure(runs([1e6], 1), law([1e6])),
     "wide, thousands": lambda: wide_figure(runs(DECADES, 200), law(DECADES)),
@@ -170,6 +171,24 @@ def test_style_stays_inside() -> None:
 
 def test_point_figure_is_small() -> None:
     assert len(png(point_figure(record()), dpi=80)) < 60_000
+
+
+def test_bars_of_many_widths_become_a_band_and_single_runs_dots() -> None:
+    grid, banded, dotted = (
+        width_figure(runs(widths, seeds)).axes[2]
+        for widths, seeds in ((GRID, 5), (range(100, 200), 5), (range(100, 200), 1))
+    )
+    assert len(grid.containers) == 1
+    assert not banded.containers
+    assert not dotted.containers
+    (band,) = banded.collections
+    points = runs(range(100, 200), 5)
+    _, mean, deviation = group(points["width"], points["iterations"])
+    corners = band.get_paths()[0].vertices[:, 1]
+    assert {corners.min(), corners.max()} == {np.min(mean - deviation), np.max(mean + deviation)}
+    (line,) = dotted.get_lines()
+    assert line.get_linestyle() == "None"
+    assert line.get_xdata().size == 100
 
 
 def test_group_gives_means_and_standard_deviations() -> None:

@@ -1,6 +1,7 @@
 """Resuming: what determines a record is in its fingerprint, and only records with the right one are reused."""
 
 import logging
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from kedro.io.core import DatasetError
 
 from implicit_bias.fingerprints import _code, _reached, digest, numerics
 from implicit_bias.parameters import Sweep
-from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.pipelines.evaluation import EVALUATION, evaluate_points
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.resume import NOT_RESULTS, POINTS_SAY, Stage, compute_points
@@ -47,6 +48,7 @@ CHANGED: dict[str, Any] = {
     "flow_tolerance": 1e-7,
     "curve_points": 13,
     "delta": 0.1,
+    "point_figures": False,
     "seed": 1,
     "workers": 2,
     "fresh": True,
@@ -54,8 +56,8 @@ CHANGED: dict[str, Any] = {
 FIRST = {"title", "figure", "workers", "fresh", "widths", "seeds"}
 """Changes that leave the first point of the sweep as it is."""
 AFTER = {
-    "initial_states": {"step_size", "stop", "flow_tolerance", "curve_points", "delta"},
-    "trajectories": {"delta"},
+    "initial_states": {"step_size", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"},
+    "trajectories": {"delta", "point_figures"},
     "evaluations": set(),
 }
 """Parameters that come into play after a stage."""
@@ -289,3 +291,53 @@ def test_a_plan_of_other_parameters_is_refused(problem: dict[str, Any], widths: 
     records = compute_points(FAKE, sweep(widths=widths), plan, {"line-draw=0": lambda: problem}, {"doubles": str}, {})
     with pytest.raises(ValueError, match=r"the plan was made for other parameters: .* such as 'width="):
         next(records)
+
+
+def test_without_figures_of_points_nothing_else_differs(problem: dict[str, Any]) -> None:
+    drawn = sweep(widths=[20], seeds=[0])
+    plain = sweep(widths=[20], seeds=[0], point_figures=False)
+    (point,) = drawn.points()
+    state = INITIALIZATION.compute(point, drawn, problem)
+    trajectory = TRAINING.compute(point, drawn, problem, state)
+    with_figure, without = (EVALUATION.compute(point, each, problem, state, trajectory) for each in (drawn, plain))
+    assert with_figure.keys() - without.keys() == {"figure", "figure_checksum"}
+    assert all(np.array_equal(without[name], with_figure[name], equal_nan=name[:6] != "param/") for name in without)
+
+
+def test_points_are_reused_with_the_figures_they_were_asked_for(problem: dict[str, Any]) -> None:
+    files: dict[str, dict[str, Any]] = {name: {} for name in ("states", "trajectories", "evaluations", "figures")}
+    problems = {"line-draw=0": lambda: problem}
+
+    def loaders(name: str) -> dict[str, Any]:
+        return {key: partial(dict, record) for key, record in files[name].items()}
+
+    def read(name: str, key: str) -> Any:
+        found = files[name].get(key)
+        return dict(found) if isinstance(found, dict) else found
+
+    def evaluate(wanted: Sweep) -> tuple[int, int]:
+        """Evaluate the sweep over what `files` hold; how many records are new, and how many figures there are."""
+        before, figures = dict(files["evaluations"]), dict[str, bytes]()
+        stored = {"evaluations": partial(read, "evaluations"), "point_figures": partial(read, "figures")}
+        states, trajectories = loaders("states"), loaders("trajectories")
+        for images, records in evaluate_points(problems, wanted, plan, stored, states, trajectories):
+            figures |= images
+            files["evaluations"] |= records
+        files["figures"] |= figures
+        new = files["evaluations"].keys() - before.keys()
+        changed = [key for key in before if before[key]["fingerprint"] != files["evaluations"][key]["fingerprint"]]
+        return len(new) + len(changed), len(figures)
+
+    drawn, plain = sweep(), sweep(point_figures=False)
+    plan = {"points": {point.key: {} for point in drawn.points()}}
+    for stage, name, inputs in (
+        (INITIALIZATION, "states", {}),
+        (TRAINING, "trajectories", {INITIALIZATION: "states"}),
+    ):
+        load = {each: loaders(held) for each, held in inputs.items()}
+        nothing = {stage.output: lambda key: None}
+        files[name] = dict(compute_points(stage, drawn, plan, problems, nothing, load))
+    assert evaluate(plain) == (4, 0)
+    assert evaluate(plain) == (0, 0)
+    assert evaluate(drawn) == (4, 4)
+    assert evaluate(drawn) == (0, 4)

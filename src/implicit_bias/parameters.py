@@ -243,6 +243,7 @@ class Sweep(Engine):
     flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
+    point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
     seed: Seed = 0
     fresh: bool = Field(False, description="compute every point again, and start a new tracked run")
 

@@ -32,7 +32,7 @@ def sweep_plan(
         "points": {
             point.key: {
                 "name": _name(point, sweep),
-                "description": _point_description(point),
+                "description": _point_description(point, sweep),
                 "params": ({"group": _name(point, sweep, seed=False)} if "group" in compare["group_by"] else {})
                 | _point_params(point, sweep, problems[point.problem]),
             }
@@ -137,12 +137,13 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
     )
 
 
-def _point_description(point: Point) -> str:
+def _point_description(point: Point, sweep: Sweep) -> str:
+    drawn = "; curves.png, among the artifacts, shows how it came there and what bounds it"
     start = {"balanced": "balanced"}.get(str(point.case), point.initialization.replace("_", " "))
     return (
         f"Width {point.width:,}, {start} start with σ_U = {point.sigma_u:.3g}, σ_V = {point.sigma_v:.3g}, "
         f"seed {point.seed}, trained by {point.solver.replace('_', ' ')} on {point.problem}. `distance` is "
-        "‖UVᵀ − Θ̂‖_F at the end; curves.png, among the artifacts, shows how it came there and what bounds it."
+        f"‖UVᵀ − Θ̂‖_F at the end{drawn if sweep.point_figures else ''}."
     )
 
 

@@ -82,7 +82,8 @@ DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
 LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
 
 
-MOST_MARKERS = 60  # widths above which a curve of means has no markers
+MOST_MARKERS = 60  # widths above which a curve of means has a band in the place of markers and bars
+MANY = 300  # runs above which single ones are drawn smaller and fainter, so that their crowd shows where it is dense
 
 
 def png(figure: Figure, dpi: float = 100) -> bytes:
@@ -199,17 +200,36 @@ def fit_axis(
 def draw_means(
     ax: Axes, points: Table, name: str, colour: str, label: str | None, power: float = 1.0
 ) -> tuple[Array, Array]:
-    """Means and standard deviations over the runs of a width, against width^power; returns the ends of the bars."""
+    """Means and standard deviations over the runs of a width, against width^power; returns their ends.
+
+    Of many widths the deviations are a band; single runs of many widths are dots.
+    """
     width, mean, deviation = group(points["width"], points[name])
-    style = "-o" if width.size <= MOST_MARKERS else "-"
-    ax.errorbar(width**power, mean, deviation, fmt=style, color=colour, lw=1.2, elinewidth=1, label=label)
     bar = np.nan_to_num(deviation)
-    return np.where(mean > bar, mean - bar, mean), mean + bar
+    low, high = np.where(mean > bar, mean - bar, mean), mean + bar
+    at = width**power
+    if width.size <= MOST_MARKERS:
+        ax.errorbar(at, mean, deviation, fmt="-o", color=colour, lw=1.2, elinewidth=1, label=label)
+    elif bar.any():
+        ax.fill_between(at, low, high, color=colour, alpha=0.25, lw=0)
+        ax.plot(at, mean, color=colour, lw=1.2, label=label)
+    else:
+        ax.plot(at, mean, **dots(label, colour, width.size))
+    return low, high
 
 
-def dots(label: str | None, colour: str = BLUE) -> dict[str, Any]:
-    """Keywords that draw single runs."""
-    return {"ls": "", "marker": "o", "ms": 3.5, "color": colour, "alpha": 0.6, "mew": 0, "label": label}
+def dots(label: str | None, colour: str = BLUE, count: int = 1) -> dict[str, Any]:
+    """Keywords that draw `count` single runs."""
+    size, opacity = (max((MANY / max(count, MANY)) ** power, 0.6) for power in (0.25, 0.5))
+    return {
+        "ls": "",
+        "marker": "o",
+        "ms": 3.5 * size,
+        "color": colour,
+        "alpha": 0.6 * opacity,
+        "mew": 0,
+        "label": label,
+    }
 
 
 def positive(values: ArrayLike) -> Array:

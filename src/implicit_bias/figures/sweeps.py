@@ -110,10 +110,10 @@ def wide_figure(points: Table, law: Table, alpha: float = 0.5) -> Figure:
         _draw_law(left, law)
         last = np.argmax(at)
         left.plot(at, rms[last] * (at / at[last]) ** slope, "--", color=VERMILLION, lw=1, label=_slope_label(slope))
-        left.plot(width, distance, **dots("runs"))
+        left.plot(width, distance, **dots("runs", count=width.size))
         right.fill_between(at, lower / rms, upper / rms, color=LIGHT, lw=0)
-        right.axhline(1, color=BLACK, lw=1)
-        right.plot(width, distance / _interpolate(width, at, rms), **dots(None))
+        right.axhline(1, color=BLACK, lw=1, zorder=3)
+        right.plot(width, distance / _interpolate(width, at, rms), **dots(None, count=width.size))
         fit_axis(left, "y", distance, rms, log=True)
         fit_axis(right, "y", distance / _interpolate(width, at, rms), lower / rms, upper / rms, log=False, zero=False)
         for ax in (left, right):
@@ -234,7 +234,7 @@ def companion_figure(points: Table, alpha: float | None = None) -> Figure:
             A bound far above everything else is named at the upper edge with its range.
         alpha: named on the axis, where the points are those of one scale h^-alpha of several.
     """
-    width = points["width"]
+    width = floats(points["width"])
     bounds = [
         (name, style, colour, label)
         for name, style, colour, label in (
@@ -245,7 +245,7 @@ def companion_figure(points: Table, alpha: float | None = None) -> Figure:
         if name in points
     ]
     with panels(1, (5.4, 3.6)) as (figure, (ax,)):
-        ax.plot(width, positive(points["distance"]), **dots("measured"))
+        ax.plot(width, positive(points["distance"]), **dots("measured", count=width.size))
         shown, beyond = [points["distance"]], 0
         for name, style, colour, label in bounds:
             at, mean, _ = group(width, points[name])
@@ -327,7 +327,7 @@ def alpha_figure(points: Table, law: Table) -> Figure:
                 if name in curve and lowest <= alpha <= highest:
                     ax.plot(curve["width"], positive(curve[name]), style, color=colour, lw=1)
             ax.plot(curve["width"], curve["rms"], color=colour, lw=1.4)
-            ax.plot(runs["width"][chosen], positive(runs["distance"][chosen]), **dots(None, colour))
+            ax.plot(runs["width"][chosen], positive(runs["distance"][chosen]), **dots(None, colour, runs["alpha"].size))
             handles.append(Line2D([], [], color=colour, marker="o", ms=3.5, label=rf"$\alpha={alpha:.3g}$"))
         handles.append(Line2D([], [], color=GREY, lw=1.4, label="law (rms)"))
         handles += [

@@ -32,6 +32,8 @@ def evaluate_points(
 ) -> Iterator[tuple[dict[str, bytes], dict[str, dict[str, Any]]]]:
     """Measure and draw every trained point, but those that are done: distance to the min-norm solution, bounds, law.
 
+    Without the sweep's `point_figures` no point is drawn.
+
     Args:
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
@@ -45,7 +47,9 @@ def evaluate_points(
     """
 
     def drawn(key: str, record: dict[str, Any]) -> bool:
-        """Give a stored record its figure; False if that is missing or damaged."""
+        """Give a stored record the figure it has; False if that is missing or damaged."""
+        if "figure_checksum" not in record:
+            return True
         try:
             record["figure"] = stored["point_figures"](key)
         except DatasetError:
@@ -68,9 +72,7 @@ def evaluate_point(
     state_fields: dict[str, Any],
     trajectory_fields: dict[str, Any],
 ) -> dict[str, Any]:
-    """Measure and draw one point."""
-    from implicit_bias.figures import png, point_figure
-
+    """Measure one point, and draw it if the sweep's points are drawn."""
     if "error" in trajectory_fields:
         return trajectory_fields
     problem, state = Problem(**problem_fields), State(**state_fields)
@@ -86,6 +88,10 @@ def evaluate_point(
     record["metric/met/law"] = float(law and point.initialization == "gaussian")
     unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())
     record["param/unmet"] = "; ".join(unmet) or "none"
+    if not sweep.point_figures:
+        return record
+    from implicit_bias.figures import png, point_figure
+
     figure = png(point_figure(record))
     return record | {"figure": figure, "figure_checksum": checksum(figure)}
 

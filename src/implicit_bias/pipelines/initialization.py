@@ -96,7 +96,7 @@ INITIALIZATION = Stage(
     "initialise",
     "initial_states",
     initialize_point,
-    frozenset({"step_size", "stop", "flow_tolerance", "curve_points", "delta"}),
+    frozenset({"step_size", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
 )
 
 

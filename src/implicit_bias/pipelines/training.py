@@ -72,7 +72,7 @@ def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
     return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)
 
 
-TRAINING = Stage("train", "trajectories", train_point, frozenset({"delta"}))
+TRAINING = Stage("train", "trajectories", train_point, frozenset({"delta", "point_figures"}))
 
 
 def create_pipeline(**_: Any) -> Pipeline:
