@@ -13,9 +13,8 @@ pytestmark = pytest.mark.slow
 
 POINTS = 1000
 KEPT = 12 * 1024
-"""Bytes that may be kept of a point: its plan and its run have some 60 short strings of about 100 bytes each, the run
-its loss curve of 100 values and steps (3 kB) until it ends, and half as much again for what holds them. A record of a
-point has 40 kB."""
+"""Bytes that may be kept of a point: its run has some 60 names and short strings of about 100 bytes each, and until it
+ends its loss curve of 100 values and steps; half as much again for what holds them."""
 LIGHT = {"figure.png": 300_000, "companion.png": 300_000, "figure.pdf": 300_000, "interactive.json": 1_000_000}
 
 
