@@ -48,7 +48,7 @@ def early_figure(runs: Mapping[str, Table], paths: Table) -> Figure:
         for ax in (left, middle, right):
             fit_axis(ax, "x", ridge, log=True)
         if left.lines:
-            left.legend(loc="upper left")
+            left.legend(loc="best")
         middle.legend(loc="upper right", ncols=2)
         right.legend(loc="lower right")
         left.set(xlabel=PENALTY, ylabel="test risk / that of the min-norm solution")
