@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -119,20 +118,16 @@ def start(project: Project, *arguments: str, store: str | None = None) -> subpro
 
 
 @pytest.mark.slow
-def test_of_two_runs_in_one_folder_the_second_is_refused(tmp_path: Path) -> None:
+def test_a_run_in_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     project = make_project(tmp_path / "one")
-    first = start(project)
-    holder = project.path / "data" / "smoke" / "05_model_input" / ".run.json"
-    while not holder.exists():
-        assert first.poll() is None
-        time.sleep(0.05)
-    second = start(project)
-    refused, _ = second.communicate(timeout=300)
-    assert second.returncode == 1
-    assert f"is in use by another run (process {first.pid} on" in refused
+    held = lock(project.path / "data" / "smoke" / "05_model_input")
+    refused, code = (process := start(project)).communicate(timeout=300)[0], process.returncode
+    assert code == 1
+    assert f"is in use by another run (process {os.getpid()} on" in refused
     assert "Traceback" not in refused
-    output, _ = first.communicate(timeout=300)
-    assert first.returncode == 0, output
+    held.release()
+    output = project.run("--pipelines=width_sweep")
+    assert "4 of 4 points" in output
     statuses(project.store, {1: 4})
 
 
