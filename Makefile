@@ -46,7 +46,7 @@ test: $(SETUP)  ## all tests but soaks and version matrices
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile
 
 test-lowest: $(LOWEST)  ## tests that tell, with the lowest versions that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest -m "not slow" -n auto --dist loadfile tests/theory/test_problem.py \

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from implicit_bias.clusters import PACKAGES, EngineError
-from implicit_bias.engines import TRIES, check, compute
+from implicit_bias.engines import TRIES, _on_worker, check, compute
 from implicit_bias.parameters import Engine, Sweep
 from implicit_bias.pipelines.initialization import plan_points
 
@@ -110,3 +111,16 @@ def test_addresses_that_lead_nowhere(backend, address):
         pytest.importorskip("distributed")
         with pytest.raises(EngineError, match=r"backend dask: .* cannot be used"):
             check(Engine(backend=backend, address=address))
+
+
+def test_arrays_at_odd_addresses_give_the_same_bits():
+    A = np.random.default_rng(0).standard_normal((20, 6))
+    odd = np.frombuffer(b"\0" * 4 + A.tobytes(), dtype=np.uint8)[4:].view(A.dtype).reshape(A.shape)
+    assert not odd.flags.aligned
+    (_, same), (_, computed) = (_on_worker(_gram, "key", ({"A": array},)) for array in (A, odd))
+    np.testing.assert_array_equal(computed, same)
+
+
+def _gram(record):
+    assert record["A"].flags.aligned
+    return record["A"] @ (record["A"].T @ np.ones((20, 8)))

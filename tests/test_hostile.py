@@ -123,7 +123,7 @@ def test_a_file_that_finds_no_room_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_credentials_go_to_the_environment_and_yield_to_it(monkeypatch):
+def test_credentials_go_to_the_environment_and_yield_to_it(monkeypatch, tmp_path):
     for name in SECRETS.values():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "from the environment")
@@ -133,6 +133,12 @@ def test_credentials_go_to_the_environment_and_yield_to_it(monkeypatch):
     with pytest.raises(ValueError, match=r"credentials mlflow\.pasword is unknown") as caught:
         use_credentials({"credentials": {"mlflow": {"pasword": "secret"}}})
     assert "secret" not in str(caught.value)
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+    (tmp_path / "base").mkdir()
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/credentials.yml").write_text("mlflow: {password: of a loader}\n")
+    use_credentials(OmegaConfigLoader(str(tmp_path), base_env="base", default_run_env="local"))
+    assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "of a loader"
     monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
     use_credentials({"credentials": {}})
     use_credentials({})

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
@@ -133,7 +134,14 @@ def _run(pool: Parallel, cluster: Cluster, function: Callable[..., Any], window:
 
 def _on_worker(function: Callable[..., Any], key: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
     _one_thread()
-    return key, function(*arguments)
+    return key, function(*map(_aligned, arguments))
+
+
+def _aligned(value: Any) -> Any:
+    """Arrays at odd addresses, as in a frame off the network, are copied: NumPy rounds their products otherwise."""
+    if isinstance(value, dict):
+        return {name: _aligned(each) for name, each in value.items()}
+    return value.copy() if isinstance(value, np.ndarray) and not value.flags.aligned else value
 
 
 @cache

@@ -24,6 +24,7 @@ def redacted(text: str) -> str:
     return re.sub(r"(://[^/@\s:]*):\S*@", r"\1:***@", text)
 
 
+PATIENCE = 120.0  # seconds to wait for another process that sets up a database
 SECRETS = {
     "username": "MLFLOW_TRACKING_USERNAME",
     "password": "MLFLOW_TRACKING_PASSWORD",
@@ -41,7 +42,7 @@ def use_credentials(loader: Mapping[str, Any] | None) -> None:
     from kedro.config import MissingConfigException
 
     try:
-        given = (loader or {})["credentials"].get("mlflow") or {}
+        given = {} if loader is None else loader["credentials"].get("mlflow") or {}  # a loader has no length
     except (KeyError, MissingConfigException):
         return
     for name, value in given.items():
@@ -80,12 +81,23 @@ def quiet(*names: str) -> Iterator[None]:
             each.setLevel(level)
 
 
+@contextmanager
+def one_at_a_time(uri: str) -> Iterator[None]:
+    """Wait for other processes that open the same SQLite file: two that set up a new one break each other's work."""
+    url = sqlalchemy.make_url(uri)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        yield
+        return
+    from filelock import FileLock
+
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{url.database}.lock", timeout=PATIENCE):
+        yield
+
+
 def probe(uri: str) -> None:
     """Connect to a database and read its list of tables."""
-    url = sqlalchemy.make_url(uri)
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sqlalchemy.create_engine(url)
+    engine = sqlalchemy.create_engine(sqlalchemy.make_url(uri))
     try:
         sqlalchemy.inspect(engine).get_table_names()
     finally:

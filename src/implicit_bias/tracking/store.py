@@ -22,7 +22,7 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
-from implicit_bias.tracking.connection import first_line, impatient, probe, quiet, redacted
+from implicit_bias.tracking.connection import first_line, impatient, one_at_a_time, probe, quiet, redacted
 from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, place, process_tag, user, versions
 from implicit_bias.tracking.records import TrackingError, entries, last_step, metrics_of, on_common_steps, rest_of
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
@@ -74,13 +74,19 @@ class Store:
         try:
             with impatient(), quiet("alembic", "mlflow.store.db.utils"):
                 if self.uri.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
-                    probe(self.uri)  # MLflow itself retries a dead database for minutes
-                self.client = MlflowClient(self.uri)
-                self.client.search_experiments(max_results=1)
+                    with one_at_a_time(self.uri):
+                        probe(self.uri)  # MLflow itself retries a dead database for minutes
+                        self._connect()
+                else:
+                    self._connect()
         except Exception as error:
             raise TrackingError(
                 redacted(f"The MLflow tracking store {self.uri} cannot be used: {first_line(error)}")
             ) from error
+
+    def _connect(self) -> None:
+        self.client = MlflowClient(self.uri)
+        self.client.search_experiments(max_results=1)
 
     def open(self, plan: Mapping[str, Any], run_id: str | None = None) -> "Sweep":
         """Start the parent run of a sweep, or go on with one, after closing what dead processes left running there.
