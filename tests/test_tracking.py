@@ -903,6 +903,7 @@ def test_the_kedro_command_is_tracked(kedro_project: Path) -> None:
         "conf",
         "data",
         "mlflow.db",
+        "mlflow.db.lock",
         "pyproject.toml",
         "src",
     }
