@@ -76,6 +76,7 @@ def warm(project: Path) -> None:
     """Import what a run imports, so that forked runs need not."""
     from kedro.framework.startup import bootstrap_project
 
+    sys.modules["polars"] = None  # type: ignore[assignment]  # MLflow imports it; its threads do not survive a fork
     for name in ("figures", "pipeline_registry", "tracking.store"):
         import_module(f"implicit_bias.{name}")
     for name in ("mlflow.store.tracking.sqlalchemy_store", "kedro_datasets.partitions", "kedro_datasets.json"):

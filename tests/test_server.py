@@ -72,6 +72,7 @@ def assert_nowhere(secrets: tuple[str, ...], project: Project, output: str) -> N
 def assert_tracked(uri: str, experiment: str, secrets: tuple[str, ...], folder: Path) -> None:
     client = MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
+    folder.mkdir()
     runs = client.search_runs([found.experiment_id])
     kinds = Counter(("point" in run.data.tags, run.info.status) for run in runs)
     assert kinds == {(False, "FINISHED"): 1, (True, "FINISHED"): 4}
@@ -95,7 +96,7 @@ def test_credentials_of_the_environment_are_used_and_left_nowhere(server, tmp_pa
     with_experiment(project, server, "environment")
     output = project.run("--pipelines=width_sweep", env=signed_in)
     assert_nowhere((PASSWORD,), project, output)
-    assert_tracked(server, "environment", (PASSWORD, DATABASE_PASSWORD), tmp_path)
+    assert_tracked(server, "environment", (PASSWORD, DATABASE_PASSWORD), tmp_path / "artifacts")
 
 
 def test_credentials_of_kedro_are_used_and_left_nowhere(server, tmp_path, signed_in):
@@ -105,7 +106,7 @@ def test_credentials_of_kedro_are_used_and_left_nowhere(server, tmp_path, signed
     credentials.write_text(yaml.safe_dump({"mlflow": {"username": NAME, "password": PASSWORD}}))
     output = project.run("--pipelines=width_sweep")
     assert_nowhere((PASSWORD,), project, output)
-    assert_tracked(server, "kedro", (PASSWORD, DATABASE_PASSWORD), tmp_path)
+    assert_tracked(server, "kedro", (PASSWORD, DATABASE_PASSWORD), tmp_path / "artifacts")
 
 
 def test_a_wrong_password_is_refused_before_any_work_and_not_shown(server, tmp_path):

@@ -33,7 +33,7 @@ MOST_CHANGES = 8  # changed parameters named in a description
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
 
-WORKFLOW = "workflowType=machine_learning"  # without it a browser's first page is that of language models
+WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
 PARENTS = "tags.process LIKE '%'"
 CHILD_OF = "tags.`mlflow.parentRunId`"
 
