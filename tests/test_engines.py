@@ -64,7 +64,7 @@ def test_a_call_that_kills_its_worker_whenever_it_is_tried_fails_alone(tmp_path)
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_a_call_raises_is_raised_here(workers):
-    with pytest.raises(ValueError, match="got 0"):
+    with pytest.raises(ValueError, match=r"got [012]$"):  # whichever of them was first
         run(raise_, 1 if workers == 1 else 3, engine=Engine(workers=workers))
 
 
