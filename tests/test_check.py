@@ -54,6 +54,14 @@ def test_numbers_are_those_of_the_theory() -> None:
     assert float(distance) * 1e5 == pytest.approx(limit_const(problem), rel=1e-2)
 
 
+def test_what_is_out_of_reach_is_said_and_rounding_is_not() -> None:
+    X, Y = tables(n=6, D=30, m=2)
+    assert "; nothing of ‖Y‖² is out of reach" in said(X, Y)
+    X.iloc[5] = X.iloc[4]  # two targets for one input: their half difference stays
+    share = ((Y.iloc[5] - Y.iloc[4]) ** 2).sum() / 2 / (Y**2).to_numpy().sum()
+    assert f"; {100 * share:.2g} % of ‖Y‖² is out of reach" in said(X, Y)
+
+
 def test_hypotheses_that_fail_are_said() -> None:
     X, Y = tables(n=30, D=5)
     text = said(X, Y, width_sweep={"alpha": 0.2, "widths": [4, 100]})

@@ -61,6 +61,7 @@ def test_a_dry_run_shows_all_and_writes_nothing(project: Path) -> None:
     for line in (
         "--- conf/base/catalog_lab_sugar.yml (new)",
         'targets: ["glucose"]',
+        "title: Lab sugar, width",
         'create_pipeline(X="spectra", Y="spectra", namespace="lab_sugar")',
         "role: trajectory, sweep: \"lab_sugar.{sweep}\"",
     ):  # fmt: skip
@@ -108,13 +109,18 @@ def test_a_registry_without_find_pipelines_gets_advice(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--namespace", "a-b"], 2, "Invalid value for '--namespace': it must be made of letters, digits and _"),
-        (["--env", "../x"], 2, "Invalid value for '--env': it must be made of letters, digits and _"),
+        (["--namespace", "a-b"], 2, "Invalid value for '--namespace': it names a Python module, by letters, digits and "
+         "_, first a letter, got 'a-b'\n"),
+        (["--namespace", "_a"], 2, "by letters, digits and _, first a letter, got '_a'\n"),
+        (["--namespace", "class"], 2, "by letters, digits and _, first a letter, got 'class'\n"),
+        (["--namespace", "lab.own"], 2, "first a letter, got 'lab.own': dots are for create_pipeline(namespace=...) in "
+         "your pipeline registry\n"),
+        (["--env", "../x"], 2, "Invalid value for '--env': it must be made of letters, digits, _ and -, got '../x'\n"),
         (["--x", "t", "--y", "t"], 2, "--x and --y are the same dataset: name the columns of the targets by --target"),
         (["--y-test", "t"], 2, "--y-test needs --x-test, the inputs of the same rows"),
         (["--wide"], 2, "No such option"),
     ],
-)
+)  # fmt: skip
 def test_wrong_usage_is_said(project: Path, arguments: list[str], code: int, message: str) -> None:
     result = init(*arguments)
     assert (result.exit_code, message in result.output) == (code, True), result.output

@@ -154,7 +154,7 @@ def test_wrong_names_are_refused(arguments: dict[str, Any], message: str) -> Non
 
 def rendered(name: str, namespace: str, folder: str) -> dict[str, Any]:
     """A file that init writes, read back."""
-    words = {"namespace": namespace, "pipeline": namespace, "tables": "X, Y", "folder": folder}
+    words = {"namespace": namespace, "tables": "X, Y", "folder": folder}
     words |= {"targets": "null", "title": namespace}
     loaded: dict[str, Any] = yaml.safe_load(Template((PROJECT / name).read_text()).substitute(words))
     return {key: value for key, value in loaded.items() if not key.startswith("_")}

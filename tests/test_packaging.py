@@ -7,16 +7,21 @@ import sys
 import tarfile
 import venv
 import zipfile
+from collections.abc import Sequence
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tests.project import REPOSITORY, Project
 from tests.their_project import PACKAGE, kedro_new, make_tiny, tables
 
 pytestmark = pytest.mark.slow
+
+BESIDE = REPOSITORY / ".venv/beside"
+PARENT = "mlflow.parentRunId"
 
 HOOKS = """
 from kedro.framework.hooks import hook_impl
@@ -95,13 +100,13 @@ def test_the_sdist_builds_the_same_and_holds_licence_and_changelog(built: Path) 
     assert not {name for name in top if name.startswith(("tests", "data", "conf"))}
 
 
-def environment(folder: Path, *installed: object) -> str:
-    """A fresh environment that sees the dependencies of this one, not this package; its interpreter."""
+def environment(folder: Path, *installed: object, beside: Sequence[Path] = ()) -> str:
+    """A fresh environment that sees the dependencies of this one and folders beside, not this package: its Python."""
     path = folder / "environment"
     venv.create(path, with_pip=False, symlinks=True)
     python = path / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     inside = Path(command(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (inside / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    (inside / "dependencies.pth").write_text("\n".join([*site.getsitepackages(), *map(str, beside)]))
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", python, "install")
     command(*pip, "--no-deps", "--no-index", "--ignore-installed", "--no-build-isolation", *installed)
     return str(python)
@@ -128,8 +133,8 @@ def their_project(folder: Path, python: str) -> Project:
     return project
 
 
-def works(project: Project) -> list[str]:
-    """Run their pipeline and ours; the statuses of the tracked points."""
+def works(project: Project, store: str = "mlflow.db") -> MlflowClient:
+    """Run their pipeline and ours; the client of the store, in which ours has one parent with four finished points."""
     where = command(project.python, "-c", "import implicit_bias as i; print(i.__file__)", cwd=project.path).strip()
     assert Path(where).is_relative_to(project.path.parent), where
     project.kedro("run", "--pipelines=halving")
@@ -140,14 +145,41 @@ def works(project: Project) -> list[str]:
     project.kedro("run", "--pipelines=lab_bias")
     nodes = (project.path / "nodes.txt").read_text().split()
     assert {"theirs.halve", "lab_bias.prepare_data", "lab_bias.width_sweep.train_points"} <= set(nodes)
-    client = MlflowClient(project.store)
-    experiment = client.get_experiment_by_name("implicit_bias")
-    runs = client.search_runs([experiment.experiment_id], "tags.sweep = 'lab_bias.width'")
-    return [run.info.status for run in runs if "mlflow.parentRunId" in run.data.tags]
+    client = MlflowClient(f"sqlite:///{project.path / store}")
+    runs = runs_of(client, "implicit_bias")
+    (parent,) = [run for run in runs if PARENT not in run.data.tags]
+    points = [run for run in runs if run.data.tags.get(PARENT) == parent.info.run_id]
+    assert (parent.info.status, [run.info.status for run in points]) == ("FINISHED", ["FINISHED"] * 4)
+    assert len(runs) == 5
+    assert "Lab bias, width: all 4 points finished" in project.kedro("implicit-bias", "report")
+    return client
+
+
+def runs_of(client: MlflowClient, experiment: str) -> list[Run]:
+    found = client.get_experiment_by_name(experiment)
+    return list(client.search_runs([found.experiment_id]))
 
 
 def test_the_wheel_works_beside_a_project_of_somebody_else(wheel: Path, tmp_path: Path) -> None:
-    assert works(their_project(tmp_path, environment(tmp_path, wheel))) == ["FINISHED"] * 4
+    client = works(their_project(tmp_path, environment(tmp_path, wheel)))
+    assert {experiment.name for experiment in client.search_experiments()} == {"Default", "implicit_bias"}
+
+
+def test_the_wheel_works_beside_kedro_mlflow(wheel: Path, tmp_path: Path) -> None:
+    if not (BESIDE / "kedro_mlflow").exists():
+        pytest.skip("kedro-mlflow is not in .venv/beside, where make test-slow puts it")
+    project = their_project(tmp_path, environment(tmp_path, wheel, beside=[BESIDE]))
+    (project.path / "conf/base/mlflow.yml").write_text("server: {mlflow_tracking_uri: 'sqlite:///lab.db'}\n")
+    client = works(project, "lab.db")
+    assert not (project.path / "mlflow.db").exists()
+    theirs = {run.info.run_name: run for run in runs_of(client, PACKAGE)}
+    assert {name: run.info.status for name, run in theirs.items()} == {"halving": "FINISHED", "lab_bias": "FINISHED"}
+    assert PARENT not in theirs["lab_bias"].data.tags
+    assert not theirs["lab_bias"].data.metrics  # ours are in runs of our own
+    assert all(name.startswith("lab_bias.") for name in theirs["lab_bias"].data.params)  # of nodes, as of any pipeline
+    ours = runs_of(client, "implicit_bias")
+    assert not {name for run in ours for name in run.data.params if name.startswith("lab_bias.")}
+    assert not [run for run in ours if "kedro_command" in run.data.tags]
 
 
 def test_the_sdist_installs(built: Path, tmp_path: Path) -> None:

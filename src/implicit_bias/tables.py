@@ -225,7 +225,11 @@ def check_pair(X: Matrix, Y: Matrix) -> None:
         raise ValueError(f"{Y.name}: one and the same number in {_named(Y.columns)}: there is nothing to learn")
     if constant.any():
         names = [Y.columns[i] for i in np.flatnonzero(constant).tolist()]
-        logger.warning("%s: one and the same number in %s", Y.name, _named(names))
+        logger.warning(
+            "%s: one and the same number in %s, kept as targets: own_data.targets leaves such columns out",
+            Y.name,
+            _named(names),
+        )
 
 
 def refuse_targets_among_inputs(X: Matrix, Y: Matrix) -> None:

@@ -213,15 +213,17 @@ def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any])
 def _problem_lines(problem: "Problem", X: "np.ndarray[Any, Any]", rtol: float | None) -> list[str]:
     import numpy as np
 
-    cut = max(X.shape) * np.finfo(float).eps if rtol is None else rtol
+    rounding = max(X.shape) * np.finfo(float).eps
+    cut = rounding if rtol is None else rtol
     rule = "max(n, D) × machine epsilon" if rtol is None else "rank_rtol"
     sigma = np.linalg.svd(X, compute_uv=False)
     rest = f", the next one is {sigma[problem.r] / sigma[0]:.2g} σ₁" if problem.r < sigma.size else ""
     floor = 2 * problem.loss_floor / problem.y_norm**2
+    beyond = f"{100 * floor:.2g} %" if floor > rounding**2 else "nothing"
     return [
         f"n = {problem.n}, D = {problem.D}, m = {problem.m}, r = {problem.r}, cond Σx = {problem.cond:.4g}",
         f"rank rule: σᵢ > {cut:.2g} σ₁ ({rule}); the smallest kept is {sigma[problem.r - 1] / sigma[0]:.2g} σ₁{rest}",
-        f"‖Θ̂‖_F = {np.linalg.norm(problem.min_norm_coordinates):.4g}; {100 * floor:.2g} % of ‖Y‖² is out of reach",
+        f"‖Θ̂‖_F = {np.linalg.norm(problem.min_norm_coordinates):.4g}; {beyond} of ‖Y‖² is out of reach",
     ]
 
 

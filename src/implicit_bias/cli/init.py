@@ -1,6 +1,8 @@
 """kedro implicit-bias init: what a project needs to compute the implicit bias of its own data, written into it."""
 
 import json
+import re
+from keyword import iskeyword
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
@@ -14,9 +16,18 @@ OURS = "kedro-implicit-bias"
 """What the first lines of every file that is written say; a file without it is somebody else's."""
 
 
-def _name(_: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not value.isidentifier():
-        raise click.BadParameter(f"it must be made of letters, digits and _, got {value!r}")
+def _namespace(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value.isidentifier() or value.startswith("_") or iskeyword(value):
+        dotted = ": dots are for create_pipeline(namespace=...) in your pipeline registry" if "." in value else ""
+        raise click.BadParameter(
+            f"it names a Python module, by letters, digits and _, first a letter, got {value!r}{dotted}"
+        )
+    return value
+
+
+def _environment(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"[\w-]+", value):
+        raise click.BadParameter(f"it must be made of letters, digits, _ and -, got {value!r}")
     return value
 
 
@@ -26,8 +37,8 @@ def _name(_: click.Context, parameter: click.Parameter, value: str) -> str:
 @click.option("--x-test", "x_test", help="Dataset with test inputs.  [default: none]")
 @click.option("--y-test", "y_test", help="Dataset with test targets.  [default: none]")
 @click.option("--target", "targets", multiple=True, help="Column with a target; may be repeated.  [default: all of Y]")
-@click.option("--namespace", default="implicit_bias", callback=_name, help="Prefix of all that is added.")
-@click.option("--env", default="base", callback=_name, help="Folder of conf/ that gets parameters and catalog.")
+@click.option("--namespace", default="implicit_bias", callback=_namespace, help="Prefix of all that is added.")
+@click.option("--env", default="base", callback=_environment, help="Folder of conf/ that gets parameters and catalog.")
 @click.option("--yes", is_flag=True, help="Overwrite files of an earlier init without asking.")
 @click.option("--dry-run", is_flag=True, help="Show the files and write none.")
 def command(
@@ -76,21 +87,20 @@ def _files(
 
     from kedro.framework.project import settings
 
-    pipeline = _pipeline(namespace)
+    title = namespace.replace("_", " ")
     words = {
         "namespace": namespace,
-        "pipeline": pipeline,
         "folder": f"data/{namespace}",
-        "title": namespace.replace("_", " ").replace(".", ", "),
+        "title": title[0].upper() + title[1:],
         "tables": ", ".join(dict.fromkeys(tables.values())),
         "targets": json.dumps(list(targets)) if targets else "null",
-        "arguments": ", ".join(f'{name}="{dataset}"' for name, dataset in tables.items()),
+        "arguments": ", ".join(f"{name}={json.dumps(dataset, ensure_ascii=False)}" for name, dataset in tables.items()),
     }
     conf = project.project_path / settings.CONF_SOURCE / env
-    package = Path(project.source_dir) / project.package_name / "pipelines" / pipeline
+    package = Path(project.source_dir) / project.package_name / "pipelines" / namespace
     templates = {
-        conf / f"catalog_{pipeline}.yml": "catalog.yml",
-        conf / f"parameters_{pipeline}.yml": "parameters.yml",
+        conf / f"catalog_{namespace}.yml": "catalog.yml",
+        conf / f"parameters_{namespace}.yml": "parameters.yml",
         package / "__init__.py": "pipeline.py.txt",
     }
     folder = files("implicit_bias.project")
@@ -98,10 +108,6 @@ def _files(
         path: Template(folder.joinpath(name).read_text(encoding="utf-8")).substitute(words)
         for path, name in templates.items()
     }
-
-
-def _pipeline(namespace: str) -> str:
-    return namespace.replace(".", "_")
 
 
 def _shown(project: "ProjectMetadata", path: Path) -> str:
@@ -128,15 +134,14 @@ def _write(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_
 
 def _say_next(project: "ProjectMetadata", env: str, namespace: str, tables: list[str]) -> None:
     option = "" if env == "base" else f" --env={env}"
-    pipeline = _pipeline(namespace)
     click.echo("")
     registry = Path(project.source_dir) / project.package_name / "pipeline_registry.py"
     if not registry.exists() or "find_pipelines" not in registry.read_text(encoding="utf-8"):
         click.echo(
-            f"Your pipeline_registry.py does not use find_pipelines(): register the pipeline {pipeline!r} there,"
+            f"Your pipeline_registry.py does not use find_pipelines(): register the pipeline {namespace!r} there,"
         )
-        click.echo(f"  from {project.package_name}.pipelines import {pipeline}")
-        click.echo(f'  pipelines["{pipeline}"] = {pipeline}.create_pipeline()')
+        click.echo(f"  from {project.package_name}.pipelines import {namespace}")
+        click.echo(f'  pipelines["{namespace}"] = {namespace}.create_pipeline()')
     click.echo(f"Tables, to be in your catalog as any dataset that loads to one: {', '.join(dict.fromkeys(tables))}")
     click.echo(f"Validate without running:  kedro implicit-bias check --namespace {namespace}{option}")
-    click.echo(f"Run, tracked in MLflow:    kedro run --pipelines={pipeline}{option}")
+    click.echo(f"Run, tracked in MLflow:    kedro run --pipelines={namespace}{option}")

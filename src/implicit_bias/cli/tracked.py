@@ -16,14 +16,17 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--experiment", help="Name of the MLflow experiment.  [default: that of the project's parameters]"
         ),
-        click.option("--uri", help="MLflow tracking URI.  [default: MLFLOW_TRACKING_URI, or that of the parameters]"),
+        click.option(
+            "--uri",
+            help="MLflow tracking URI.  [default: that of kedro-mlflow, of MLFLOW_TRACKING_URI, or of the parameters]",
+        ),
     ):
         command = option(command)
     return command
 
 
 def open_reader(uri: str | None, experiment: str | None) -> "Reader":
-    """The tracked runs of the options, of the environment, of the project's parameters, or of the defaults.
+    """The tracked runs of the options, of kedro-mlflow, of the environment, of the parameters, or of the defaults.
 
     Raises:
         click.ClickException: there are none.
@@ -42,6 +45,7 @@ def open_reader(uri: str | None, experiment: str | None) -> "Reader":
             loader = _configuration(project)
             settings = dict(loader["parameters"].get("tracking") or {})
             use_credentials(loader)
+            uri = uri or _uri_of_kedro_mlflow(loader)
         return Reader(uri or uri_of(settings), project or Path.cwd(), experiment or experiment_of(settings))
     except (TrackingError, ValueError) as error:
         raise click.ClickException(str(error)) from None
@@ -51,4 +55,20 @@ def _configuration(project: Path) -> Any:
     """The configuration of a project, without running any of its code."""
     from kedro.config import OmegaConfigLoader
 
-    return OmegaConfigLoader(str(project / "conf"), base_env="base", default_run_env="local")
+    return OmegaConfigLoader(
+        str(project / "conf"),
+        base_env="base",
+        default_run_env="local",
+        config_patterns={"mlflow": ["mlflow*", "mlflow*/**", "**/mlflow*"]},
+    )
+
+
+def _uri_of_kedro_mlflow(loader: Any) -> str | None:
+    """The store that kedro-mlflow is given in mlflow.yml: while it runs it is that of the environment, too."""
+    from kedro.config import MissingConfigException
+
+    try:
+        uri = (loader["mlflow"].get("server") or {}).get("mlflow_tracking_uri")
+    except MissingConfigException:
+        return None
+    return str(uri) if uri else None
