@@ -199,6 +199,7 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
     ours = [
         "implicit_bias",
         "implicit_bias.exclusive",
+        "implicit_bias.inputs",
         "implicit_bias.tracking",
         "implicit_bias.tracking.hooks",
         "implicit_bias.tracking.outbox",

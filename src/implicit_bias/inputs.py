@@ -1,0 +1,69 @@
+"""A run that could not find what it reads, or that does not fit its environment, is refused before anything is done."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+
+if TYPE_CHECKING:
+    from kedro.pipeline import Pipeline
+
+    from implicit_bias.tracking.hooks import Catalog
+
+PARAMETERS = "params:"
+
+
+class RunRefused(ValueError):
+    """A pipeline and an environment that do not belong together."""
+
+
+class InputHooks:
+    """Says which inputs of a pipeline with nodes of this package are missing, and what to do."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
+        missing = sorted(name for name in pipeline.inputs() if name not in catalog)
+        if missing and any(_is_ours(node.func) for node in pipeline.nodes):
+            raise RunRefused(_message(run_params, missing))
+
+
+class EnvironmentHooks:
+    """Refuses a pipeline in the environment of another one: in this project they have the same name."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline") -> None:
+        from kedro.framework.project import pipelines
+
+        env = run_params["env"]
+        if env in pipelines and not set(pipeline.nodes) & set(pipelines[env].nodes):
+            raise RunRefused(
+                f"conf/{env} is for the pipeline {env}, of which {_name(run_params)} has no part: "
+                f"kedro run --env={env} --pipelines={env}"
+            )
+
+
+def _is_ours(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("implicit_bias.")
+
+
+def _name(run_params: dict[str, Any]) -> str:
+    return ",".join(run_params["pipeline_names"] or ["__default__"])
+
+
+def _message(run_params: dict[str, Any], missing: list[str]) -> str:
+    """What is missing of a run, where it was looked for, and what to do."""
+    from kedro.framework.project import settings
+
+    datasets = [repr(name) for name in missing if not name.startswith(PARAMETERS)]
+    parameters = [name.removeprefix(PARAMETERS) for name in missing if name.startswith(PARAMETERS)]
+    kinds = (("datasets", datasets), ("parameters", parameters))
+    named = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds if names)
+    conf, pipeline, env = Path(settings.CONF_SOURCE), _name(run_params), run_params["env"]
+    places = " or ".join(f"{conf.name}/{each}" for each in dict.fromkeys(("base", env or "local")))
+    advice = "add them, or choose another environment by --env"
+    if env != pipeline and (Path(run_params["project_path"]) / conf / pipeline).is_dir():
+        advice = f"{conf.name}/{pipeline} is for it, kedro run --env={pipeline} --pipelines={pipeline}"
+    return f"{pipeline} reads what is not in {places}, {named}: {advice}"
+
+
+hooks = InputHooks()
