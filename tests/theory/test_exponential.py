@@ -277,9 +277,11 @@ def test_reachable_target_of_a_network_narrower_than_its_output() -> None:
     problem = Problem(
         n=6, sigma=sigma, Phi1=np.eye(6), Y_tilde=sigma[:, None] * (goal[:6] @ goal[6:].T), loss_floor=0.0
     )
-    last = solve(problem, start, 1e-6)[-1]
-    assert last.t1 == np.inf
-    assert losses(problem, last.R[None])[0] < 1e-25
+    steps = solve(problem, start, 1e-6)
+    assert steps[-1].t1 == np.inf
+    loss = losses(problem, np.array([start, *(step.R for step in steps)]))
+    assert np.all(np.diff(loss) < 1e-25)  # no wandering in what the network does not see
+    assert loss[-1] < 1e-25
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e-3, 1.0, 1e3])
