@@ -1,5 +1,7 @@
 """The study of gradient descent as a person runs it: on a tiny size, its files and what is tracked."""
 
+from html import unescape
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +42,15 @@ def test_every_start_is_tracked_with_its_figures(finished, table):
     assert set(children[0].data.metrics) >= {"step_max", "rate_best", "gap_order", "curve/gap"}
     assert max(len(name) for run in children for name in run.data.metrics) <= 12
     files = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert files >= {"descent_points.csv", "descent_gaps.png", "descent_steps.png"}
+    assert files >= {"descent_points.csv", "descent_gaps.png", "descent_steps.png", "report.html"}
+
+
+def test_the_report_has_its_figures_and_what_they_show(finished):
+    page = (finished.path / REPORTING / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert "all 4 starts studied" in page
+    assert "times what the kernel at the flow's end allows" in unescape(page)
+    assert "an earlier run" not in page
 
 
 def test_other_data_and_other_code_are_another_plan(monkeypatch):

@@ -222,8 +222,8 @@ def test_a_sweep_without_answers_says_why(
     changes: dict[str, Any], sweep: str, spec: dict[str, Any], reason: str
 ) -> None:
     drawn = figure(changes, sweep, **spec)
-    assert not drawn.axes
-    assert reason in drawn.texts[0].get_text()
+    assert isinstance(drawn, str)
+    assert reason in drawn
 
 
 @pytest.mark.parametrize(

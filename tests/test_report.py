@@ -17,10 +17,13 @@ from kedro.io.core import DatasetError
 from implicit_bias.numerals import number, spread
 from implicit_bias.pipelines.report import write_report
 from implicit_bias.report.claims import claims_section
+from implicit_bias.report.descent import descent_section
 from implicit_bias.report.page import render
 from implicit_bias.report.paper import FIGURE_1, FIGURE_2, SIZES
-from implicit_bias.report.section import Picture, Provenance, Section, Tracked
-from implicit_bias.report.sweeps import MOST_ROWS, sweep_section
+from implicit_bias.report.section import Origin, Picture, Provenance, Section, Tracked
+from implicit_bias.report.studies import study_section
+from implicit_bias.report.sweeps import sweep_section
+from implicit_bias.report.tables import MOST_ROWS
 
 VOID = {"meta", "link", "img", "br", "hr"}
 LOADING = {"img", "script", "iframe", "object", "embed", "audio", "video", "source", "link", "form"}
@@ -119,17 +122,16 @@ def points(widths: tuple[int, ...] = (500, 9500), seeds: int = 3) -> pd.DataFram
 
 def section(**changes: Any) -> Section:
     table = changes.pop("points", points())
+    told = {"params": PARAMS, "provenance": provenance(), "images": {"figure": png(), "companion": png()}}
+    told |= {name: changes.pop(name) for name in (*told, "tracked") if name in changes}
     entries: dict[str, Any] = {
-        "params": PARAMS,
         "planned": len(table),
         "names": {key: f"name of {key}" for key in table["point"]},
         "datasets": DATASETS,
         "points": table,
         "failures": {},
-        "images": {"figure": png(), "companion": png()},
-        "provenance": provenance(),
     }
-    return sweep_section(**(entries | changes))
+    return sweep_section(Origin(**told), **(entries | changes))
 
 
 def page(**sections: Section) -> Element:
@@ -178,7 +180,7 @@ def test_data_of_another_size_or_kind_do_not() -> None:
 def test_figure_2_compares_descent_where_there_is_both() -> None:
     rows = [
         {"point": f"{case}-{solver}", "case": case, "width": 500, "solver": solver, "imbalance_c": c, "loss": loss}
-        | {"distance": 1.0}
+        | {"distance": 1.0, "rate": 1 + c, "sigma_u": 0.1 * c + 0.1, "sigma_v": 0.1}
         for case, c, loss in (("1", 6.1, 3.5e-3), ("2", 38.3, 7.9e-10), ("3", 20.7, 9.6e-5), ("balanced", 0, 0.022))
         for solver, loss in (("gradient_flow", 2 * loss), ("gradient_descent", loss))
     ]
@@ -192,6 +194,7 @@ def test_figure_2_compares_descent_where_there_is_both() -> None:
     assert (loss["ours, gradient flow"], loss["ours, gradient descent"]) == ("0.007", "0.0035")
     assert loss["deviation"] == "−3 %"
     assert "13,900" in rows_of["loss at iteration 15,000", "case 2"]["deviation"]
+    assert any("Fastest is σ_U/σ_V = 39.3 (rate 39.3, distance 1)" in text for text in parsed.texts("figcaption"))
     results = parsed.rows("runs")
     assert [row["case"] for row in results[::2]] == ["1", "2", "3", "balanced"]
     assert {row["solver"] for row in results} == {"gradient flow", "gradient descent"}
@@ -341,7 +344,7 @@ def claims(violations: int = 0, errors: tuple[str, ...] = ()) -> Section:
         "note": np.nan,
     }
     params = {"problems": "2000", "seeds": "30", "draws": "25"}
-    return claims_section(params, pd.DataFrame([row]), errors, {"figure": png()}, provenance())
+    return claims_section(Origin(params, provenance(), {"figure": png()}), pd.DataFrame([row]), errors)
 
 
 def test_claims_say_what_held() -> None:
@@ -359,6 +362,55 @@ def test_claims_say_what_held() -> None:
     assert "Not checked: problem 3: LinAlgError" in page(verification=claims(errors=("problem 3: LinAlgError",))).texts(
         "li"
     )
+
+
+def starts() -> pd.DataFrame:
+    numbers = {"imbalance_c": [0.0, 8.0], "step_max": [2.0, 1.0], "step_end": [4.0, 0.5], "step_xu": [0.1, 0.2]}
+    numbers |= {"rate_best": [0.5, 3.0], "iterations": [60, 12], "rate_flow": [1.0, 16.0], "gap_order": [0.9, 1.1]}
+    return pd.DataFrame(
+        {"point": ["balanced", "ratio=1"], "distance": [2.0, 3.0], "distance_max": [2.5, 1.0], **numbers}
+    )
+
+
+def test_descent_beside_the_flow_is_read_in_numbers_and_words() -> None:
+    params = {"title": "Descent", "width": "500", "product": "0.01", "depth": "1e-16"}
+    origin = Origin(params, provenance(), {"gaps": png(), "steps": png()})
+    parsed = page(descent=descent_section(origin, 3, DATASETS, starts(), {"ratio=2": "ArithmeticError: lost"}))
+    gaps, steps = parsed.texts("figcaption")
+    assert "order in the step is 1 (median)" in gaps
+    assert "0.5 to 2 times what the kernel" in steps
+    assert "1 of 2 starts end nearer" in steps
+    assert [row["start"] for row in parsed.rows("largest step that arrives")] == ["balanced", "ratio=1"]
+    assert "1 start is missing." in parsed.texts("li")
+    assert "ArithmeticError: lost" in parsed.texts("dd")
+
+
+def test_studies_say_what_they_have_found() -> None:
+    table = points((500, 9500), seeds=2).assign(alpha=0.5)
+    near = np.where(table["width"] == 500, 0.1, 0.01)
+    lazy = table.assign(lin_loss=near, lin_dist=near, inf_loss=np.nan, inf_dist=np.nan, kernel_move=2 * near)
+    lazy = lazy.assign(rate=4.0, law_rate=np.where(table["width"] == 500, 9.0, 4.1))
+    origin = Origin(PARAMS, provenance(), {"gaps": png(), "kernel": png(), "early": png()})
+    parsed = page(width_lazy=study_section("lazy", origin, len(table), lazy))
+    gaps, kernel = parsed.texts("figcaption")
+    assert "linearised flow is off by 0.01 (h = 9,500) to 0.1 (h = 500) of the initial loss" in gaps
+    assert "infinite-width" not in gaps.partition("relative to its start.")[2], "where no point has one"
+    assert "closed form of the final rate is within 2.5 %" in kernel
+    assert any("all 4 points compared" in text for text in parsed.texts("span"))
+    stopped = table.assign(ridge_gap=near, risk_best=[2.0, 2.0, 1.5, 1.5], risk_end=3.0, ridge_best=1.0)
+    stopped.loc[0, ["ridge_gap", "risk_best"]] = np.nan
+    parsed = page(width_early=study_section("early", origin, len(table), stopped))
+    (caption,) = parsed.texts("figcaption")
+    assert "At h = 9,500 a run, once started, leaves the ridge path by up to 0.01 times ‖Θ̂‖" in caption
+    assert "1.5 times the test risk of the best ridge solution; at the end, 3 times" in caption
+    assert any("3 of 4 points compared" in text for text in parsed.texts("span"))
+
+
+def test_universality_is_a_root_mean_square_with_its_error() -> None:
+    table = points((500,), seeds=2).assign(initialization="gaussian", law_rms=1.0, distance=[2**0.5, 6**0.5])
+    params = PARAMS | {"figure": "universality"}
+    (caption, _) = page(width=section(points=table, params=params)).texts("figcaption")
+    assert "at h = 500: gaussian 2 ± 0.5." in caption  # squares 2 and 6: 4 ± 2
 
 
 def test_the_page_holds_earlier_sections_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -183,7 +183,7 @@ def test_a_point_that_cannot_start_fails_alone(tmp_path):
 
 def test_the_run_ends_with_a_report_that_its_parents_keep(finished, client, tmp_path):
     page = (finished.path / "data/smoke/08_reporting/report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 5  # all figures but the note in place of questions to the imbalance
+    assert page.count("data:image/png;base64,") == 5  # the law has no answers to a sweep over scales
     for sweep in ("width", "imbalance"):
         parent, _ = runs(client, sweep)
         assert parent.info.run_id in page

@@ -1,8 +1,11 @@
 """The lazy view, early stopping and the universality sweep on a tiny grid, as a person runs them."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.pipeline import Pipeline
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
@@ -11,6 +14,7 @@ from implicit_bias.figures.lazy import gaps_figure, kernel_figure
 from implicit_bias.figures.sweeps import rate_bias_figure
 from implicit_bias.figures.universality import universality_figure
 from implicit_bias.parameters import Point, Sweep
+from implicit_bias.pipeline_registry import register_pipelines
 from implicit_bias.pipelines.lazy import compare_group
 from implicit_bias.theory.flow import gradient_flow
 from implicit_bias.theory.initialization import scaled, standard_normal
@@ -71,6 +75,30 @@ def test_studies_write_their_files_for_both_sweeps(project, name):
         files = list((project.path / "data/smoke/08_reporting").glob(f"{sweep}_{name}.*"))
         assert files
         assert all(file.stat().st_size > 0 for file in files)
+
+
+@pytest.mark.slow
+def test_the_report_shows_the_studies_that_a_run_joins(project):
+    page = (project.path / "data/smoke/08_reporting/report.html").read_text(encoding="utf-8")
+    titles = re.findall('<h2 id="([^"]+)-title">', page)
+    assert set(titles) == {f"{sweep}{study}" for sweep in ("width", "imbalance") for study in ("", "_lazy", "_early")}
+    assert "an earlier run" not in page
+    again = project.kedro("implicit-bias", "report", "--output", "tracked.html")
+    assert "Width sweep: lazy view: all 4 points compared" in again
+    tracked = (project.path / "tracked.html").read_text(encoding="utf-8")
+    captions = [re.findall("<figcaption>.*?</figcaption>", each) for each in (page, tracked)]
+    assert sorted(captions[0]) == sorted(captions[1])
+
+
+def test_pipelines_join_in_one_run():
+    pipelines = register_pipelines()
+    for names in (
+        ("width_sweep", "imbalance_sweep"),
+        ("lazy", "early"),
+        ("implicit_bias", "verification", "descent_study"),
+    ):
+        joined = sum((pipelines[name] for name in names), Pipeline([]))
+        assert joined.nodes
 
 
 @pytest.mark.slow

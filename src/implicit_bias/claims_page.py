@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from implicit_bias.parameters import Verification
+from implicit_bias.report.claims import COLUMNS
 
 HEAD = """# Claims, checked
 
@@ -54,18 +55,7 @@ SHOWN = 10
 """Errors that the page names."""
 
 PARTS = {"lemma_17": "(17)", "lemma_18": "(18)", "lemma_19": "(19)", "lemma_1": "all three"}
-LEARNT = {
-    "claim": "claim",
-    "statement": "statement",
-    "source": "source",
-    "kind": "kind",
-    "met": "hypotheses met",
-    "held": "held",
-    "violations": "violations",
-    "tight": "worst",
-    "typical": "median",
-    "note": "note",
-}
+LEARNT = {"claim": "claim"} | COLUMNS
 
 
 def claims_page(

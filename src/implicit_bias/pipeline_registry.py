@@ -30,23 +30,28 @@ def register_pipelines() -> dict[str, Pipeline]:
             for stage in sweep.STAGES
         },
     }
-    stages["reporting"] += report.create_pipeline(_sections(SWEEPS))
+    main_page = report.create_pipeline(_sections(SWEEPS))
+    stages["reporting"] += main_page
     problems = stages["data_generation"] + stages["reparametrization"]
     sweeps = {name: problems + sweep.create_pipeline(name) for name in SWEEPS}
-    main = sum(sweeps.values(), Pipeline([])) + report.create_pipeline(_sections(SWEEPS))
-    studies = {
-        study: main + sum((sweep.create_pipeline(name, (study,)) for name in SWEEPS), Pipeline([]))
-        for study in sweep.STUDIES
-    }
-    alone = {name: each + report.create_pipeline(_sections([name])) for name, each in sweeps.items()}
+    both = sum(sweeps.values(), Pipeline([]))
+    main = both + main_page
+    studies = {name: both + _study(name) for name in sweep.STUDIES}
+    alone = {name: each + report.create_pipeline(_sections([name]), name) for name, each in sweeps.items()}
     alone["verification"] = verification.create_pipeline()
     alone["descent_study"] = problems + descent_study.create_pipeline()
     alone["spectra"] = _spectra()
     return {"__default__": main, "implicit_bias": main} | alone | stages | studies
 
 
-def _sections(sweeps: Iterable[str]) -> list[str]:
-    return [f"{name}.section" for name in sweeps]
+def _sections(sweeps: Iterable[str], study: str = "") -> list[str]:
+    return [f"{name}.{study}section" for name in sweeps]
+
+
+def _study(name: str) -> Pipeline:
+    """A study of both sweeps, and the page of sweeps and study."""
+    stages = sum((sweep.create_pipeline(each, (name,)) for each in SWEEPS), Pipeline([]))
+    return stages + report.create_pipeline([*_sections(SWEEPS), *_sections(SWEEPS, f"{name}_")], name)
 
 
 def _spectra() -> Pipeline:

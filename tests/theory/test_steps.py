@@ -40,6 +40,15 @@ def test_forecast_of_equal_eigenvalues_is_one_step():
     assert (promised.rate, promised.kappa) == (np.inf, 1.0)
 
 
+def test_a_network_without_weights_takes_any_step_and_none_moves_it():
+    case = random_case("three outputs", scale_u=0.0, scale_v=0.0)
+    promised = steps.forecast(case.problem, case.state.R)
+    assert (promised.largest, promised.best, promised.rate) == (np.inf, np.inf, 0.0)
+    assert np.isnan(promised.kappa)
+    assert largest_step_estimate(case.problem, case.state) == np.inf
+    assert np.isnan(steps.largest_stable_step(case.problem, case.state, DEPTH, LIMIT))
+
+
 @pytest.mark.parametrize("shape", ["one output", "three outputs", "rank deficient"])
 def test_descended_counts_iterations_of_the_full_network(shape):
     case = random_case(shape)

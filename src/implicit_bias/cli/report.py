@@ -31,7 +31,7 @@ def command(references: tuple[str, ...], output: Path, uri: str | None, experime
         runs = [reader.find(reference) for reference in references] or reader.newest()
         if not runs:
             raise TrackingError("No sweep is tracked there yet")
-        sections = {run.info.run_id: reader.section(run) for run in runs}
+        sections = {run.info.run_id: reader.sections(run) for run in runs}
     except TrackingError as error:
         raise click.ClickException(str(error)) from None
     named = Counter(run.data.tags["sweep"] for run in runs)
@@ -39,12 +39,17 @@ def command(references: tuple[str, ...], output: Path, uri: str | None, experime
         run.info.run_id: sweep if named[sweep := run.data.tags["sweep"]] == 1 else f"{sweep}-{run.info.run_id[:8]}"
         for run in runs
     }
-    page = render({names[run_id]: section for run_id, section in sections.items()}, names.values())
+    named_sections = {
+        "-".join(filter(None, (names[run_id], study))): section
+        for run_id, of_run in sections.items()
+        for study, section in of_run.items()
+    }
+    page = render(named_sections, named_sections)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
-    for section in sections.values():
+    for section in named_sections.values():
         click.echo(f"{section.title}: {section.outcome}")
     click.echo(str(output))

@@ -1,7 +1,7 @@
 """The figures: pure functions from arrays to matplotlib figures. Units and symbols are the paper's."""
 
 from implicit_bias.figures.claims import claims_figure
-from implicit_bias.figures.questions import note_figure, questions_figure
+from implicit_bias.figures.questions import questions_figure
 from implicit_bias.figures.style import png
 from implicit_bias.figures.sweeps import (
     alpha_figure,
@@ -19,7 +19,6 @@ __all__ = [
     "claims_figure",
     "companion_figure",
     "imbalance_figure",
-    "note_figure",
     "png",
     "point_figure",
     "questions_figure",

@@ -1,13 +1,30 @@
 """Figures as files that a later node can read."""
 
+import logging
 from typing import Any
 
 from kedro_datasets.matplotlib import MatplotlibDataset
 
+logger = logging.getLogger(__name__)
+
 
 class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
-    """A matplotlib figure in a file, which loads as the bytes of that file."""
+    """A matplotlib figure in a file, which loads as the bytes of that file.
+
+    A text in the place of a figure says why there is none: then there is no file, and no bytes are loaded.
+    """
+
+    def save(self, data: Any) -> None:
+        if not isinstance(data, str):
+            super().save(data)
+            return
+        logger.info("%s is not drawn: %s", self._filepath.name, data)
+        if self.exists():
+            self._fs.rm(str(self._get_load_path()))
+            self._invalidate_cache()
 
     def load(self) -> Any:
+        if not self.exists():
+            return b""
         with self._fs.open(str(self._get_load_path()), "rb") as file:
             return file.read()

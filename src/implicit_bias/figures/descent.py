@@ -87,7 +87,7 @@ def step_figure(points: Table) -> Figure:
             `rate_best`, `rate_end`, `rate_flow`, `rate_bound`, `distance`, `distance_max`, one entry a start; where
             known, `step_law`. A balanced start, whose c is 0, stands at the left edge.
     """
-    with panels(4, (12.6, 3.5)) as (figure, (left, middle, right, last)):
+    with panels(2, (8.4, 6.8), rows=2) as (figure, (left, middle, right, last)):
         lines = {"step_start": ("-", 1.0), "step_end": (":", 1.6), "step_xu": ("-.", 1.0)}
         _draw_branches(left, points, "step_max", lines, room=20)
         _draw_branches(middle, points, "rate_best", {"rate_end": (":", 1.6)})

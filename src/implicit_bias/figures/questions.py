@@ -55,13 +55,6 @@ def questions_figure(
     return figure
 
 
-def note_figure(text: str) -> Figure:
-    """A figure that says why there is nothing to draw."""
-    figure = Figure(figsize=(6.4, 1.2))
-    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, color=GREY, wrap=True)
-    return figure
-
-
 def _draw_bands(ax: Axes, bands: Sequence[Table], delta: float, alpha: float) -> None:
     for band, colour in zip(bands, cycle(COLOURS), strict=False):
         width, lower, upper = (floats(band[name]) for name in ("width", "lower", "upper"))

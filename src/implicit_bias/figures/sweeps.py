@@ -15,6 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from implicit_bias.figures.style import (
@@ -279,7 +280,8 @@ def rate_bias_figure(points: Table) -> Figure:
     rate, bar = group(ratios, columns["rate"])[1], np.nan_to_num(deviation)
     spread = max(largest(ratio), largest(1 / ratio), 1.01)
     colours = ScalarMappable(LogNorm(1 / spread, spread), RATIOS).to_rgba(ratio)
-    handles = [Line2D([], [], ls="", marker="o", color=GREY, label="measured")]
+    of_seeds = ", ± standard deviation" if np.any(bar > 0) else ""
+    handles = [Line2D([], [], ls="-" if of_seeds else "", lw=1, marker="o", color=GREY, label=f"measured{of_seeds}")]
     shown, reach = [rate], [distance + bar]
     with panels(1, (5.4, 3.8)) as (figure, (ax,)):
         if "rate_bound" in columns:
@@ -298,7 +300,8 @@ def rate_bias_figure(points: Table) -> Figure:
         ax.scatter(distance, positive(rate), 30, colours)
         for i in range(0, ratio.size, -(-ratio.size // MOST_LABELS) or 1):
             text = number(float(f"{ratio[i]:.2g}"))
-            ax.annotate(text, (distance[i], rate[i]), (5, 5), textcoords="offset points", fontsize=8)
+            label = ax.annotate(text, (distance[i], rate[i]), (5, 6), textcoords="offset points", fontsize=8)
+            label.set_path_effects([withStroke(linewidth=2, foreground="white")])
         fit_axis(ax, "x", distance - bar, *reach, zero=False)
         fit_axis(ax, "y", *shown, log=True, room=1.5)
         ax.legend(handles=handles, title=r"number: $\sigma_U/\sigma_V$", title_fontsize=8, alignment="left", loc="best")

@@ -11,8 +11,12 @@ from scipy.linalg import block_diag, sqrtm
 from implicit_bias.engines import check
 from implicit_bias.fingerprints import numerics
 from implicit_bias.parameters import DescentStudy, Engine
+from implicit_bias.pipelines import report
+from implicit_bias.pipelines.sections import profiles, provenance, reasons, shown, whereabouts
 from implicit_bias.plan import data_sets
 from implicit_bias.points import Loaders, run_points
+from implicit_bias.report.descent import PICTURES, descent_section
+from implicit_bias.report.section import Origin
 from implicit_bias.theory import steps
 from implicit_bias.theory.certificates import largest_certified_step
 from implicit_bias.theory.flow import gradient_flow
@@ -160,10 +164,24 @@ def draw_descents(study: DescentStudy, problems: Loaders, table: pd.DataFrame, s
     return gap_figure(records, shown, n), step_figure(columns)
 
 
+def describe_descents(
+    plan: dict[str, Any], table: pd.DataFrame, studies: Loaders, tracked: dict[str, Any], *images: bytes
+) -> dict[str, Any]:
+    """What the report says of the study, as JSON takes it; `images` are its PICTURES, as PNG."""
+    section = descent_section(
+        Origin(plan["params"], provenance(), shown(PICTURES, images), whereabouts(tracked)),
+        planned=len(plan["points"]),
+        datasets=profiles(plan),
+        points=table,
+        failures=reasons(plan, table, studies),
+    )
+    return section.model_dump(mode="json")
+
+
 def create_pipeline(**_: Any) -> Pipeline:
-    """Problems -> the points, table, summary and figures of the study."""
-    params = "params:descent_study"
-    return Pipeline(
+    """Problems -> the points, table, summary and figures of the study, and the report."""
+    params, figures = "params:descent_study", ["descent.gap_figure", "descent.step_figure"]
+    study = Pipeline(
         [
             Node(plan_descents, inputs=[params, "problems"], outputs="descent.plan", name="plan_descents"),
             Node(
@@ -187,8 +205,15 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(
                 draw_descents,
                 inputs=[params, "problems", "descent.table", "descent.studies"],
-                outputs=["descent.gap_figure", "descent.step_figure"],
+                outputs=figures,
                 name="draw_descents",
+            ),
+            Node(
+                describe_descents,
+                inputs=["descent.plan", "descent.table", "descent.studies", "descent.tracked", *figures],
+                outputs="descent.section",
+                name="describe_descents",
             ),
         ]
     )
+    return study + report.create_pipeline(["descent.section"], "descent")

@@ -10,6 +10,7 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.pipelines.evaluation import restored
 from implicit_bias.pipelines.reporting import join_metrics
+from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.points import Loaders, Record, run_points
 from implicit_bias.theory.evaluation import distance_curves
 from implicit_bias.theory.problem import Array, Problem
@@ -27,12 +28,7 @@ def compare_with_ridge(
     """Find, for every time of every trained point, the nearest ridge solution; with held-out rows, the test risk.
 
     Args:
-        data: name -> loader of X, Y and the held-out X_test, Y_test.
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-        plan: the points to compare.
-        initial_states: point -> loader of a State's fields.
-        trajectories: point -> loader of a Trajectory's fields.
+        data: name -> loader of X, Y and the held-out X_test, Y_test; the others as `lazy.compare_points` takes them.
 
     Yields:
         point -> what is tracked of it.
@@ -109,8 +105,15 @@ def draw_early(data: Loaders, problems: Loaders, table: pd.DataFrame, early: Loa
     return early_figure(runs, paths)
 
 
+def describe_early(
+    plan: dict[str, Any], early_table: pd.DataFrame, tracked: dict[str, Any], *images: bytes
+) -> dict[str, Any]:
+    """What the report says of the comparison; see `describe_study`."""
+    return describe_study("early", plan, early_table, tracked, *images)
+
+
 def create_pipeline(**_: Any) -> Pipeline:
-    """Data, trajectories and table -> the comparison with ridge regression, its table and figure."""
+    """Data, trajectories and table -> the comparison with ridge regression, its table, figure and section."""
     return Pipeline(
         [
             Node(
@@ -121,5 +124,11 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(join_metrics, inputs=["table", "early"], outputs="early_table", name="tabulate_early"),
             Node(draw_early, inputs=["data", "problems", "table", "early"], outputs="early_figure", name="draw_early"),
+            Node(
+                describe_early,
+                inputs=["plan", "early_table", "tracked", "early_figure"],
+                outputs="early_section",
+                name="describe_early",
+            ),
         ]
     )

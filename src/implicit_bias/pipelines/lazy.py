@@ -10,6 +10,7 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.pipelines.evaluation import restored
 from implicit_bias.pipelines.reporting import join_metrics
+from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.points import Loaders, Record, run_points
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.infinite_width import infinite_width_flow
@@ -111,8 +112,16 @@ def draw_companions(companions: pd.DataFrame) -> tuple[Any, Any]:
     return gaps_figure(columns), kernel_figure(columns)
 
 
+def describe_lazy(
+    plan: dict[str, Any], companions: pd.DataFrame, tracked: dict[str, Any], *images: bytes
+) -> dict[str, Any]:
+    """What the report says of the comparison; see `describe_study`."""
+    return describe_study("lazy", plan, companions, tracked, *images)
+
+
 def create_pipeline(**_: Any) -> Pipeline:
-    """Trajectories and table -> comparisons, their table and figures."""
+    """Trajectories and table -> comparisons, their table and figures, section of the report."""
+    figures = ["gaps_figure", "kernel_figure"]
     return Pipeline(
         [
             Node(
@@ -127,8 +136,12 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="companions",
                 name="tabulate_companions",
             ),
+            Node(draw_companions, inputs="companions", outputs=figures, name="draw_companions"),
             Node(
-                draw_companions, inputs="companions", outputs=["gaps_figure", "kernel_figure"], name="draw_companions"
+                describe_lazy,
+                inputs=["plan", "companions", "tracked", *figures],
+                outputs="lazy_section",
+                name="describe_lazy",
             ),
         ]
     )

@@ -30,14 +30,17 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points of the sweep.
+
+    Returns:
+        the figure, or why the law has no answers.
     """
-    from implicit_bias.figures.questions import note_figure, questions_figure, spread_rows
+    from implicit_bias.figures.questions import questions_figure, spread_rows
 
     name = next(iter(plan["points"].values()))["params"]["problem"]
     problem, arrays = Problem(**problems[name]()), data[name]()
     X_test, Y_test = (np.asarray(arrays.get(key, ())) for key in ("X_test", "Y_test"))
     if reason := unanswered(sweep, problem, len(X_test)):
-        return note_figure(f"No questions to the law: {reason}.")
+        return reason
     scaling = Scaling(0.5 if 0.5 in sweep.alpha else sweep.alpha[0])
     widths = law_widths(sweep)
     center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)

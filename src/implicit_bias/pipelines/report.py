@@ -9,6 +9,7 @@ from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 from pydantic import ValidationError
 
+from implicit_bias.pipelines.sections import PROCESS
 from implicit_bias.points import Loaders
 from implicit_bias.report.page import render
 from implicit_bias.report.section import Section
@@ -21,30 +22,35 @@ def write_report(sections: Loaders, *current: dict[str, Any]) -> str:
 
     Args:
         sections: name -> loader of every section in the folder, by this run or by an earlier one.
-        current: the sections of this run.
+        current: sections of this run; others that this process has written are of this run, too.
     """
-    loaded = {}
+    shown, new = {}, []
     for name, load in sorted(sections.items()):
         try:
-            loaded[name] = load()
+            section = Section.model_validate(loaded := load())
         except DatasetError:
             logger.warning("The report leaves out %s: its section is damaged", name)
-    new = [name for section in current for name in loaded if loaded[name] == section]
-    shown = {}
-    for name in dict.fromkeys([*new, *loaded]):
-        try:
-            shown[name] = Section.model_validate(loaded[name])
         except ValidationError:
             logger.warning("The report leaves out %s: another version has written its section", name)
-    return render(shown, new)
+        else:
+            shown[name] = section
+            if loaded in current or section.provenance.process == PROCESS:
+                new.append(name)
+    return render({name: shown[name] for name in dict.fromkeys([*new, *shown])}, new)
 
 
-def create_pipeline(sections: Iterable[str] = (), **_: Any) -> Pipeline:
+def create_pipeline(sections: Iterable[str] = (), name: str = "", **_: Any) -> Pipeline:
     """Sections -> the page.
 
     Args:
         sections: the datasets that hold the sections of the run.
+        name: tells the page of this pipeline from those of others that one run may join it with; all are one file.
     """
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # it joins namespaces: dots in names are meant
-        node = Node(write_report, inputs=["sections", *sections], outputs="report", name="write_report")
+        node = Node(
+            write_report,
+            inputs=["sections", *sections],
+            outputs=f"{name}.report" if name else "report",
+            name=f"write_{name}_report" if name else "write_report",
+        )
     return Pipeline([node])

@@ -1,5 +1,7 @@
-"""Part of stage 6: what the report says of a sweep."""
+"""Part of stage 6: what the report says of a sweep, and of a study of it."""
 
+import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,14 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.points import Loaders
-from implicit_bias.report.section import Provenance, Tracked
+from implicit_bias.report.section import Origin, Provenance, Tracked
+from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
 
 FIGURES = ("figure", "companion", "questions")
+PROCESS = uuid.uuid4().hex
+"""By which this process knows its own sections among those of earlier runs."""
 
 
 def describe_sweep(
@@ -30,20 +35,53 @@ def describe_sweep(
     Returns:
         the section of the sweep, as JSON takes it.
     """
-    finished = set(table["point"])
-    failures = {key: str(evaluations[key]().get("error", "")) for key in plan["points"] if key not in finished}
     section = sweep_section(
-        params=plan["params"],
+        Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
         planned=len(plan["points"]),
         names={key: point["name"] for key, point in plan["points"].items()},
-        datasets=[{"name": each["name"], **each["profile"]} for each in plan["datasets"]],
+        datasets=profiles(plan),
         points=table,
-        failures=failures,
-        images=dict(zip(FIGURES, images, strict=True)),
-        provenance=provenance(),
-        tracked=Tracked(**tracked) if tracked else None,
+        failures=reasons(plan, table, evaluations),
     )
     return section.model_dump(mode="json")
+
+
+def describe_study(
+    study: str, plan: dict[str, Any], table: pd.DataFrame, tracked: dict[str, Any], *images: bytes
+) -> dict[str, Any]:
+    """Write down what the report says of a study of a sweep.
+
+    Args:
+        study: its name.
+        plan: title, parameters and points of the sweep.
+        table: one row a finished point, the metrics of the study among them.
+        tracked: where the sweep is tracked; empty if it is not.
+        images: the pictures of the study, as PNG.
+    """
+    pictures = shown(STUDIES[study].pictures, images)
+    origin = Origin(plan["params"], provenance(), pictures, whereabouts(tracked))
+    return study_section(study, origin, len(plan["points"]), table).model_dump(mode="json")
+
+
+def shown(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
+    """The pictures by name, those left out that there was no reason to draw."""
+    return {name: image for name, image in zip(names, images, strict=True) if image}
+
+
+def whereabouts(tracked: dict[str, Any]) -> Tracked | None:
+    """Where a run is tracked, if it is."""
+    return Tracked(**tracked) if tracked else None
+
+
+def profiles(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Name and size of the data sets of a plan."""
+    return [{"name": each["name"], **each["profile"]} for each in plan["datasets"]]
+
+
+def reasons(plan: dict[str, Any], table: pd.DataFrame, records: Loaders) -> dict[str, str]:
+    """Planned points that are not in the table -> why, as far as their records say."""
+    finished = set(table["point"])
+    return {key: str(records[key]().get("error", "")) for key in plan["points"] if key not in finished}
 
 
 def provenance() -> Provenance:
@@ -51,6 +89,7 @@ def provenance() -> Provenance:
     tags = git_tags(Path.cwd())
     return Provenance(
         finished=datetime.now(UTC),
+        process=PROCESS,
         versions=versions(),
         commit=tags.get(COMMIT, ""),
         dirty=tags.get(DIRTY) == "true",

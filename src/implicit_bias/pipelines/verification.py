@@ -12,10 +12,10 @@ from implicit_bias.engines import check
 from implicit_bias.fingerprints import numerics
 from implicit_bias.parameters import Engine, Verification
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.sections import provenance
+from implicit_bias.pipelines.sections import provenance, whereabouts
 from implicit_bias.points import run_points
 from implicit_bias.report.claims import claims_section
-from implicit_bias.report.section import Tracked
+from implicit_bias.report.section import Origin
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
 from implicit_bias.theory.claims.problems import check_index
@@ -152,14 +152,8 @@ def describe_claims(
     plan: dict[str, Any], checks: dict[str, Any], table: pd.DataFrame, figure: bytes, tracked: dict[str, Any]
 ) -> dict[str, Any]:
     """What the report says of the claims, as JSON takes it."""
-    section = claims_section(
-        params=plan["params"],
-        claims=table,
-        errors=list(checks["errors"]),
-        images={"figure": figure},
-        provenance=provenance(),
-        tracked=Tracked(**tracked) if tracked else None,
-    )
+    origin = Origin(plan["params"], provenance(), {"figure": figure}, whereabouts(tracked))
+    section = claims_section(origin, table, list(checks["errors"]))
     return section.model_dump(mode="json")
 
 
@@ -195,7 +189,9 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="claims.section",
                 name="describe_claims",
             ),
-            Node(require_all, inputs=["claims.checks", "claims.page", "report"], outputs=None, name="require_all"),
+            Node(
+                require_all, inputs=["claims.checks", "claims.page", "claims.report"], outputs=None, name="require_all"
+            ),
         ]
     )
-    return claims + report.create_pipeline(["claims.section"])
+    return claims + report.create_pipeline(["claims.section"], "claims")

@@ -1,13 +1,14 @@
 """The section of the claims, from the table of what was checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from implicit_bias.numerals import number
-from implicit_bias.report.section import Column, Picture, Provenance, Section, Table, Tracked
+from implicit_bias.report.section import Column, Origin, Picture, Section, Table
 
+HEADING = "How far each claim is from breaking"
 CAPTION = (
     "One row a claim: its median and its worst case beside its limit, as relative error, ratio of the two sides, or "
     "deviation of a power."
@@ -25,34 +26,26 @@ COLUMNS = {
     "held": "held",
     "violations": "violations",
     "tight": "worst",
+    "typical": "median",
     "note": "note",
 }
+"""Columns of the table of claims, and their titles."""
 MOST_ERRORS = 20
 WORDS = ("statement", "source", "kind", "note")
 
 
-def claims_section(
-    params: Mapping[str, Any],
-    claims: pd.DataFrame,
-    errors: Sequence[str],
-    images: Mapping[str, bytes],
-    provenance: Provenance,
-    tracked: Tracked | None = None,
-) -> Section:
+def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) -> Section:
     """What the report says of a verification.
 
     Args:
-        params: its flat parameters.
+        origin: the run, and its figure.
         claims: one row a claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
         errors: what could not be checked, and why.
-        images: "figure" -> PNG.
-        provenance: when it was computed, and by what.
-        tracked: where it is tracked.
     """
     violated = claims[claims["violations"] > 0]
     rows = [[_cell(column, row[column]) for column in COLUMNS] for row in claims.to_dict("records")]
     columns = [Column(title=title, numeric=column not in WORDS) for column, title in COLUMNS.items()]
-    problems, seeds, draws = (int(params[size]) for size in ("problems", "seeds", "draws"))
+    problems, seeds, draws = (int(origin.params[size]) for size in ("problems", "seeds", "draws"))
     unchecked = [f"Not checked: {error}" for error in errors[:MOST_ERRORS]]
     outcome = f"{int(claims['violations'].sum())} violations" if len(violated) else "no violation"
     alt = f"{len(claims)} claims, {outcome}. The table below has their numbers."
@@ -62,15 +55,15 @@ def claims_section(
         f"{seeds:,} data sets with {draws:,} networks each.",
         outcome=outcome,
         faults=[f"Violated: {row['statement']} ({row['source']})." for row in violated.to_dict("records")] + unchecked,
-        pictures=[Picture.of(image, "How far each claim is from breaking", CAPTION, alt) for image in images.values()],
+        pictures=[Picture.of(image, HEADING, CAPTION, alt) for image in origin.images.values()],
         tables=[Table(title="Claims", columns=columns, rows=rows, note=NOTE)],
-        params={key: str(value) for key, value in params.items()},
-        provenance=provenance,
-        tracked=tracked,
+        params={key: str(value) for key, value in origin.params.items()},
+        provenance=origin.provenance,
+        tracked=origin.tracked,
     )
 
 
 def _cell(column: str, value: Any) -> str:
     if column in WORDS:
         return value if isinstance(value, str) else ""  # an empty cell of a CSV file comes back as NaN
-    return number(float(value), 2 if column == "tight" else 6)
+    return number(float(value), 2 if column in ("tight", "typical") else 6)

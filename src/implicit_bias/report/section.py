@@ -1,8 +1,11 @@
-"""The record of one sweep that the report is made of, in words and numbers ready to be read."""
+"""The record of one sweep, or of a study, that the report is made of: words and numbers ready to be read."""
 
 import base64
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -64,16 +67,34 @@ class Tracked(Record):
 
 
 class Provenance(Record):
-    """When a sweep was computed, and by what."""
+    """When a sweep was computed, and by what; `process` tells what one process has written from the rest."""
 
     finished: datetime
+    process: str = ""
     versions: dict[str, str] = {}
     commit: str = ""
     dirty: bool = False
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What every section is told of the run that it is about.
+
+    Attributes:
+        params: its flat parameters.
+        provenance: when it was computed, and by what.
+        images: its pictures as PNG, by name.
+        tracked: where it is tracked, if it is.
+    """
+
+    params: Mapping[str, Any]
+    provenance: Provenance
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    tracked: Tracked | None = None
+
+
 class Section(Record):
-    """One sweep, or the verification of the claims.
+    """One sweep, a study of one, or the verification of the claims.
 
     Attributes:
         title: its heading.

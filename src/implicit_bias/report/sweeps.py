@@ -4,20 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from implicit_bias.numerals import number, spread
+from implicit_bias.numerals import number
+from implicit_bias.report import findings
 from implicit_bias.report.paper import reproduced, reproduction
-from implicit_bias.report.section import Column, Failure, Picture, Provenance, Section, Table, Tracked
+from implicit_bias.report.section import Failure, Origin, Picture, Section
+from implicit_bias.report.tables import data_table, result_table
 
-MOST_ROWS = 40
-"""Rows of results shown; of more groups so many are chosen evenly."""
 MOST_WORDS = 6
 """Values of a parameter written out; of more the first, the last and how many."""
 MOST_FAILURES = 50
-NOTE = 200
-"""Pixels of height up to which a picture is a note in the place of a figure."""
 BOUNDS = {
     "bound": "Theorem 1",
     "margin": "the bound with margin",
@@ -29,14 +26,6 @@ BOUNDS = {
 ROUNDING = 1e-6
 """Excess of a measured loss over its bound that rounding explains."""
 
-GROUPS = {"width": "width h", "alpha": "alpha", "case": "case", "initialization": "entries", "solver": "solver"}
-MEASURED = {
-    "distance": "distance ‖UVᵀ − Θ̂‖",
-    "law_rms": "law, before training",
-    "iterations": "iterations",
-    "loss": "loss",
-    "imbalance_c": "imbalance c",
-}
 FIGURES = {
     "width": (
         "The paper's Figure 1: distance and iterations against width",
@@ -76,42 +65,33 @@ COMPANIONS = {
         "the run, and Theorem 2.",
     ),
 }
-OTHERS = {
-    "questions": (
-        "What the law answers before training",
-        "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
-    ),
-    "gaps": ("Distance from the linearised and the infinite-width flow", ""),
-    "kernel": ("How far the tangent kernel moves", ""),
-    "early": ("Early stopping beside ridge regression", ""),
-}
+QUESTIONS = (
+    "What the law answers before training",
+    "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
+)
+FINDINGS = {("figure", "universality"): findings.universality, ("companion", "imbalance"): findings.plane}
+"""What is said of a picture of a kind of sweep beside what it draws."""
 
 
 def sweep_section(
-    params: Mapping[str, Any],
+    origin: Origin,
     planned: int,
     names: Mapping[str, str],
     datasets: Sequence[Mapping[str, Any]],
     points: pd.DataFrame,
     failures: Mapping[str, str],
-    images: Mapping[str, bytes],
-    provenance: Provenance,
-    tracked: Tracked | None = None,
 ) -> Section:
     """What the report says of a sweep.
 
     Args:
-        params: its flat parameters.
+        origin: the run, and its pictures "figure", "companion", "questions".
         planned: how many points were planned.
         names: key -> name of its points.
         datasets: `name`, `n`, `D`, `m`, `r`, `cond` of each data set.
         points: one row a finished point: params and metrics.
         failures: key -> reason of every point that failed.
-        images: "figure", "companion", "questions" -> PNG.
-        provenance: when it was computed, and by what.
-        tracked: where it is tracked.
     """
-    params = {key: str(value) for key, value in params.items()}
+    params = {key: str(value) for key, value in origin.params.items()}
     results = result_table(points)
     figure = reproduced(params, datasets)
     beside, far = reproduction(figure, points) if figure else (None, [])
@@ -123,49 +103,13 @@ def sweep_section(
         outcome=outcome,
         faults=_faults(points, missing),
         deviations=far,
-        pictures=_pictures(images, params.get("figure", ""), points),
+        pictures=_pictures(origin.images, params.get("figure", ""), points),
         tables=[table for table in (results, beside, data_table(datasets)) if table is not None],
         failures=_failures(names, failures),
         params={key: _brief(value) for key, value in params.items() if value not in ("", "None")},
-        provenance=provenance,
-        tracked=tracked,
+        provenance=origin.provenance,
+        tracked=origin.tracked,
     )
-
-
-def result_table(points: pd.DataFrame) -> Table | None:
-    """Mean and standard deviation of the metrics over the seeds, one row for all else that varies."""
-    if points.empty:
-        return None
-    varied = [name for name in GROUPS if name in points and len(points[name].unique()) > 1] or ["width"]
-    metrics = [name for name in MEASURED if name in points and points[name].notna().any()]
-    if "case" in varied:  # what tells cases apart comes first
-        varied.sort(key=lambda name: name != "case")
-        metrics.sort(key=lambda name: name != "imbalance_c")
-    groups = list(points.groupby(varied, sort=False, dropna=False))
-    shown = [groups[i] for i in _evenly(len(groups), MOST_ROWS)]
-    rows = [
-        [*(_cell(value) for value in key), str(len(rows)), *(_spread(rows[name]) for name in metrics)]
-        for key, rows in shown
-    ]
-    titles = [*(GROUPS[name] for name in varied), "runs", *(MEASURED[name] for name in metrics)]
-    text = [name not in ("width", "alpha") for name in varied] + [False] * (1 + len(metrics))
-    note = (
-        f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
-        if len(shown) < len(groups)
-        else ""
-    )
-    spread = ": mean ± standard deviation over the runs" if any(len(rows) > 1 for _, rows in shown) else ""
-    columns = [Column(title=title, numeric=not is_text) for title, is_text in zip(titles, text, strict=True)]
-    return Table(title=f"Results{spread}", columns=columns, rows=rows, note=note)
-
-
-def data_table(datasets: Sequence[Mapping[str, Any]]) -> Table | None:
-    """Size, rank and conditioning of the data sets."""
-    facts = {"n": "samples n", "D": "inputs D", "m": "outputs m", "r": "rank r", "cond": "condition number of Σx"}
-    rows = [[str(entry["name"]), *(number(float(entry[fact]), 4) for fact in facts)] for entry in datasets]
-    columns = [Column(title="data set", numeric=False), *(Column(title=title) for title in facts.values())]
-    shown = [rows[i] for i in _evenly(len(rows), MOST_ROWS)]
-    return Table(title="Data", columns=columns, rows=shown) if rows else None
 
 
 def _summary(params: Mapping[str, str], count: int, datasets: Sequence[Mapping[str, Any]]) -> str:
@@ -210,15 +154,19 @@ def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame) ->
     words = {
         "figure": FIGURES.get(figure, ("Figure", "")),
         "companion": COMPANIONS.get(figure, COMPANIONS[""]),
-        **OTHERS,
+        "questions": QUESTIONS,
     }
     pictures = []
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
-        image = images[name]
-        title, caption = words.get(name, (name.replace("_", " ").capitalize(), ""))
-        told = _told(points, figure) if name == "figure" else ""
-        pictures.append(Picture.of(image, title, caption, " ".join(filter(None, (f"{title}.", told)))))
-    return [picture for picture in pictures if picture.height > NOTE]
+        title, drawn = words.get(name, (name.replace("_", " ").capitalize(), ""))
+        shows = FINDINGS[name, figure](points) if (name, figure) in FINDINGS and len(points) else ""
+        told = shows or (_told(points, figure) if name == "figure" else "")
+        pictures.append(Picture.of(images[name], title, _joined(drawn, shows), _joined(f"{title}.", told)))
+    return pictures
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _told(points: pd.DataFrame, figure: str) -> str:
@@ -233,24 +181,6 @@ def _told(points: pd.DataFrame, figure: str) -> str:
     means = points.groupby("width")["distance"].mean()
     ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
     return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")
-
-
-def _evenly(count: int, most: int) -> list[int]:
-    """Indices of at most so many of `count` entries, the first and the last among them."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
-
-
-def _cell(value: Any) -> str:
-    return str(value).replace("_", " ") if isinstance(value, str) else number(float(value))
-
-
-def _spread(values: "pd.Series[float]") -> str:
-    """Mean and standard deviation of the finite values."""
-    finite = values[np.isfinite(values.astype(float))].astype(float)
-    if finite.empty:  # flows to the end of time have no count of iterations
-        return number(float(values.max()))
-    mean, deviation = float(finite.mean()), float(finite.std()) if len(finite) > 1 else 0.0
-    return spread(mean, deviation)
 
 
 def _brief(value: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
 
-from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State
 from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
@@ -20,8 +20,12 @@ class DivergenceError(ArithmeticError):
 
 
 def largest_step_estimate(problem: Problem, state: State) -> float:
-    """Step on the averaged loss at which the linearised descent stops contracting: (n/2) 2 / lambda_max(K(0))."""
-    return problem.n / kernel_range(problem, state.R)[1]
+    """Step on the averaged loss at which the linearised descent stops contracting: (n/2) 2 / lambda_max(K(0)).
+
+    Infinite for a network without weights.
+    """
+    largest = kernel_largest(problem, state.R)
+    return problem.n / largest if largest > 0 else np.inf
 
 
 class Descent:

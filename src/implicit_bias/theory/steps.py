@@ -74,6 +74,8 @@ def largest_stable_step(problem: Problem, state: State, depth: float, limit: int
         return descend(problem, state, step, depth, limit).arrived
 
     low = high = estimate = largest_step_estimate(problem, state)
+    if estimate == np.inf:
+        return np.nan  # without weights nothing moves
     while arrives(high):
         low, high = high, 1.5 * high
         if high > OUTERMOST * estimate:
@@ -97,6 +99,8 @@ class Forecast:
         best: the step that contracts most, n / (lambda_min(K) + lambda_max(K)).
         rate: -d/dk log(L - L*) per iteration at that step, 2 log((kappa + 1) / (kappa - 1)).
         kappa: lambda_max(K) / lambda_min(K).
+
+    A network without weights has K = 0: it takes any step, and none contracts.
     """
 
     largest: float
@@ -108,6 +112,8 @@ class Forecast:
 def forecast(problem: Problem, R: Array) -> Forecast:
     """Forecast from the kernel at a reduced state R (k, k'), or at any R with the same U1 U1^T and V V^T."""
     low, high = kernel_range(problem, R)
+    if high == 0:
+        return Forecast(np.inf, np.inf, 0.0, np.nan)
     with np.errstate(divide="ignore"):
         rate = 2 * np.log(np.divide(high + low, high - low))
         return Forecast(problem.n / high, problem.n / (low + high), float(rate), float(np.divide(high, low)))

@@ -270,7 +270,7 @@ class _Run:
 
     def _pass_on(self, mark: Mark, name: str, data: Any, sweep: "Sweep") -> None:
         pass_on(mark, name, data, self._catalog[name], sweep)
-        if mark.role in FILE_ROLES and (path := path_of(self._catalog[name])).suffix in PICTURES:
+        if mark.role in FILE_ROLES and (path := path_of(self._catalog[name])).suffix in PICTURES and path.exists():
             self._pictures.setdefault(mark.sweep, {})[path] = None
 
     def end(self, status: str | None, error: str) -> None:
@@ -345,7 +345,8 @@ def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> N
             sweep.summary(name, data)
         case "figure" | "table" | "report":
             path = path_of(dataset)
-            sweep.file(path, mark.artifact or path.name)
+            if path.exists():  # what there is no reason to draw has no file
+                sweep.file(path, mark.artifact or path.name)
 
 
 def _from_here(path: Path) -> str:

@@ -3,7 +3,8 @@
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +14,9 @@ from mlflow import MlflowException
 from mlflow.entities import Run
 
 from implicit_bias.report.claims import claims_section
-from implicit_bias.report.section import Provenance, Section, Tracked
+from implicit_bias.report.descent import descent_section
+from implicit_bias.report.section import Origin, Provenance, Section, Tracked
+from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
@@ -21,6 +24,8 @@ from implicit_bias.tracking.store import CHILD_OF, Store, find_runs, now
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
+DESCENT = "descent"
+"""The sweep of the study of gradient descent, which has a section of its own kind."""
 LISTED = 8
 """Runs named in an error."""
 
@@ -91,8 +96,8 @@ class Reader:
         ordered = sorted(history, key=lambda metric: metric.step)
         return [metric.step for metric in ordered], [metric.value for metric in ordered]
 
-    def section(self, run: Run) -> Section:
-        """What the report says of a sweep, from what is tracked of it alone.
+    def sections(self, run: Run) -> dict[str, Section]:
+        """What the report says of a sweep, "", and of each study of it, by name, from what is tracked of it alone.
 
         Raises:
             TrackingError: the run is not that of a sweep.
@@ -103,45 +108,38 @@ class Reader:
             )
         with tempfile.TemporaryDirectory() as folder:
             files = self._files(run, Path(folder))
-            if "claims.csv" in files:
-                return self._claims(run, files)
-            return self._sweep(run, files)
-
-    def _sweep(self, run: Run, files: Mapping[str, Path]) -> Section:
-        children = self.children(run)
-        keys = {child.data.tags["point"]: child for child in children}
-        finished = [child for child in children if child.info.status == "FINISHED"]
-        planned = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
-        prefix = f"{run.data.tags['sweep']}_"
-        return sweep_section(
-            params={"title": run.info.run_name, **run.data.params},
-            names={key: str(child.info.run_name) for key, child in keys.items()},
-            planned=int(planned[1]) if planned else len(children),
-            datasets=_datasets(run),
-            points=points_table(finished),
-            failures={
-                key: child.data.tags.get("error", child.info.status.lower())
-                for key, child in keys.items()
-                if child.info.status != "FINISHED"
-            },
-            images={
+            prefix = f"{run.data.tags['sweep']}_"
+            images = {
                 name.removesuffix(".png").removeprefix(prefix): path.read_bytes()
                 for name, path in files.items()
                 if name.endswith(".png")
-            },
-            provenance=_provenance(run),
-            tracked=self._tracked(run),
-        )
+            }
+            params = {"title": run.info.run_name, **run.data.params}
+            origin = Origin(params, _provenance(run), images, self._tracked(run))
+            if "claims.csv" in files:
+                errors = [error] if (error := run.data.tags.get("error")) else []
+                return {"": claims_section(origin, pd.read_csv(files["claims.csv"]), errors)}
+        return self._points(run, origin)
 
-    def _claims(self, run: Run, files: Mapping[str, Path]) -> Section:
-        return claims_section(
-            params=run.data.params,
-            claims=pd.read_csv(files["claims.csv"]),
-            errors=[error] if (error := run.data.tags.get("error")) else [],
-            images={name: path.read_bytes() for name, path in files.items() if name.endswith(".png")},
-            provenance=_provenance(run),
-            tracked=self._tracked(run),
-        )
+    def _points(self, run: Run, origin: Origin) -> dict[str, Section]:
+        """The sections of a run that has points."""
+        keys = {child.data.tags["point"]: child for child in self.children(run)}
+        points = points_table([child for child in keys.values() if child.info.status == "FINISHED"])
+        counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
+        planned = int(counted[1]) if counted else len(keys)
+        failures = {
+            key: child.data.tags.get("error", child.info.status.lower())
+            for key, child in keys.items()
+            if child.info.status != "FINISHED"
+        }
+        if run.data.tags["sweep"] == DESCENT:
+            return {"": descent_section(origin, planned, _datasets(run), points, failures)}
+        names = {key: str(child.info.run_name) for key, child in keys.items()}
+        drawn = {name for study in STUDIES.values() for name in study.pictures}
+        main = replace(origin, images={name: image for name, image in origin.images.items() if name not in drawn})
+        sections = {"": sweep_section(main, planned, names, _datasets(run), points, failures)}
+        compared = {name: study for name, study in STUDIES.items() if study.pictures.keys() & origin.images.keys()}
+        return sections | {name: study_section(name, origin, planned, points) for name in compared}
 
     def _files(self, run: Run, folder: Path) -> dict[str, Path]:
         """The pictures and tables of a run, by name."""

@@ -1,0 +1,120 @@
+"""What the figures of studies show, in words, from one row a point."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from implicit_bias.numerals import number
+
+PLACES: dict[str, Callable[[object], str]] = {
+    "case": str,
+    "alpha": "α = {}".format,
+    "width": lambda width: _width(float(str(width))),
+}
+"""What tells points apart, seeds aside, and how it is written."""
+
+
+def gaps(points: pd.DataFrame) -> str:
+    """How far the losses of the two flows beside a network are from its own, where least and where most."""
+    names = {"lin_loss": "linearised", "inf_loss": "infinite-width"}
+    return " ".join(
+        f"The loss of the {name} flow is off by {_range(points, column)} of the initial loss."
+        for column, name in names.items()
+        if column in points and points[column].notna().any()
+    )
+
+
+def kernel(points: pd.DataFrame) -> str:
+    """How far the kernel moves, and how well the closed form knows the final rate at the largest width."""
+    told = f"The kernel moves by {_range(points, 'kernel_move')} of itself."
+    if "law_rate" not in points:
+        return told
+    widest = _widest(points)
+    off = (widest["law_rate"] / widest["rate"] - 1).abs().max()
+    at = _width(widest["width"].iloc[0])
+    return f"{told} At {at} the closed form of the final rate is within {number(100 * off, 2)} % of the simulated one."
+
+
+def early(points: pd.DataFrame) -> str:
+    """How far a run leaves the ridge path, and what stopping early is worth, at the largest width."""
+    widest = _widest(points)
+    told = (
+        f"At {_width(widest['width'].iloc[0])} a run, once started, leaves the ridge path by up to "
+        f"{_range(widest, 'ridge_gap')} times ‖Θ̂‖."
+    )
+    if "risk_best" not in widest or widest["risk_best"].isna().all():
+        return told
+    ratios = {name: widest[f"risk_{name}"] / widest["ridge_best"] for name in ("best", "end")}
+    best, end = (_range(widest.assign(ratio=ratio), "ratio") for ratio in ratios.values())
+    return (
+        f"{told} Stopped at its best time it has {best} times the test risk of the best ridge solution; at the end, "
+        f"{end} times."
+    )
+
+
+def universality(points: pd.DataFrame) -> str:
+    """Root mean square of distance over law at the largest width, for each kind of entries."""
+    if not {"initialization", "distance", "law_rms"} <= set(points):
+        return ""
+    widest = _widest(points)
+    squares = ((widest["distance"] / widest["law_rms"]) ** 2).groupby(widest["initialization"], sort=False)
+    told = []
+    for name, each in squares:
+        root = float(np.sqrt(each.mean()))
+        error = float(each.std() / np.sqrt(len(each)) / (2 * root)) if len(each) > 1 else 0.0
+        told.append(f"{str(name).replace('_', ' ')} {number(root, 3)}{f' ± {number(error, 1)}' if error > 0 else ''}")
+    return f"Root mean square of distance over law at {_width(widest['width'].iloc[0])}: {', '.join(told)}."
+
+
+def plane(points: pd.DataFrame) -> str:
+    """Which ratio of scales is fastest, slowest, and nearest to the min-norm solution."""
+    if not {"case", "rate", "distance"} <= set(points) or set(points["case"]) <= {"balanced"}:
+        return ""
+    means = _named(points[points["case"] != "balanced"]).groupby("case", sort=False)[["rate", "distance"]].mean()
+    chosen = {
+        "Fastest": means["rate"].idxmax(),
+        "slowest": means["rate"].idxmin(),
+        "nearest to Θ̂": means["distance"].idxmin(),
+    }
+    told = (
+        f"{which} is {case} (rate {number(float(means['rate'][case]), 3)}, distance "
+        f"{number(float(means['distance'][case]), 3)})"
+        for which, case in chosen.items()
+    )
+    return "; ".join(told) + "."
+
+
+def _widest(points: pd.DataFrame) -> pd.DataFrame:
+    return points[points["width"] == points["width"].max()]
+
+
+def _width(width: float) -> str:
+    return f"h = {number(float(width))}"
+
+
+def _named(points: pd.DataFrame) -> pd.DataFrame:
+    """The points, cases named by their ratio of scales."""
+    if "case" not in points:
+        return points
+    ratio = points["sigma_u"] / points["sigma_v"]
+    names = [
+        "the balanced start" if case == "balanced" else f"σ_U/σ_V = {number(float(each), 3)}"
+        for case, each in zip(points["case"], ratio, strict=True)
+    ]
+    return points.assign(case=names)
+
+
+def _range(points: pd.DataFrame, column: str) -> str:
+    """The smallest and the largest mean of a column over the seeds, and where they are."""
+    points = _named(points)
+    varied = [name for name in PLACES if name in points and len(points[name].unique()) > 1]
+    if not varied:
+        return number(float(points[column].mean()), 3)
+    means = points.groupby(varied)[column].mean().dropna()
+    ends = []
+    for key in (means.idxmin(), means.idxmax()):
+        place = zip(varied, key if isinstance(key, tuple) else (key,), strict=True)
+        where = ", ".join(PLACES[name](value) for name, value in place)
+        ends.append(f"{number(float(means[key]), 3)} ({where})")
+    return " to ".join(ends)

@@ -1,0 +1,81 @@
+"""Tables of the report: the results of points, in groups of what varies, and the data sets."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from implicit_bias.numerals import number, spread
+from implicit_bias.report.section import Column, Table
+
+MOST_ROWS = 40
+"""Rows of results shown; of more groups so many are chosen evenly."""
+GROUPS = {"width": "width h", "alpha": "alpha", "case": "case", "initialization": "entries", "solver": "solver"}
+MEASURED = {
+    "distance": "distance ‖UVᵀ − Θ̂‖",
+    "law_rms": "law, before training",
+    "iterations": "iterations",
+    "loss": "loss",
+    "imbalance_c": "imbalance c",
+}
+
+
+def result_table(points: pd.DataFrame, measured: Mapping[str, str] = MEASURED, name: str = "Results") -> Table | None:
+    """Mean and standard deviation of metrics over the seeds, one row for all else that varies.
+
+    Args:
+        points: one row a finished point.
+        measured: metrics shown, and their titles.
+        name: the title of the table.
+    """
+    if points.empty:
+        return None
+    varied = [name for name in GROUPS if name in points and len(points[name].unique()) > 1] or ["width"]
+    metrics = [name for name in measured if name in points and points[name].notna().any()]
+    if "case" in varied:  # what tells cases apart comes first
+        varied.sort(key=lambda name: name != "case")
+        metrics.sort(key=lambda name: name != "imbalance_c")
+    groups = list(points.groupby(varied, sort=False, dropna=False))
+    shown = [groups[i] for i in _evenly(len(groups), MOST_ROWS)]
+    rows = [
+        [*(_cell(value) for value in key), str(len(rows)), *(_spread(rows[name]) for name in metrics)]
+        for key, rows in shown
+    ]
+    titles = [*(GROUPS[name] for name in varied), "runs", *(measured[name] for name in metrics)]
+    text = [name not in ("width", "alpha") for name in varied] + [False] * (1 + len(metrics))
+    note = (
+        f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
+        if len(shown) < len(groups)
+        else ""
+    )
+    spread = ": mean ± standard deviation over the runs" if any(len(rows) > 1 for _, rows in shown) else ""
+    columns = [Column(title=title, numeric=not is_text) for title, is_text in zip(titles, text, strict=True)]
+    return Table(title=f"{name}{spread}", columns=columns, rows=rows, note=note)
+
+
+def data_table(datasets: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Size, rank and conditioning of the data sets."""
+    facts = {"n": "samples n", "D": "inputs D", "m": "outputs m", "r": "rank r", "cond": "condition number of Σx"}
+    rows = [[str(entry["name"]), *(number(float(entry[fact]), 4) for fact in facts)] for entry in datasets]
+    columns = [Column(title="data set", numeric=False), *(Column(title=title) for title in facts.values())]
+    shown = [rows[i] for i in _evenly(len(rows), MOST_ROWS)]
+    return Table(title="Data", columns=columns, rows=shown) if rows else None
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """Indices of at most so many of `count` entries, the first and the last among them."""
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("_", " ") if isinstance(value, str) else number(float(value))
+
+
+def _spread(values: "pd.Series[float]") -> str:
+    """Mean and standard deviation of the finite values."""
+    finite = values[np.isfinite(values.astype(float))].astype(float)
+    if finite.empty:  # flows to the end of time have no count of iterations
+        return number(float(values.max()))
+    mean, deviation = float(finite.mean()), float(finite.std()) if len(finite) > 1 else 0.0
+    return spread(mean, deviation)
