@@ -76,11 +76,14 @@ ui: $(SETUP)  ## MLflow's UI on http://127.0.0.1:5000
 	@echo "The runs: $(UI)"
 	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
-viz: $(SETUP)  ## kedro-viz on http://127.0.0.1:4141
-	$(BIN)/kedro viz run --host 127.0.0.1 --port 4141 --no-browser --env=$(ENV)
+viz: viz-build  ## kedro-viz on http://127.0.0.1:4141, as the last run has left it
+	@echo "The pipeline: http://127.0.0.1:4141"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build 4141
 
-viz-build: $(SETUP)  ## the same as static pages with the figures in them: build/index.html
+# `kedro viz run` asks PyPI for updates, its page Google for a font; static pages without the latter ask nobody.
+viz-build: $(SETUP)  ## the pages of kedro-viz with the figures in them, for any web server: build/index.html
 	KEDRO_ENV=$(ENV) $(BIN)/kedro viz build --include-previews
+	sed -e '/fonts\.g/d' build/index.html > build/index.tmp && mv build/index.tmp build/index.html
 
 bench: $(SETUP)  ## cost ratios, side by side in one run
 	$(BIN)/python -m tests.benchmarks

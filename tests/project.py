@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -56,3 +57,10 @@ def make_project(path: Path) -> Project:
     shutil.copy(REPOSITORY / ".telemetry", path)
     (path / "src").mkdir()
     return Project(path)
+
+
+def finished_project(factory: Any, *arguments: str) -> Project:
+    """A project in a folder of pytest's `tmp_path_factory` that has run the smoke configuration."""
+    project = make_project(factory.mktemp("project"))
+    project.run(*arguments)
+    return project

@@ -14,16 +14,14 @@ from implicit_bias.parameters import DescentStudy
 from implicit_bias.pipelines.descent_study import plan_descents
 from implicit_bias.theory import draw_data, reparametrize
 from implicit_bias.tracking.provenance import fingerprint
-from tests.project import Project, make_project
+from tests.project import Project, finished_project, make_project
 
 REPORTING = "data/smoke/08_reporting"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--pipelines=descent_study")
-    return project
+    return finished_project(tmp_path_factory, "--pipelines=descent_study")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tests.project import Project, make_project
+from tests.project import Project, finished_project, make_project
 
 PARAMS = {
     "width", "seed", "sigma_u", "sigma_v", "solver", "step_size", "n", "D", "m", "r", "stop_reason",
@@ -23,9 +23,7 @@ CURVES = {"curve/loss", "curve/bound", "curve/distance", "curve/u2v"}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--pipelines=implicit_bias")
-    return project
+    return finished_project(tmp_path_factory, "--pipelines=implicit_bias")
 
 
 @pytest.fixture(scope="module")

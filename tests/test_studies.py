@@ -20,16 +20,14 @@ from implicit_bias.theory.flow import gradient_flow
 from implicit_bias.theory.initialization import scaled, standard_normal
 from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.stopping import Stop
-from tests.project import Project, make_project
+from tests.project import Project, finished_project, make_project
 
 WIDTHS = "--params=width_sweep.widths=7 300,width_sweep.figure=alpha,width_sweep.alpha=0.3 0.5,width_sweep.seeds=0"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--pipelines=lazy,early", f"{WIDTHS},data.gaussian.held_out=20")
-    return project
+    return finished_project(tmp_path_factory, "--pipelines=lazy,early", f"{WIDTHS},data.gaussian.held_out=20")
 
 
 def tracked(project: Project, sweep: str) -> dict[str, dict[str, float]]:

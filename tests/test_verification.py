@@ -10,16 +10,14 @@ from implicit_bias.figures import png
 from implicit_bias.figures.claims import claims_figure
 from implicit_bias.parameters import Verification
 from implicit_bias.theory.claims.catalogue import CLAIMS
-from tests.project import Project, make_project
+from tests.project import Project, finished_project, make_project
 
 REPORTING = "data/smoke/08_reporting"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--pipelines=verification")
-    return project
+    return finished_project(tmp_path_factory, "--pipelines=verification")
 
 
 @pytest.fixture(scope="module")

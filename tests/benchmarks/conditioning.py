@@ -23,8 +23,8 @@ from implicit_bias.theory.trajectory import Step
 
 
 def timed(problem: Problem, R0: Array, tol: float) -> tuple[list[Step], float]:
-    start = time.perf_counter()
-    return list(exponential_steps(problem, R0, tol)), time.perf_counter() - start
+    start = time.process_time()
+    return list(exponential_steps(problem, R0, tol)), time.process_time() - start
 
 
 def report(name: str, problem: Problem, R0: Array, tol: float, compare: bool = True) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import Project, _environment, make_project
+from tests.project import Project, _environment, finished_project
 
 FLAGS = [
     "--no-sandbox",
@@ -59,9 +59,7 @@ def page(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def finished(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("browser"))
-    project.run("--pipelines=implicit_bias")
-    return project
+    return finished_project(tmp_path_factory, "--pipelines=implicit_bias")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from implicit_bias.pipeline_registry import register_pipelines
-from tests.project import Project
+from tests.project import REPOSITORY, Project
 
 pytestmark = pytest.mark.slow
 
@@ -67,11 +69,35 @@ def test_every_pipeline_can_be_chosen(viz: str) -> None:
     assert {each["id"] for each in read(f"{viz}/api/main")["pipelines"]} == register_pipelines().keys()
 
 
-def test_static_pages_hold_the_figure(finished: Project) -> None:
+@pytest.fixture(scope="module")
+def build(finished: Project) -> Path:
+    """The static pages, as `make viz-build` makes them."""
     pytest.importorskip("kedro_viz", reason="kedro-viz is not installed: pip install '.[viz]'")
-    finished.kedro("viz", "build", "--include-previews", env={"KEDRO_ENV": "smoke"})
-    build = finished.path / "build"
-    assert (build / "index.html").is_file()
+    words = [
+        "-f",
+        str(REPOSITORY / "Makefile"),
+        "-o",
+        ".venv/.setup",
+        f"BIN={Path(sys.executable).parent}",
+        "ENV=smoke",
+    ]
+    made = subprocess.run(["make", *words, "viz-build"], cwd=finished.path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return finished.path / "build"
+
+
+def test_static_pages_hold_the_figure(build: Path) -> None:
     shown = [json.loads(path.read_text()) for path in Path(build, "api", "nodes").iterdir()]
     pictures = {Path(each["filepath"]).name for each in shown if each.get("preview_type") == "ImagePreview"}
     assert {"width_figure.png", "imbalance_figure.png"} <= pictures
+
+
+def test_static_pages_ask_no_other_machine(page: Any, build: Path, serve: Callable[..., Any]) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    with serve(build, ["-m", "http.server", "--bind", "127.0.0.1", "{port}"]) as address:
+        page.goto(f"{address}/?expandAllPipelines=true")
+        node(page, "train_points").wait_for()
+        others = [url for url in requests if not url.startswith((address, "data:", "blob:"))]
+    assert requests
+    assert not others

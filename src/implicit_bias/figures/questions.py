@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import ArrayLike
 
 from implicit_bias.figures.style import (
     BLUE,
@@ -24,6 +23,7 @@ from implicit_bias.figures.style import (
     Table,
     fit_axis,
     floats,
+    legend_room,
     panels,
     positive,
 )
@@ -77,7 +77,7 @@ def _draw_risk(ax: Axes, risk: Table) -> None:
     if ridgeless > 0:
         ax.axhline(ridgeless, color=VERMILLION, ls="--", lw=1.2, label="ridgeless regression")
     fit_axis(ax, "x", risk["width"], log=True)
-    fit_axis(ax, "y", risk["excess"], [ridgeless], log=True, room=_room(risk["excess"], [ridgeless]))
+    fit_axis(ax, "y", risk["excess"], [ridgeless], log=True, room=legend_room(risk["excess"], [ridgeless]))
     ax.legend(loc="upper right")
     ax.set(xlabel=WIDTH, ylabel=r"test risk, mean of $\|y-\Theta^\top x\|^2$")
 
@@ -88,7 +88,7 @@ def _draw_needed(ax: Axes, needed: Mapping[str, Table], delta: float) -> None:
         ax.plot(positive(curve["epsilon"]), floats(curve["width"]), style, color=colour, label=label)
     fit_axis(ax, "x", *(curve["epsilon"] for curve in needed.values()), [], log=True)
     widths = [floats(curve["width"]) for curve in needed.values()]
-    fit_axis(ax, "y", *widths, [], log=True, room=_room(*widths))
+    fit_axis(ax, "y", *widths, [], log=True, room=legend_room(*widths))
     if needed:
         ax.legend(loc="upper right")
     else:
@@ -96,13 +96,6 @@ def _draw_needed(ax: Axes, needed: Mapping[str, Table], delta: float) -> None:
         ax.text(0.5, 0.5, r"$\alpha\leq 1/4$: no width will do", ha="center", transform=ax.transAxes, color=GREY)
     probability = f"{1 - delta:.4g}"
     ax.set(xlabel=r"tolerance $\epsilon$", ylabel=f"width needed, probability {probability}")
-
-
-def _room(*values: ArrayLike) -> float:
-    """Factor above positive values that leaves the upper third of a logarithmic axis to a legend."""
-    shown = np.concatenate([floats(value).ravel() for value in values]) if values else np.ones(1)
-    shown = shown[shown > 0]
-    return float(max(4.0, (shown.max() / shown.min()) ** 0.45)) if shown.size else 1.0
 
 
 def spread_rows(predictions: Sequence[float], count: int = 3) -> list[int]:

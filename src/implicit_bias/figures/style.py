@@ -242,6 +242,13 @@ def floats(values: ArrayLike) -> Array:
     return np.asarray(values, float)
 
 
+def legend_room(*values: ArrayLike) -> float:
+    """Factor above positive values that leaves the upper third of a logarithmic axis to a legend."""
+    shown = np.concatenate([floats(value).ravel() for value in values]) if values else np.ones(1)
+    shown = shown[shown > 0]
+    return float(max(4.0, (shown.max() / shown.min()) ** 0.45)) if shown.size else 1.0
+
+
 def largest(values: ArrayLike) -> float:
     array = floats(values)
     return float(np.max(array[np.isfinite(array)], initial=0.0))

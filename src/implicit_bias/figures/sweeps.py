@@ -40,6 +40,7 @@ from implicit_bias.figures.style import (
     floats,
     group,
     largest,
+    legend_room,
     linear_ticks,
     number,
     panels,
@@ -303,8 +304,9 @@ def rate_bias_figure(points: Table) -> Figure:
             label = ax.annotate(text, (distance[i], rate[i]), (5, 6), textcoords="offset points", fontsize=8)
             label.set_path_effects([withStroke(linewidth=2, foreground="white")])
         fit_axis(ax, "x", distance - bar, *reach, zero=False)
-        fit_axis(ax, "y", *shown, log=True, room=1.5)
-        ax.legend(handles=handles, title=r"number: $\sigma_U/\sigma_V$", title_fontsize=8, alignment="left", loc="best")
+        fit_axis(ax, "y", *shown, log=True, room=legend_room(*shown))
+        title = r"number: $\sigma_U/\sigma_V$"
+        ax.legend(handles=handles, title=title, title_fontsize=8, alignment="left", loc="upper center")
         ax.set(xlabel=DISTANCE, ylabel="rate of convergence of the loss (1 / flow time)")
     return figure
 
