@@ -82,7 +82,7 @@ def test_the_report_shows_the_studies_that_a_run_joins(project):
     assert set(titles) == {f"{sweep}{study}" for sweep in ("width", "imbalance") for study in ("", "_lazy", "_early")}
     assert "an earlier run" not in page
     again = project.kedro("implicit-bias", "report", "--output", "tracked.html")
-    assert "Width sweep: lazy view: all 4 points compared" in again
+    assert "Width sweep: linearised and infinite-width flows: all 4 points compared" in again
     tracked = (project.path / "tracked.html").read_text(encoding="utf-8")
     captions = [re.findall("<figcaption>.*?</figcaption>", each) for each in (page, tracked)]
     assert sorted(captions[0]) == sorted(captions[1])

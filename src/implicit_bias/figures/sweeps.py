@@ -90,7 +90,7 @@ def width_figure(points: Table, law: Table | None = None, alpha: float = 0.5) ->
         fit_axis(right, "y", *draw_means(right, points, "iterations", BLUE, None))
         for ax, power in ((left, 1.0), (middle, exponent), (right, 1.0)):
             fit_axis(ax, "x", floats(points["width"]) ** power)
-        left.legend(loc="best", title="mean and standard deviation of runs", title_fontsize=8, alignment="left")
+        left.legend(loc="best", title="runs: mean ± standard deviation", title_fontsize=8, alignment="left")
         left.set(xlabel=WIDTH, ylabel="Frobenius norm")
         middle.set(xlabel=_power_label(exponent), ylabel="Frobenius norm")
         right.set(xlabel=WIDTH, ylabel="iterations to stop")

@@ -9,7 +9,7 @@ from implicit_bias.numerals import number
 
 PLACES: dict[str, Callable[[object], str]] = {
     "case": str,
-    "alpha": "α = {}".format,
+    "alpha": "α = {:g}".format,
     "width": lambda width: _width(float(str(width))),
 }
 """What tells points apart, seeds aside, and how it is written."""

@@ -29,7 +29,7 @@ class Study:
 
 STUDIES = {
     "lazy": Study(
-        title="lazy view",
+        title="linearised and infinite-width flows",
         summary="Each network beside its linearised flow, whose tangent kernel stays that of the start, and beside the "
         "flow of an infinitely wide one.",
         metrics={
@@ -56,13 +56,13 @@ STUDIES = {
         },
     ),
     "early": Study(
-        title="stopped early",
+        title="beside ridge regression",
         summary="Each network at every time of its training beside the ridge solution that is nearest to it.",
         metrics={
             "ridge_gap": "gap to the ridge path / ‖Θ̂‖",
             "risk_best": "test risk at the best time",
-            "risk_end": "at the end",
-            "ridge_best": "of the best ridge solution",
+            "risk_end": "test risk at the end",
+            "ridge_best": "best test risk of ridge",
         },
         pictures={
             "early": (
