@@ -110,7 +110,7 @@ MUTANTS = [
     *_mutants(
         "descent.py",
         "test_descent.py",
-        ("return problem.n / kernel_range", "return 2 * problem.n / kernel_range"),
+        ("return problem.n / largest if", "return 2 * problem.n / largest if"),
         ("dgemm(-1.0, U, V", "dgemm(1.0, U, V"),
         ("np.broadcast_to((problem.sigma**2)", "np.broadcast_to((problem.sigma)"),
         ("limit = 2 * excess", "limit = excess"),
@@ -172,6 +172,9 @@ MUTANTS = [
         ("initial * np.exp(length)", "initial * np.exp(-length)"),
         ("return 1 + 2 * bend * np.where", "return 1 + bend * np.where"),
         ("return -low + step * twist", "return low + step * twist"),
+        ("return 0.5 * np.sqrt(dt * _lost(run) / (1 - ", "return 0.4 * np.sqrt(dt * _lost(run) / (1 - "),
+        ("(np.sqrt(high[end]) + radius) ** 2", "(np.sqrt(high[end]) - radius) ** 2"),
+        ("np.maximum(np.sqrt(low[end]) - radius, 0.0) ** 2", "(np.sqrt(low[end]) + radius) ** 2"),
         ("[:, 0] + c[:, 0],", "[:, 0] - c[:, 0],"),
         ("np.minimum(s[:-1] - left, s[1:] - right)", "np.minimum(s[:-1] + left, s[1:] + right)"),
         (
