@@ -77,7 +77,7 @@ def test_hypotheses_that_fail_are_said() -> None:
          "own.own_data.held_out: Input should be greater than or equal to 0, got -1"),
         ({"own_data": {"centre_x": True}}, "own.own_data.centre_x: Extra inputs are not permitted, got True"),
         ({"width_sweep": {"cases": {"pairs": [[1, 1]]}}},
-         "own.width_sweep: Value error, give either alpha or cases: both set the scales of U(0) and V(0)"),
+         "own.width_sweep: give either alpha or cases: both set the scales of U(0) and V(0)"),
         ({"width_sweep": {"problem": "gaussian"}},
          "own.width_sweep: there is one data set, 'own': leave problem and redraw_data out"),
         ({"own_data": {"scale_x": "rows"}, "width_sweep": {"widths": 0}},

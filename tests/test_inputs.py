@@ -8,7 +8,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 import implicit_bias
-from implicit_bias.inputs import EnvironmentHooks, InputHooks, RunRefused
+from implicit_bias.inputs import EnvironmentHooks, InputHooks, ParameterHooks, RunRefused
 from implicit_bias.pipeline_registry import register_pipelines
 from tests.project import make_project
 
@@ -67,6 +67,22 @@ def test_an_environment_of_another_pipeline_is_refused() -> None:
     part = named["spectra"].filter(node_namespaces=["glucose"])
     for env, pipeline in (("spectra", part), ("lazy", named["__default__"]), ("wide", named["verification"])):
         hooks.before_pipeline_run({"env": env, "pipeline_names": None}, pipeline)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("width_swep.widths", "nothing reads the parameters width_swep: did you mean width_sweep?"),
+        ("noise_std", "nothing reads the parameters noise_std: did you mean data.gaussian.noise_std?"),
+        ("xyz", "nothing reads the parameters xyz: there are analytes, data, descent_study"),
+    ],
+)
+def test_parameters_that_nothing_reads_are_refused(given: str, message: str) -> None:
+    read = ["width_sweep.widths", "data.gaussian.noise_std", "tracking.uri", "_anchor.any", "glucose.own_data"]
+    ParameterHooks().before_pipeline_run(catalog([f"params:{name}" for name in read]))
+    with pytest.raises(RunRefused) as refusal:
+        ParameterHooks().before_pipeline_run(catalog([f"params:{name}" for name in [*read, given]]))
+    assert str(refusal.value).startswith(message)
 
 
 def test_a_run_that_is_refused_leaves_nothing(tmp_path: Path) -> None:

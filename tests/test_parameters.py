@@ -56,6 +56,12 @@ def test_alphas_are_lists_or_words():
     assert sweep(alpha=[0.3]).alpha == [0.3]
 
 
+def test_solvers_are_lists_or_words():
+    both = ["gradient_flow", "gradient_descent"]
+    assert sweep(solvers=" ".join(both)).solvers == sweep(solvers=both).solvers == both
+    assert sweep(solvers="flow_explicit").solvers == ["flow_explicit"]
+
+
 @pytest.mark.parametrize("given", ["1:2:3:4", "a:b", "1:", ":5", "1:5:0", "1:5:00", "1.5:3", "-1:3", "1:9:-2"])
 def test_what_is_no_range_is_refused(given):
     with pytest.raises(ValidationError, match="a range is written start:end or start:end:step in whole numbers, got"):
@@ -116,7 +122,7 @@ BAD = [
     ("alpha", [0.5, 0.5], "alpha must differ from each other"),
     ("alpha", float("nan"), "finite number"),
     ("alpha", "half", "number"),
-    ("solvers", [], "solvers must name at least one solver"),
+    ("solvers", [], "at least 1 item"),
     ("solvers", ["adam"], "'gradient_flow', 'gradient_descent', 'flow_explicit' or 'flow_exponential'"),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
     ("figure", "pie", "'width', .* or 'universality'"),

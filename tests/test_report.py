@@ -158,6 +158,7 @@ def test_a_run_at_the_papers_settings_stands_beside_the_papers_numbers() -> None
     ours = float(distance["ours, gradient flow"])
     assert distance["deviation"] == f"{100 * (ours / 0.79 - 1):+.0f} %".replace("-", "−")
     assert rows["iterations to stop", "h = 9,500"]["deviation"] == "+16 %"
+    assert rows["iterations to stop", "h = 500"]["deviation"] == "0 %"
     assert ("iterations to stop", "h = 2,000") not in rows  # not a width of this run
     listed = " ".join(parsed.texts("li"))
     assert "iterations to stop, h = 9,500: 67,000, in the paper ≈ 57,600 (+16 %)" in listed

@@ -1,5 +1,7 @@
 """A run that could not find what it reads, or that does not fit its environment, is refused before anything is done."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from implicit_bias.tracking.hooks import Catalog
 
 PARAMETERS = "params:"
+READ_BY_HOOKS = ("tracking",)
 
 
 class RunRefused(ValueError):
@@ -40,6 +43,28 @@ class EnvironmentHooks:
                 f"conf/{env} is for the pipeline {env}, of which {_name(run_params)} has no part: "
                 f"kedro run --env={env} --pipelines={env}"
             )
+
+
+class ParameterHooks:
+    """Refuses parameters of this project that nothing reads: a misspelt name would be a run with other values."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, catalog: "Catalog") -> None:
+        from kedro.framework.project import pipelines
+
+        given = _sections(catalog.keys())
+        read = _sections(name for pipeline in pipelines.values() for name in pipeline.inputs()) | set(READ_BY_HOOKS)
+        if unread := sorted(name for name in given - read if not name.startswith("_")):
+            within = [name.removeprefix(PARAMETERS) for name in catalog.keys() if name.startswith(PARAMETERS)]
+            meant = [name for name in within if name.rpartition(".")[2] == unread[0] and name not in unread]
+            meant = meant or get_close_matches(unread[0], read, n=1)
+            advice = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(sorted(read))}"
+            raise RunRefused(f"nothing reads the parameters {', '.join(unread)}: {advice}")
+
+
+def _sections(names: Iterable[str]) -> set[str]:
+    """The first words of the names of parameters."""
+    return {name.removeprefix(PARAMETERS).split(".")[0] for name in names if name.startswith(PARAMETERS)}
 
 
 def _is_ours(function: Any) -> bool:

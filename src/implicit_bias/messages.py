@@ -91,4 +91,4 @@ def _fault(name: str, fault: dict[str, object]) -> str:
     path = ".".join([name, *map(str, location if isinstance(location, tuple) else ())])
     given = fault["input"]
     value = f", got {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return f"{path}: {fault['msg']}{value}"
+    return f"{path}: {str(fault['msg']).removeprefix('Value error, ')}{value}"

@@ -19,6 +19,7 @@ Width = Annotated[int, Field(ge=1, le=2**53)]
 Initialization = Literal[
     "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
 ]
+Solver = Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]
 Scale = Annotated[
     Literal["none", "columns", "table"],
     Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
@@ -235,7 +236,7 @@ class Sweep(Engine):
     initialization: Annotated[list[Initialization], BeforeValidator(_expand), Field(min_length=1)] = ["gaussian"]
     density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
     sampler: Literal["auto", "dense", "bartlett"] = "auto"
-    solvers: list[Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]] = ["gradient_flow"]
+    solvers: Annotated[list[Solver], BeforeValidator(_expand), Field(min_length=1)] = ["gradient_flow"]
     step_size: Positive = Field(
         description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
     )
@@ -269,8 +270,6 @@ class Sweep(Engine):
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
         if self.figure in ("wide", "alpha") and self.initialization != ["gaussian"]:
             raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
-        if not self.solvers:
-            raise ValueError("solvers must name at least one solver")
         for alpha in self.alpha:
             if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
                 raise ValueError(

@@ -2,13 +2,13 @@
 
 import warnings
 
-from implicit_bias.inputs import EnvironmentHooks
+from implicit_bias.inputs import EnvironmentHooks, ParameterHooks
 from implicit_bias.messages import ConsoleHooks
 
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")  # both spellings work here
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")  # claims.* are a namespace of one
 
-HOOKS = (ConsoleHooks(), EnvironmentHooks())
+HOOKS = (ConsoleHooks(), EnvironmentHooks(), ParameterHooks())
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

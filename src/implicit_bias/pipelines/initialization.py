@@ -52,6 +52,8 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
     for name, problem in loaded.items():
         if problem.D == problem.r:
             logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
+        if (narrowest := min(sweep.widths)) < (rank := min(problem.r, problem.m)):
+            logger.warning("h = %d < min(r, m) = %d of %s: it cannot fit every Y, may end late", narrowest, rank, name)
     for point in sweep.points():
         check_width(loaded[point.problem], point.width, point.initialization)
     own_data = data[needed[0]]().get("preparation")

@@ -105,7 +105,8 @@ def reproduction(figure: str, points: pd.DataFrame) -> tuple[Table | None, list[
         where = f"case {place}" if str(place).isdigit() else str(place)
         paper = ("" if each.printed else "≈ ") + number(each.value)
         deviation = float(nearest / each.value - 1)
-        percent = f"{100 * deviation:+.0f} %".replace("-", "\N{MINUS SIGN}")
+        whole = round(100 * deviation)
+        percent = (f"{whole:+d} %" if whole else "0 %").replace("-", "\N{MINUS SIGN}")
         rows.append(
             [
                 each.quantity,

@@ -20,7 +20,7 @@ from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.store import CHILD_OF, Store, find_runs, now
+from implicit_bias.tracking.store import CHILD_OF, WORKFLOW, Store, find_runs, now
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
@@ -149,7 +149,7 @@ class Reader:
 
     def _tracked(self, run: Run) -> Tracked:
         described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get("mlflow.note.content", ""))
-        page = {"This run": f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"}
+        page = {"This run": f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{WORKFLOW}"}
         links = {title: self.store.address(view) for title, view in (page | dict(described)).items()}
         return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.ui_command())
 

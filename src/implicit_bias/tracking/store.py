@@ -153,7 +153,7 @@ class Store:
 
     def whereabouts(self, sweep: "Sweep") -> dict[str, Any]:
         """Name and id of a sweep's parent run, links to it and to the views of its points, and how to open them."""
-        run = {"This run": f"#/experiments/{sweep.experiment_id}/runs/{sweep.run_id}"}
+        run = {"This run": f"#/experiments/{sweep.experiment_id}/runs/{sweep.run_id}?{WORKFLOW}"}
         links = {title: self.address(view) for title, view in (run | sweep.views()).items()}
         return {"name": sweep.name, "run_id": sweep.run_id, "links": links, "ui": self.ui_command()}
 
