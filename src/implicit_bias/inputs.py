@@ -52,10 +52,10 @@ class ParameterHooks:
     def before_pipeline_run(self, catalog: "Catalog") -> None:
         from kedro.framework.project import pipelines
 
-        given = _sections(catalog.keys())
+        given = _sections(catalog)
         read = _sections(name for pipeline in pipelines.values() for name in pipeline.inputs()) | set(READ_BY_HOOKS)
         if unread := sorted(name for name in given - read if not name.startswith("_")):
-            within = [name.removeprefix(PARAMETERS) for name in catalog.keys() if name.startswith(PARAMETERS)]
+            within = [name.removeprefix(PARAMETERS) for name in catalog if name.startswith(PARAMETERS)]
             meant = [name for name in within if name.rpartition(".")[2] == unread[0] and name not in unread]
             meant = meant or get_close_matches(unread[0], read, n=1)
             advice = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(sorted(read))}"
