@@ -6,6 +6,10 @@ DOCS := .venv/.docs
 # kedro-mlflow takes part in every run of an environment: it is kept out of this one, for the test that looks there
 BESIDE := .venv/beside
 LOWEST := .venv-lowest/.setup
+PYTHONS := 3.12 3.13
+TELLING := tests/theory/test_exponential.py tests/theory/test_law.py tests/theory/test_initialization.py \
+	tests/test_parameters.py tests/test_datasets.py tests/test_tables.py tests/test_sources.py tests/test_own_data.py \
+	tests/test_engines.py tests/test_run.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
@@ -36,6 +40,11 @@ $(LOWEST): pyproject.toml constraints-lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-lowest.txt -e '.[test]'
 	touch $@
 
+.venv-3.%/.setup: pyproject.toml constraints.txt
+	test -x .venv-3.$*/bin/python || python3.$* -m venv .venv-3.$*
+	.venv-3.$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
 $(BROWSER): $(SETUP)
 	$(INSTALL) -e '.[browser,dask,ray,server]'
 	$(INSTALL) --no-deps --upgrade --target $(BESIDE) kedro-mlflow
@@ -53,6 +62,13 @@ test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
 
 test-lowest: $(LOWEST)  ## make test with the lowest versions that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest -m "not slow" -n auto --dist loadfile
+
+test-pythons:  ## tests that tell, with every other Python that pyproject.toml declares and that is found
+	@for version in $(PYTHONS); do \
+		python$$version -c '' 2> /dev/null || { echo "no python$$version: it is not tested"; continue; }; \
+		$(MAKE) --no-print-directory .venv-$$version/.setup && .venv-$$version/bin/python -m pytest -m "not slow" \
+			-n auto --dist loadfile $(TELLING) || exit; \
+	done
 
 fuzz: $(SETUP)  ## hostile input, twenty times as much as in test-slow: about half an hour
 	FUZZ=20 $(BIN)/python -m pytest tests/test_fuzz.py -m slow -n auto

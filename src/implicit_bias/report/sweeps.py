@@ -119,8 +119,8 @@ def _summary(params: Mapping[str, str], count: int, datasets: Sequence[Mapping[s
     if tolerance != "None" and params.get("stop.relative") == "True":
         limit += " of the initial one"
     where = f"{len(datasets)} data set{'s' if len(datasets) != 1 else ''}"
-    steps = params.get("stop.max_iterations", "")
-    most = f", at most {int(steps):,} iterations of step {params.get('step_size', '?')}" if steps.isdigit() else ""
+    steps, size = params.get("stop.max_iterations", ""), params.get("step_size", "?")
+    most = f", at most {number(float(steps))} iterations of step {size}" if steps.isdigit() else ""
     return f"{count:,} networks on {where}, trained by {solvers}, each until {limit}{most}."
 
 
