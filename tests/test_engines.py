@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,12 @@ def raise_(number: int) -> int:
     raise ValueError(f"got {number}")
 
 
+def endless(number: int, folder: str) -> None:
+    Path(folder, str(os.getpid())).touch()
+    while True:
+        pass
+
+
 def run(function: Any, count: int, *more: Any, engine: Engine = TWO) -> list[tuple[str, Any]]:
     calls = ((str(i), (i, *more)) for i in range(count))
     return list(compute(function, calls, "failed: {}".format, engine, count))
@@ -49,6 +57,30 @@ def test_a_killed_worker_loses_no_call_and_repeats_none(tmp_path):
     results = run(die_the_first_time, 12, str(tmp_path / "mark"))
     assert (tmp_path / "mark").exists()
     assert sorted(results, key=lambda result: int(result[0])) == [(str(i), i**2) for i in range(12)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_their_main_process_however_it_ends(tmp_path, number):
+    command = f"from tests.test_engines import endless, run; run(endless, 4, {str(tmp_path)!r})"
+    with subprocess.Popen([sys.executable, "-c", command], stderr=subprocess.PIPE) as main:
+        wait_until(lambda: len(list(tmp_path.iterdir())) == 2, main)
+        main.send_signal(number)
+    wait_until(lambda: not any(map(is_alive, tmp_path.iterdir())), main)
+
+
+def is_alive(worker: Path) -> bool:
+    try:
+        return Path(f"/proc/{worker.name}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(happened: Any, main: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until, main.returncode
+        time.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -131,6 +131,58 @@ def test_a_run_in_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     statuses(project.store, {1: 4})
 
 
+PARTS = ["--nodes=write_report", "--pipelines=data_generation", "--pipelines=verification"]
+
+
+@pytest.mark.slow
+def test_a_run_of_a_part_in_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """What has no sweep of its own writes into the folder of one all the same."""
+    project = make_project(tmp_path / "one")
+    sections = project.path / "data/smoke/08_reporting/sections"
+    sections.mkdir(parents=True)
+    for name in ("width", "imbalance"):
+        (sections / f"{name}.json").write_text("{}")
+    held = lock(project.path / "data/smoke/05_model_input")
+    before = sorted(project.path.rglob("*"))
+    for part in PARTS:
+        refused = project.run(part, check=False)
+        assert f"is in use by another run (process {os.getpid()} on" in refused, part
+        assert "Traceback" not in refused
+    assert [path for path in sorted(project.path.rglob("*")) if "mlflow.db" not in path.name] == before
+    held.release()
+    assert "done: write_report" in project.run("--nodes=write_report")
+
+
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from IPython.core.interactiveshell import InteractiveShell
+from mlflow import MlflowClient
+
+shell = InteractiveShell.instance()
+shell.user_ns.update(Path=Path, interrupt=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+shell.run_cell("from kedro.framework.startup import bootstrap_project; bootstrap_project(Path.cwd())")
+shell.run_cell("from kedro.framework.session import KedroSession")
+shell.run_cell("from implicit_bias.pipelines import training; training.train = interrupt")
+shell.run_cell("session = KedroSession.create(Path.cwd(), env='smoke'); session.run(pipeline_names=['width_sweep'])")
+runs = MlflowClient("sqlite:///mlflow.db").search_runs(["1"])
+print("status", *sorted({run.info.status for run in runs}))
+print("another process", os.system(f"{sys.executable} -m kedro run --env=smoke --pipelines=data_generation"))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_in_a_notebook_ends_with_its_cell(tmp_path: Path) -> None:
+    pytest.importorskip("IPython")
+    project = make_project(tmp_path / "one")
+    command = [sys.executable, "-c", INTERRUPTED]
+    result = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=600, check=False)
+    output = result.stdout + result.stderr
+    assert "KeyboardInterrupt" in output
+    assert "status KILLED" in output
+    assert "another process 0" in output
+
+
 @pytest.mark.slow
 def test_two_folders_and_one_new_database(tmp_path: Path) -> None:
     """Both runs make the same SQLite database, and write to it at the same time."""

@@ -1,4 +1,4 @@
-"""Runs that are killed at random moments, thirty of them, and files that lose their ends: the next run mends it all."""
+"""Runs that are killed, at random moments and at chosen ones, and damaged files: the next run mends it all."""
 
 import os
 import re
@@ -14,21 +14,29 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from implicit_bias.tracking.store import Store
+from tests.kills import MOMENTS
 from tests.project import Project, make_project
 
 ROUNDS, KILLS = 10, 3
 FOLDERS = ("05_model_input/width", "06_models/width", "07_model_output/width", "08_reporting/width_points")
 
 
-@pytest.fixture(scope="module")
-def rounds(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Project]]:
-    """What the killing process said, and the projects: one whose run was never killed, then the others."""
-    folder = tmp_path_factory.mktemp("rounds")
+Killed = tuple[str, list[Project]]
+"""What the killing process said, and the projects: one whose run was never killed, then the others."""
+
+
+@pytest.fixture(scope="module", params=["random", "moments"])
+def rounds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    return kill(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def kill(folder: Path, how: str) -> Killed:
     Store("sqlite:///mlflow.db", folder)
-    projects = [make_project(folder / f"{i}") for i in range(ROUNDS + 1)]
+    count, numbers = (ROUNDS, ["0", str(KILLS)]) if how == "random" else (2, [])
+    projects = [make_project(folder / f"{i}") for i in range(count + 1)]
     for project in projects:
         shutil.copy(folder / "mlflow.db", project.path)
-    command = [sys.executable, "-m", "tests.kills", "0", str(KILLS), *(str(each.path) for each in projects)]
+    command = [sys.executable, "-m", "tests.kills", how, *numbers, *(str(each.path) for each in projects)]
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
     environment.pop("MLFLOW_TRACKING_URI", None)
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3000)
@@ -46,15 +54,15 @@ def runs_of(project: Project) -> tuple[list[Run], list[Run]]:
 
 
 @pytest.mark.slow
-def test_thirty_runs_were_killed(rounds: tuple[str, list[Project]]) -> None:
-    said, _ = rounds
-    killed = Counter(re.findall(r"(SIG\w+) after .*: killed", said))
-    assert killed.total() == ROUNDS * KILLS
-    assert set(killed) == {"SIGKILL", "SIGTERM", "SIGINT"}
+def test_the_runs_were_killed(rounds: Killed) -> None:
+    said, projects = rounds
+    count = Counter(re.findall(r"(SIG\w+) .*: killed", said))
+    assert set(count) == {"SIGKILL", "SIGTERM", "SIGINT"}
+    assert count.total() == (ROUNDS * KILLS if len(projects) > 3 else len(MOMENTS) + len(MOMENTS) // 2)
 
 
 @pytest.mark.slow
-def test_every_point_is_one_finished_child_of_a_finished_parent(rounds: tuple[str, list[Project]]) -> None:
+def test_every_point_is_one_finished_child_of_a_finished_parent(rounds: Killed) -> None:
     """A run that ended before its signal, and the one after it, have a parent each."""
     _, projects = rounds
     reference = {run.data.tags["point"]: run.data.metrics for run in runs_of(projects[0])[1]}
@@ -73,7 +81,7 @@ def test_every_point_is_one_finished_child_of_a_finished_parent(rounds: tuple[st
 
 
 @pytest.mark.slow
-def test_results_are_those_of_an_undisturbed_run(rounds: tuple[str, list[Project]]) -> None:
+def test_results_are_those_of_an_undisturbed_run(rounds: Killed) -> None:
     _, projects = rounds
     reference = projects[0].path / "data" / "smoke"
     for project in projects[1:]:

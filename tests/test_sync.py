@@ -2,7 +2,11 @@
 
 # ruff: noqa: F401, F811 (fixtures of another module)
 
+import json
 import logging
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +14,13 @@ from typing import Any
 import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import node, pipeline
+from mlflow import MlflowException
 
 from implicit_bias.tracking.outbox import Outbox
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store
 from implicit_bias.tracking.sync import send, unsent
+from tests.project import REPOSITORY
 from tests.test_tracking import (
     KEYS,
     conf_catalog,
@@ -99,6 +105,74 @@ def test_a_store_that_breaks_on_the_way_gets_the_rest_when_it_is_mended(
     assert len(children[parent.info.run_id]) == after
     assert sync(project, conf_catalog) == ["FINISHED"]
     assert_complete(project)
+    assert sync(project, conf_catalog) == []
+
+
+KILLED = """
+import json, os, shutil, signal, sys
+from pathlib import Path
+from tests.test_sync import run, steps, trajectory
+
+project, lost_at, catalog = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+
+def die_on_the_way(planned):
+    for number, key in enumerate(planned["points"]):
+        if number == lost_at:
+            shutil.copy(project / "mlflow.db", project / "safe.db")
+            (project / "mlflow.db").write_bytes(b"no database at all" * 1000)
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield {key: trajectory()}
+
+run(project, catalog, steps("width", die_on_the_way), settings={"experiment": "tests"})
+"""
+
+
+@pytest.mark.parametrize("lost_at", [0, 1])
+def test_a_run_that_is_killed_after_it_has_lost_the_store(
+    project: Path, conf_catalog: dict[str, Any], lost_at: int
+) -> None:
+    """Two points are in files, lost_at of them in the store: the note names the others; the next run does the rest."""
+    command = [sys.executable, "-c", KILLED, str(project), str(lost_at), json.dumps(conf_catalog)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (project / "safe.db").rename(project / "mlflow.db")
+    assert sync(project, conf_catalog) == ["FAILED"]
+    (parent,), children = runs_of(project)
+    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS[:2])
+    assert sync(project, conf_catalog) == []
+    run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
+    assert_complete(project)
+
+
+def test_a_note_that_was_being_written_loses_its_last_line_alone(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "plan.unsent.jsonl", "run")
+    outbox.add("points", ["a"])
+    outbox.write()
+    outbox.add("points", ["b"])
+    outbox.add("figure", ())
+    whole = outbox.path.read_bytes()
+    for size in range(len(whole.partition(b"\n")[0]) + 1, len(whole) + 1):
+        outbox.path.write_bytes(whole[:size])
+        read = Outbox.beside(tmp_path / "plan.json")
+        lines = whole[:size].count(b"\n")
+        assert read.parent == "run"
+        assert read.saved["points"] == ["a", "b"][:lines]
+        assert ("figure" in read.saved) is (lines == 3)
+
+
+def test_what_is_at_fault_itself_ends_the_run(project: Path, conf_catalog: dict[str, Any]) -> None:
+    """A name that MLflow does not take is no outage: it is said, and the points before it are kept."""
+
+    def odd(planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        for number, key in enumerate(planned["points"]):
+            yield {key: trajectory() | ({"metric/what?": 1.0} if number == 1 else {})}
+
+    with pytest.raises(MlflowException, match=r"Invalid value .*what\?"):
+        run(project, conf_catalog, steps("width", odd), settings={"experiment": "tests"})
+    (parent,), children = runs_of(project)
+    assert parent.info.status == "FAILED"
+    assert len(children[parent.info.run_id]) == 2
     assert sync(project, conf_catalog) == []
 
 

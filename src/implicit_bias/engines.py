@@ -5,6 +5,10 @@ back in windows, so that memory is bounded; and a worker process that dies takes
 """
 
 import logging
+import os
+import signal
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +28,9 @@ STREAMED, LISTED = 32, 4
 
 TRIES = 3
 """How often a call is tried by itself, if its worker dies."""
+
+LOOK = 1.0
+"""Seconds between looks of a worker process at whether its main process lives."""
 
 Calls = Mapping[str, tuple[Any, ...]]
 """Key -> the arguments of a call."""
@@ -66,7 +73,7 @@ def compute(
         if processes <= 1:
             yield from _here(function, calls)
             return
-        options = {"backend": "loky", "inner_max_num_threads": 1}
+        options = {"backend": "loky", "inner_max_num_threads": 1, "initializer": _follow, "initargs": (os.getpid(),)}
         cluster = Cluster(processes, options, streams=True, deaths=(BrokenProcessPool,))
     else:
         cluster = connect(engine.backend, engine.address, engine.workers)
@@ -142,6 +149,18 @@ def _aligned(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _aligned(each) for name, each in value.items()}
     return value.copy() if isinstance(value, np.ndarray) and not value.flags.aligned else value
+
+
+def _follow(main: int) -> None:
+    """End this worker process soon after the main process, however that ends; Ctrl-C is the main process's to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_after, args=(main,), daemon=True).start()
+
+
+def _end_after(main: int) -> None:
+    while os.getppid() == main:
+        time.sleep(LOOK)
+    os._exit(1)
 
 
 @cache

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.siblings import siblings
 from implicit_bias.tracking.hooks import folder_of, is_marked, marks_of
+from implicit_bias.tracking.notebook import after_this_cell
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -32,6 +34,8 @@ class FolderInUse(RuntimeError):
 class ExclusiveHooks:
     """Holds a lock on the folders in which a run keeps the plans of its sweeps; does nothing in runs without a sweep.
 
+    A run of a part of a sweep, such as its data or its report, holds the folder of that sweep's plan, too.
+
     The operating system frees the lock of a process that dies, however it dies: there are no stale locks.
     """
 
@@ -45,9 +49,9 @@ class ExclusiveHooks:
 
     @hook_impl(trylast=True)  # a run that tracking refuses leaves nothing, and no lock in a notebook that lives on
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "Catalog") -> None:
-        self._release()  # of a run that was interrupted in a notebook
-        marks = marks_of(pipeline, catalog) if self._marked else {}
-        plans = [name for name, mark in marks.items() if mark.role == "plan"]
+        self._release()  # of a run that was interrupted, in a process that lives on
+        parts = (pipeline, *siblings(pipeline).values()) if self._marked else ()
+        plans = {name for part in parts for name, mark in marks_of(part, catalog).items() if mark.role == "plan"}
         if not plans:
             return
         try:
@@ -56,6 +60,7 @@ class ExclusiveHooks:
         except FolderInUse:
             self._release()
             raise
+        after_this_cell(self._release)
         for folder in {folder for name in pipeline.datasets() if (folder := folder_of(catalog.get(name)))}:
             for leftover in folder.glob(TEMPORARY):
                 leftover.unlink(missing_ok=True)

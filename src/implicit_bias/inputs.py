@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
+from kedro.io.core import DatasetError
+
+from implicit_bias.siblings import is_ours, ours
 
 if TYPE_CHECKING:
+    from kedro.io.core import AbstractDataset
     from kedro.pipeline import Pipeline
 
     from implicit_bias.tracking.hooks import Catalog
@@ -17,7 +21,7 @@ READ_BY_HOOKS = ("tracking",)
 
 
 class RunRefused(ValueError):
-    """A pipeline and an environment that do not belong together."""
+    """A pipeline and an environment that do not belong together, or a stage that comes before what it needs."""
 
 
 class InputHooks:
@@ -26,8 +30,12 @@ class InputHooks:
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
         missing = sorted(name for name in pipeline.inputs() if name not in catalog)
-        if missing and any(_is_ours(node.func) for node in pipeline.nodes):
+        if missing and any(map(is_ours, pipeline.nodes)):
             raise RunRefused(_message(run_params, missing))
+        if unmade := _unmade(pipeline, catalog):
+            env = f" --env={run_params['env']}" if run_params["env"] else ""
+            commands = dict.fromkeys(f"kedro run{env} --pipelines={maker}" for maker in unmade.values())
+            raise RunRefused(f"{', '.join(unmade)} must be there first; what makes them: {'; '.join(commands)}")
 
 
 class EnvironmentHooks:
@@ -67,8 +75,23 @@ def _sections(names: Iterable[str]) -> set[str]:
     return {name.removeprefix(PARAMETERS).split(".")[0] for name in names if name.startswith(PARAMETERS)}
 
 
-def _is_ours(function: Any) -> bool:
-    return str(getattr(function, "__module__", "")).startswith("implicit_bias.")
+def _unmade(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, str]:
+    """Inputs of our nodes that others of them make and have not made yet -> the smallest pipeline that does."""
+    from kedro.framework.project import pipelines
+
+    if not (needed := ours(pipeline).inputs() & pipeline.inputs()):
+        return {}
+    registered = sorted(dict(pipelines).items(), key=lambda item: len(item[1].nodes))
+    made = [(name, ours(each).all_outputs()) for name, each in registered]
+    makers = {name: next((maker for maker, outputs in made if name in outputs), "") for name in sorted(needed)}
+    return {name: maker for name, maker in makers.items() if maker and not _is_there(catalog[name])}
+
+
+def _is_there(dataset: "AbstractDataset[Any, Any]") -> bool:
+    try:
+        return dataset.exists()
+    except DatasetError:  # of a folder that cannot be listed
+        return False
 
 
 def _name(run_params: dict[str, Any]) -> str:

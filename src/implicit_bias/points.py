@@ -18,6 +18,30 @@ Loaders = dict[str, Callable[[], Record]]
 logger = logging.getLogger(__name__)
 
 
+class NothingOfPoints(RuntimeError):
+    """A stage needs what an earlier one has not made of all points."""
+
+
+def require(names: Iterable[str], loaders: Loaders, dataset: str, stage: str) -> None:
+    """Refuse to go on without what an earlier stage makes.
+
+    Args:
+        names: the points, or problems, that are needed.
+        loaders: what there is.
+        dataset: what it is called.
+        stage: the pipeline that makes it.
+
+    Raises:
+        NothingOfPoints: some are missing.
+    """
+    wanted = list(names)
+    if missing := [name for name in wanted if name not in loaders]:
+        raise NothingOfPoints(
+            f"{dataset} has nothing of {len(missing)} of {len(wanted)}, such as {missing[0]!r}: run what makes it, "
+            f"the pipeline {stage}, or all of it again; what is done is not computed again"
+        )
+
+
 def run_points(
     function: Callable[..., Record],
     tasks: Iterable[tuple[str, tuple[Any, ...]]],

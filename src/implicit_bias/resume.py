@@ -14,7 +14,7 @@ from kedro.io.core import DatasetError
 
 from implicit_bias.fingerprints import digest, numerics
 from implicit_bias.parameters import Engine, Point, Sweep
-from implicit_bias.points import Loaders, Record, run_points
+from implicit_bias.points import Loaders, Record, require, run_points
 
 POINTS_SAY = frozenset({"widths", "seeds", "alpha", "cases", "problem", "redraw_data", "initialization", "solvers"})
 """Parameters that a stage knows from its point alone."""
@@ -89,12 +89,9 @@ def compute_points(
     Raises:
         ValueError: the plan is that of other parameters, as it may be where a stage is run by itself.
     """
+    check_plan(sweep, plan)
     points = {point.key: point for point in sweep.points()}
-    if other := points.keys() ^ plan["points"].keys():
-        raise ValueError(
-            f"the plan was made for other parameters: {len(other)} points are in one of them only, such as "
-            f"{min(other)!r}; run the stage that makes it, initialization, again"
-        )
+    require(dict.fromkeys(point.problem for point in points.values()), problems, "problems", "reparametrization")
     problem = lru_cache(1)(lambda name: problems[name]())
     data = {name: digest(problem(name)) for name in dict.fromkeys(point.problem for point in points.values())}
 
@@ -124,6 +121,19 @@ def compute_points(
     )
     for key, record in run_points(stage.compute, tasks, len(missing), sweep, stage.name):
         yield key, record if "error" in record else record | {"fingerprint": expected(stage, key)}
+
+
+def check_plan(sweep: Sweep, plan: dict[str, Any]) -> None:
+    """Refuse a plan that was made for other points than those of a sweep.
+
+    Raises:
+        ValueError: it was.
+    """
+    if other := {point.key for point in sweep.points()} ^ plan["points"].keys():
+        raise ValueError(
+            f"the plan was made for other parameters: {len(other)} points are in one of them only, such as "
+            f"{min(other)!r}; run the stage that makes it, initialization, again"
+        )
 
 
 def _stored(read: Reader, key: str, fingerprint: str, stage: Stage) -> Record | None:

@@ -14,7 +14,7 @@ from implicit_bias.parameters import DescentStudy, Engine
 from implicit_bias.pipelines import report
 from implicit_bias.pipelines.sections import profiles, provenance, reasons, shown, whereabouts
 from implicit_bias.plan import data_sets
-from implicit_bias.points import Loaders, run_points
+from implicit_bias.points import Loaders, require, run_points
 from implicit_bias.report.descent import PICTURES, descent_section
 from implicit_bias.report.section import Origin
 from implicit_bias.theory import steps
@@ -129,6 +129,7 @@ def initial_state(study: DescentStudy, problem: Problem, key: str) -> State:
 
 def tabulate_descents(plan: dict[str, Any], studies: Loaders) -> pd.DataFrame:
     """One row a finished point: its parameters and its metrics."""
+    require(plan["points"], studies, "studies", "descent_study")
     rows = []
     for key, point in plan["points"].items():
         record = studies[key]()
@@ -155,6 +156,7 @@ def draw_descents(study: DescentStudy, problems: Loaders, table: pd.DataFrame, s
     """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
     from implicit_bias.figures.descent import gap_figure, step_figure
 
+    require(table["point"], studies, "studies", "descent_study")
     records = {key: studies[key]() for key in table["point"]}
     scaled_points = table[table["point"] != "balanced"]
     ratio = np.abs(np.log(scaled_points["sigma_u"] / scaled_points["sigma_v"]))

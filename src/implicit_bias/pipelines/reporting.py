@@ -8,7 +8,8 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines import questions, sections
-from implicit_bias.points import Loaders
+from implicit_bias.points import Loaders, require
+from implicit_bias.resume import check_plan
 from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.law import Scaling, lazy_distance, limit_const, rich_distance
@@ -27,6 +28,8 @@ def tabulate_points(plan: dict[str, Any], trajectories: Loaders, evaluations: Lo
         trajectories: point -> loader of what training recorded.
         evaluations: point -> loader of metrics and curves.
     """
+    require(plan["points"], trajectories, "trajectories", "training")
+    require(plan["points"], evaluations, "evaluations", "evaluation")
     rows = []
     for key, point in plan["points"].items():
         trained, measured = trajectories[key](), evaluations[key]()
@@ -63,7 +66,11 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         plan: the points of the sweep.
         problems: name -> loader of a Problem's fields.
         table: one row a point.
+
+    Raises:
+        ValueError: the plan is that of other parameters, as it may be where a stage is run by itself.
     """
+    check_plan(sweep, plan)
     summary: dict[str, Any] = {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
@@ -141,6 +148,7 @@ def draw_interactive(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evalu
 
 
 def _problems(problems: Loaders, table: pd.DataFrame) -> list[Problem]:
+    require(table["problem"].unique(), problems, "problems", "reparametrization")
     return [Problem(**problems[name]()) for name in table["problem"].unique()]
 
 
@@ -185,6 +193,7 @@ def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
 
 def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
     """Curves of each case's first finished width and seed; descent beside the flow where both were run."""
+    require(table["point"], evaluations, "evaluations", "evaluation")
     cases = []
     for case, points in table.groupby("case", sort=False):
         first = points.iloc[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.points import Loaders
+from implicit_bias.points import Loaders, require
 from implicit_bias.report.section import Origin, Provenance, Tracked
 from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
@@ -35,6 +35,7 @@ def describe_sweep(
     Returns:
         the section of the sweep, as JSON takes it.
     """
+    require(plan["points"], evaluations, "evaluations", "evaluation")
     section = sweep_section(
         Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
         planned=len(plan["points"]),

@@ -24,6 +24,49 @@ def redacted(text: str) -> str:
     return re.sub(r"(://[^/@\s:]*):\S*@", r"\1:***@", text)
 
 
+OUTAGES = frozenset(
+    {
+        "INTERNAL_ERROR",
+        "TEMPORARILY_UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "DATA_LOSS",
+        "ABORTED",
+        "CANCELLED",
+        "REQUEST_LIMIT_EXCEEDED",
+        "RESOURCE_EXHAUSTED",
+        "PERMISSION_DENIED",
+        "UNAUTHENTICATED",
+        "CUSTOMER_UNAUTHORIZED",
+    }
+)
+"""Codes of MLflow's errors that blame the store, or the way to it: those of HTTP 5xx, 429, 401 and 403 among them."""
+
+DATABASE_OUTAGES = (
+    sqlalchemy.exc.OperationalError,  # closed, locked, full, gone
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.InternalError,
+    sqlalchemy.exc.TimeoutError,
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an error means that the store cannot be used now, whatever it is given.
+
+    All others blame what it was given, or this program. MLflow wraps what a database, a file or a connection raises:
+    what it has wrapped decides, if anything.
+    """
+    from mlflow.exceptions import MlflowException, RestException
+
+    wrapped = error.__cause__ or error.__context__
+    if isinstance(error, MlflowException):
+        if wrapped is None or isinstance(error, RestException):
+            return error.error_code in OUTAGES
+        return is_outage(wrapped)
+    if type(error) is sqlalchemy.exc.DatabaseError:  # the file is no database; subclasses have causes of their own
+        return True
+    return isinstance(error, (OSError, *DATABASE_OUTAGES)) and not isinstance(error, FileNotFoundError)
+
+
 PATIENCE = 120.0  # seconds to wait for another process that sets up a database
 SECRETS = {
     "username": "MLFLOW_TRACKING_USERNAME",

@@ -30,11 +30,13 @@ import signal
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.tracking.notebook import after_this_cell
 from implicit_bias.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -89,7 +91,7 @@ class TrackingHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
-        if self._run is not None:  # interrupted in a notebook, whose process lives on
+        if self._run is not None:  # interrupted, in a process that lives on
             self._end(status="KILLED")
         if not self._marked:
             return
@@ -108,6 +110,7 @@ class TrackingHooks:
         self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
         self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings), self._sync)
         atexit.register(self._end, status="KILLED")
+        after_this_cell(partial(self._end, status="KILLED"))
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
@@ -225,22 +228,23 @@ class _Run:
             for sweep in _those_of(mark, self._outboxes):
                 if self._outboxes[sweep].saved or mark.role in STARTING:  # else there is no run it could belong to
                     self._outboxes[sweep].add(name, data if mark.role in POINT_ROLES else ())
+            if self._store is None:
+                self._keep_notes()
+                return
             try:
-                self._send(mark, name, data)
+                self._send(self._store, mark, name, data)
             except Exception as error:
-                from implicit_bias.tracking.records import TrackingError
+                from implicit_bias.tracking.connection import is_outage
 
-                if isinstance(error, TrackingError):  # what was given is at fault, not the store
+                if not is_outage(error):
                     raise
                 self._lose(error)
 
-    def _send(self, mark: Mark, name: str, data: Any) -> None:
-        if self._store is None:
-            return
+    def _send(self, store: "Store", mark: Mark, name: str, data: Any) -> None:
         if mark.role in STARTING and mark.sweep in self._plans and mark.sweep not in self._sweeps:
             plans = (each for each, its in self._marks.items() if its.role == "plan" and its.sweep == mark.sweep)
             plan = whole_plan(self._plans[mark.sweep], mark.sweep, self._experiment, self._catalog[next(plans)])
-            self._sweeps[mark.sweep] = self._store.open(plan)
+            self._sweeps[mark.sweep] = store.open(plan)
         sweeps = _those_of(mark, self._sweeps)
         for each in sweeps:
             self._pass_on(mark, name, data, self._sweeps[each])
@@ -259,13 +263,14 @@ class _Run:
         self._store = None
         logger.warning("The MLflow store is lost: %s", first_line(error))
         logger.warning("The results are safe in files. When it is back: %s", self._sync)
-        self._write_outboxes()
+        self._keep_notes()
 
-    def _write_outboxes(self) -> None:
+    def _keep_notes(self) -> None:
+        """Note in files what has been saved; each outbox goes on by itself then."""
         for name, outbox in self._outboxes.items():
             if name in self._sweeps:
                 outbox.parent = self._sweeps[name].run_id
-            if outbox.saved:
+            if outbox.saved and not outbox.kept:
                 outbox.write()
 
     def _pass_on(self, mark: Mark, name: str, data: Any, sweep: "Sweep") -> None:
@@ -276,9 +281,9 @@ class _Run:
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
         if self._store is None:
-            self._write_outboxes()
+            self._keep_notes()
             return
-        from implicit_bias.tracking.connection import first_line, impatient
+        from implicit_bias.tracking.connection import first_line, impatient, is_outage
 
         if status is not None:
             try:
@@ -289,13 +294,15 @@ class _Run:
                 logger.warning(
                     "The runs in MLflow could not be closed (%s): the next run will do it", first_line(failure)
                 )
-                self._write_outboxes()
+                self._keep_notes()
             return
         for name, sweep in self._sweeps.items():
             planned, missing = len(sweep.plan["points"]), len(sweep.missing())
             try:
                 final = sweep.close()
             except Exception as failure:
+                if not is_outage(failure):
+                    raise
                 self._lose(failure)
                 return
             logger.info("")
