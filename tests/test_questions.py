@@ -4,6 +4,7 @@ Statistical tests draw from fixed seeds; FALSE_ALARM is the rate at which each w
 """
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import yaml
 from matplotlib.figure import Figure
 from scipy.stats import binomtest, kstest, norm
 
+from implicit_bias.figures.dataset import FigureDataset
 from implicit_bias.figures.questions import questions_figure, spread_rows
 from implicit_bias.parameters import DataSet, DataSets, Sweep
 from implicit_bias.pipelines.data_generation import generate_data
@@ -224,6 +226,16 @@ def test_a_sweep_without_answers_says_why(
     drawn = figure(changes, sweep, **spec)
     assert isinstance(drawn, str)
     assert reason in drawn
+
+
+def test_what_there_is_no_reason_to_draw_has_no_file(tmp_path: Path) -> None:
+    dataset = FigureDataset(filepath=str(tmp_path / "questions.png"))
+    assert dataset.load() == b""
+    dataset.save(Figure())
+    assert dataset.load().startswith(b"\x89PNG")
+    dataset.save("no held-out rows")
+    assert not list(tmp_path.iterdir())
+    assert dataset.load() == b""
 
 
 @pytest.mark.parametrize(

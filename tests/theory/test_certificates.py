@@ -283,12 +283,51 @@ def test_denser_samples_tend_to_the_product_of_all_factors():
     np.testing.assert_allclose(excess[1:] / excess[:-1], 2, rtol=0.1)  # first order in the gap
 
 
+@settings(max_examples=60)
+@given(shape=shapes, seed=seeds, u=scales, v=scales, fraction=st.floats(0.01, 1.5), gap=st.integers(2, 25))
+def test_the_path_of_descent_is_not_longer_than_its_samples_allow(shape, seed, u, v, fraction, gap):
+    case = random_case(shape, seed, u, v)
+    p = case.problem
+    whole, eta = descent(case, fraction, iterations=60)
+    step, last = 2 * eta / p.n, whole.t.size - 1
+    few = gradient_descent(p, case.state, eta, range(gap, last, gap), Stop(t_max=last * step))
+    kept = np.rint(few.t / step).astype(int)
+    every, some = (certificates.descent_certificate(p, run, step, 1.0) for run in (whole, few))
+    true = np.concatenate([[0.0], np.cumsum(step * whole.force[:-1])])
+    np.testing.assert_allclose(np.log(every.value), true, rtol=1e-9, atol=1e-12)
+    assert np.all(np.log(some.stated) >= true[kept] * (1 - 1e-9) - 1e-12)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_certificate_of_descent_bounds_what_it_is_about(shape):
+    case = random_case(shape)
+    p = case.problem
+    eta = 0.02 * largest_step_estimate(p, case.state)
+    run = gradient_descent(p, case.state, eta, range(5, 200, 5), Stop(t_max=float(p.flow_time(200, eta))))
+    initial = np.linalg.norm(case.state.R @ case.state.U2.T)
+    bound = certificates.descent_certificate(p, run, 2 * eta / p.n, initial)
+    assert bound.applies
+    U, V = full_descent(case, eta, 200)
+    left = np.linalg.norm(np.vstack([case.problem.Phi1.T @ U, V]) @ (case.Phi2.T @ U).T)
+    assert left <= bound.value[-1] * (1 + 1e-9)
+    flow = certificates.certificate(p, imbalance(case.state), flow_of(case, run.t), initial)
+    if initial > 0:
+        assert np.log(bound.value[-1] / initial) == pytest.approx(np.log(flow.value[-1] / initial), rel=0.25)
+
+
+def flow_of(case, t):
+    """The flow recorded at the same times."""
+    return gradient_flow(case.problem, case.state, t[1:-1], Stop(t_max=float(t[-1])), tol=1e-11)
+
+
 def test_samples_too_far_apart_are_flagged_and_bound_nothing():
     case = random_case("three outputs")
     eta = 1.5 * largest_step_estimate(case.problem, case.state)
     step = 2 * eta / case.problem.n
     run = gradient_descent(case.problem, case.state, eta, [], Stop(t_max=2 * step))
     assert "samples close enough" in certificates.descent_bound(case.problem, run, step).unmet
+    assert certificates.descent_certificate(case.problem, run, step, 1.0).value[-1] == np.inf
+    assert np.all(certificates.descent_certificate(case.problem, run, step, 0.0).value == 0)
 
 
 @settings(max_examples=20)

@@ -140,7 +140,6 @@ def test_bounds_of_the_flow_are_shown_but_do_not_count_along_descent():
     assert flags(found) == dict.fromkeys(FLOW - {"cert", "again"} | {"xu"}, 1.0) | {
         "bound": 0.0,
         "margin": 0.0,
-        "path": 0.0,
         "thm2": 0.0,
     }
     assert found.unmet["bound"] == found.unmet["thm2"] == ["gradient flow"]
@@ -148,6 +147,8 @@ def test_bounds_of_the_flow_are_shown_but_do_not_count_along_descent():
     assert np.all(np.isfinite(found.curves["bound"]))
     assert np.all(found.curves["excess"] <= found.curves["stepwise"])
     assert 0 < found.metrics["xu_worst"] <= 1
+    assert np.all(found.curves["u2v"] <= found.curves["path"])
+    assert 0 < found.metrics["path_worst"] <= 1
 
 
 def test_theorem_2_and_lemma_1_are_measured_by_their_ratios():

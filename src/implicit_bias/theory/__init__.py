@@ -14,6 +14,7 @@ from implicit_bias.theory.certificates import (
     certificate,
     certified_curve,
     descent_bound,
+    descent_certificate,
     largest_certified_step,
     restarted_margin,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "certificate",
     "certified_curve",
     "descent_bound",
+    "descent_certificate",
     "distance_law",
     "draw_data",
     "end_to_end_orthogonal",

@@ -1,13 +1,15 @@
 """Bounds that a run certifies of itself, from what was recorded of it (docs/theory.md, "Certified after training")."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from implicit_bias.theory.bounds import Bound, brace, decay, margins, ordered_singular_values
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import Imbalance, State
 from implicit_bias.theory.trajectory import Trajectory, residual
+
+Flags = NDArray[np.bool_]
 
 
 def certified_curve(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Bound:
@@ -123,10 +125,61 @@ def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
         run: a gradient descent.
         step: its step on L, 2 eta / n for step eta on the averaged loss.
     """
+    low, high, product, gradient = _descent_sizes(problem, run)
+    count = _count(run, step)
+    at = descent_factor(problem, low, high, product, gradient, step)
+    between, close = _factors_between(problem, run, step)
+    factor = np.where(close, between, np.maximum(at[:-1], at[1:]))
+    with np.errstate(divide="ignore", over="ignore"):
+        exponent = np.cumsum(count * np.log(np.where(count > 1, factor, at[:-1])))
+        stated = run.excess[0] * np.exp(np.concatenate([[0.0], exponent]))
+    admissible, enough = bool(np.all(at < 1)), bool(np.all(close | (count <= 1)))
+    return Bound(stated, {"step admissible": admissible, "samples close enough": enough})
+
+
+def descent_certificate(problem: Problem, run: Trajectory, step: float, initial: float) -> Bound:
+    """(T,) ||[V U2^T; U1 U2^T](k)||_F <= exp(sum_j step ||diag(sigma) E_j||_2) times its initial value (ours).
+
+    That of a flow (`certificate`) for gradient descent with this step on L; the sum has an upper bound between samples
+    that are close enough, as `descent_bound` has. `initial` is the norm at the start.
+    """
+    if initial == 0:
+        return Bound(np.zeros(len(run.t)), {})
+    low, high = (np.sqrt(size) for size in _descent_sizes(problem, run)[:2])
+    radius, close = descent_radius(problem, run, high**2, step)
+    root = np.sqrt(_factors_between(problem, run, step)[0])
+    dt, count = np.diff(run.t), _count(run, step)
+    first = np.ceil(count / 2)  # iterations counted from the first end; the others lie before the second
+    left, right = first / count, (count - first + 1) / count
+    beside = (4 / 3) * radius * (high[:-1] * left**1.5 + high[1:] * right**1.5) + radius**2 * (left**2 + right**2)
+    least = np.maximum(np.minimum(low[:-1], low[1:]) - radius, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        near = step * (first * run.force[:-1] + (count - first) * run.force[1:]) + problem.sigma[0] ** 2 * dt * beside
+        paid = 2 * radius / least
+        far = problem.sigma[0] * np.sqrt(2 * run.excess[:-1]) * step
+        far *= np.where(root < 1, (1 - root**count) / (1 - root), count)
+        length = np.where(close, np.fmin(np.fmin(near, paid), far), np.inf)
+        length = np.where(count > 1, length, step * run.force[:-1])
+        stated = initial * np.exp(np.concatenate([[0.0], np.cumsum(length)]))
+    return Bound(stated, {"samples close enough": bool(np.all(close | (count <= 1)))})
+
+
+def _count(run: Trajectory, step: float) -> Array:
+    """(T - 1,) iterations between samples."""
+    return np.maximum(np.rint(np.diff(run.t) / step), 1.0)
+
+
+def _descent_sizes(problem: Problem, run: Trajectory) -> tuple[Array, Array, Array, Array]:
+    """(T,) lambda_r(U1 U1^T) + lambda_m(V V^T), the sum of the largest, ||U1 V^T||_2 and ||diag(sigma) E||_F."""
     c = np.linalg.eigvalsh(run.V @ np.swapaxes(run.V, 1, 2)).clip(min=0.0)
     force = problem.sigma[:, None] * (problem.Y_tilde - problem.sigma[:, None] * run.product)
     low, high = run.U1_range[:, 0] + c[:, 0], run.U1_range[:, 1] + c[:, -1]
-    product, gradient = np.linalg.norm(run.product, 2, axis=(1, 2)), np.linalg.norm(force, axis=(1, 2))
+    return low, high, np.linalg.norm(run.product, 2, axis=(1, 2)), np.linalg.norm(force, axis=(1, 2))
+
+
+def _factors_between(problem: Problem, run: Trajectory, step: float) -> tuple[Array, Flags]:
+    """(T - 1,) upper bound of the factors of all iterations of an interval, and whether it is proved."""
+    low, high, product, gradient = _descent_sizes(problem, run)
     radius, close = descent_radius(problem, run, high, step)
     moved = [radius * np.sqrt(size) + 0.5 * radius**2 for size in (high[:-1], high[1:])]
     within = [
@@ -140,18 +193,10 @@ def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
         )
         for end, far in zip((slice(None, -1), slice(1, None)), moved, strict=True)
     ]
-    at = descent_factor(problem, low, high, product, gradient, step)
-    between = np.where(close, np.minimum(np.maximum(*within), 1.0), np.maximum(at[:-1], at[1:]))
-    count = np.rint(np.diff(run.t) / step)
-    factor = np.where(count > 1, between, at[:-1])
-    with np.errstate(divide="ignore", over="ignore"):
-        exponent = np.cumsum(count * np.log(factor))
-        stated = run.excess[0] * np.exp(np.concatenate([[0.0], exponent]))
-    enough = bool(np.all(close | (count <= 1)))
-    return Bound(stated, {"step admissible": bool(np.all(at < 1)), "samples close enough": enough})
+    return np.minimum(np.maximum(*within), 1.0), close
 
 
-def descent_radius(problem: Problem, run: Trajectory, high: Array, step: float) -> tuple[Array, Array]:
+def descent_radius(problem: Problem, run: Trajectory, high: Array, step: float) -> tuple[Array, Flags]:
     """(T - 1,) descent is within this of one of the ends of an interval all the way, and whether that is proved (ours).
 
     A step loses at least (1 - spent) / step times the square of its length; `spent` is bounded on the ball that

@@ -147,8 +147,9 @@ def loss_bounds(problem: Problem, state: State, trajectory: Trajectory, step: fl
 def orthogonality_certificate(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> Bound:
     """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours)."""
     initial = float(np.linalg.norm(state.R @ state.U2.T))
-    bound = certificates.certificate(problem, imbalance(state), trajectory, initial)
-    return bound.assuming("gradient flow", step is None)
+    if step is not None:
+        return certificates.descent_certificate(problem, trajectory, step, initial)
+    return certificates.certificate(problem, imbalance(state), trajectory, initial)
 
 
 def random_bounds(problem: Problem, state: State, alpha: float | None, delta: float) -> dict[str, Bound]:
