@@ -14,6 +14,8 @@ from implicit_bias.cli.check import Instance, _chosen, check_instance, find_inst
 from implicit_bias.estimate import estimate_cost
 from implicit_bias.parameters import Sweep
 from implicit_bias.theory import draw_data, limit_const, reparametrize
+from implicit_bias.tracking.records import TrackingError
+from implicit_bias.tracking.store import Store
 from tests.test_own_data import rendered
 from tests.their_project import PACKAGE, kedro_new, tables
 
@@ -131,10 +133,15 @@ def test_an_unknown_namespace_is_refused() -> None:
     assert refusal.value.message == "no pipeline for own data is registered here: kedro implicit-bias init adds one"
 
 
-def test_a_server_that_refuses_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_refuses_is_named_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_fault("http://me:secret@127.0.0.1:1") == (
         "tracking: MLflow at http://127.0.0.1:1 refuses: [Errno 111] Connection refused"
+    )
+    with pytest.raises(TrackingError) as refusal:  # and by a run
+        Store("http://me:secret@127.0.0.1:1", tmp_path)
+    assert str(refusal.value) == (
+        "The MLflow tracking store http://me:***@127.0.0.1:1 cannot be used: [Errno 111] Connection refused"
     )
     assert tracking_fault(None) == ""
     assert tracking_fault("sqlite:///mlflow.db") == ""

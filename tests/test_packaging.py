@@ -1,5 +1,6 @@
 """The built wheel and sdist: what is in them, and that they work beside a project of somebody else."""
 
+import re
 import shutil
 import site
 import subprocess
@@ -142,7 +143,9 @@ def works(project: Project, store: str = "mlflow.db") -> MlflowClient:
     project.kedro("implicit-bias", "init", "--x=inputs", "--y=y", "--namespace=lab_bias")
     make_tiny(project.path / "conf/base/parameters_lab_bias.yml")
     assert "lab_bias: can be run" in project.kedro("implicit-bias", "check")
-    project.kedro("run", "--pipelines=lab_bias")
+    said = project.kedro("run", "--pipelines=lab_bias", env={"COLUMNS": "60"})
+    assert "MLflow: Lab bias, width FINISHED, 4 of 4 points\n" in said  # whole lines, links too, in a narrow console
+    assert re.search(r"^  http://127.0.0.1:5000/#/experiments/\S{60,}$", said, re.MULTILINE)
     nodes = (project.path / "nodes.txt").read_text().split()
     assert {"theirs.halve", "lab_bias.prepare_data", "lab_bias.width_sweep.train_points"} <= set(nodes)
     client = MlflowClient(f"sqlite:///{project.path / store}")

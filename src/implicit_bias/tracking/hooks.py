@@ -31,6 +31,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -305,22 +306,32 @@ class _Run:
                     raise
                 self._lose(failure)
                 return
-            logger.info("")
+            _say("")
             count = f", {planned - missing} of {planned} points" if planned else ""
-            logger.info("MLflow: %s %s%s", sweep.name, final, count)
+            _say(f"MLflow: {sweep.name} {final}{count}")
             if sweep.waiting():
-                logger.info("  Not complete yet: the stages that follow go on with this run")
+                _say("  Not complete yet: the stages that follow go on with this run")
             for picture in self._pictures.get(name, ()):
-                logger.info("  %s", _from_here(picture))
+                _say(f"  {_from_here(picture)}")
             for link in self._store.links(sweep)[:LINKS]:
-                logger.info("  %s", link)
+                _say(f"  {link}")
         for page in (page for sweep, pages in self._pictures.items() if sweep[-1:] in SEVERAL for page in pages):
-            logger.info("")
-            logger.info("All of it on one page: %s", _from_here(page))
+            _say("")
+            _say(f"All of it on one page: {_from_here(page)}")
         if self._sweeps and (command := self._store.ui_command()):
-            logger.info("")
-            logger.info("Links open after: %s", command)
-            logger.info("The pipeline in a browser: kedro viz run")
+            _say("")
+            _say(f"Links open after: {command}")
+            if find_spec("kedro_viz"):
+                _say("The pipeline in a browser: kedro viz run")
+
+
+def _say(line: str) -> None:
+    """Log a line; a console that would break it, and a link with it, shows it as it is."""
+    consoles = [handler.console for handler in logging.getLogger().handlers if hasattr(handler, "console")]
+    for console in consoles:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if not consoles:
+        logger.info("%s", line)
 
 
 def whole_plan(plan: Mapping[str, Any], sweep: str, experiment: str, dataset: Any) -> dict[str, Any]:
