@@ -237,22 +237,27 @@ def test_factors_are_the_printed_ones_of_the_full_network(shape):
         np.testing.assert_allclose(bound.value, run.excess[0] * np.cumprod([1, *printed[:3]]), rtol=1e-10)
 
 
+def recorded_twice(case, fraction, gap):
+    """A descent at every iteration and at every so many of them, the iterations of these, and its step on L."""
+    p = case.problem
+    whole, eta = descent(case, fraction, iterations=60)
+    step, last = 2 * eta / p.n, whole.t.size - 1
+    few = gradient_descent(p, case.state, eta, range(gap, last, gap), Stop(t_max=last * step))
+    return whole, few, np.rint(few.t / step).astype(int), step
+
+
 @settings(max_examples=60)
 @given(shape=shapes, seed=seeds, u=scales, v=scales, fraction=st.floats(0.01, 1.5), gap=st.integers(2, 25))
 def test_between_samples_descent_is_near_one_of_them_and_no_factor_is_larger(shape, seed, u, v, fraction, gap):
     """What is proved of an interval from its ends, seen at every iteration of it."""
     case = random_case(shape, seed, u, v)
-    p = case.problem
-    whole, eta = descent(case, fraction, iterations=60)
-    step, last = 2 * eta / p.n, whole.t.size - 1
-    few = gradient_descent(p, case.state, eta, range(gap, last, gap), Stop(t_max=last * step))
-    kept = np.rint(few.t / step).astype(int)
+    p, (whole, few, kept, step) = case.problem, recorded_twice(case, fraction, gap)
     high = few.U1_range[:, 1] + np.linalg.norm(few.V, 2, axis=(1, 2)) ** 2
     radius, close = certificates.descent_radius(p, few, high, step)
     bound, every = (certificates.descent_bound(p, run, step) for run in (few, whole))
     assert bound.hypotheses["samples close enough"] == np.all(close | (np.diff(kept) == 1))
     path, walker = [case.state.R], Descent(p, case.state.R, step)
-    for _ in range(last):
+    for _ in range(kept[-1]):
         walker.run(1, 0.0)
         path.append(walker.R)
     rounding = 1e-12 * (1 + np.linalg.norm(path[0]))
@@ -287,11 +292,7 @@ def test_denser_samples_tend_to_the_product_of_all_factors():
 @given(shape=shapes, seed=seeds, u=scales, v=scales, fraction=st.floats(0.01, 1.5), gap=st.integers(2, 25))
 def test_the_path_of_descent_is_not_longer_than_its_samples_allow(shape, seed, u, v, fraction, gap):
     case = random_case(shape, seed, u, v)
-    p = case.problem
-    whole, eta = descent(case, fraction, iterations=60)
-    step, last = 2 * eta / p.n, whole.t.size - 1
-    few = gradient_descent(p, case.state, eta, range(gap, last, gap), Stop(t_max=last * step))
-    kept = np.rint(few.t / step).astype(int)
+    p, (whole, few, kept, step) = case.problem, recorded_twice(case, fraction, gap)
     every, some = (certificates.descent_certificate(p, run, step, 1.0) for run in (whole, few))
     true = np.concatenate([[0.0], np.cumsum(step * whole.force[:-1])])
     np.testing.assert_allclose(np.log(every.value), true, rtol=1e-9, atol=1e-12)
