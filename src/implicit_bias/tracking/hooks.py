@@ -315,7 +315,8 @@ class _Run:
                 _say(f"  {_from_here(picture)}")
             for link in self._store.links(sweep)[:LINKS]:
                 _say(f"  {link}")
-        for page in (page for sweep, pages in self._pictures.items() if sweep[-1:] in SEVERAL for page in pages):
+        shared = (page for sweep, pages in self._pictures.items() if sweep[-1:] in SEVERAL for page in pages)
+        for page in dict.fromkeys(shared):
             _say("")
             _say(f"All of it on one page: {_from_here(page)}")
         if self._sweeps and (command := self._store.ui_command()):
