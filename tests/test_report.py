@@ -228,8 +228,9 @@ def test_nothing_deviates_where_nothing_does() -> None:
 
 
 def test_a_sweep_without_points_has_a_page() -> None:
-    parsed = page(width=section(points=points().iloc[:0], planned=1, failures={"lost": "killed"}, images={}))
-    assert any("0 of 1 points finished" in text for text in parsed.texts("span"))
+    for empty in (points().iloc[:0], pd.DataFrame(columns=["point"])):  # of a run, and read back from the store
+        parsed = page(width=section(points=empty, planned=1, failures={"lost": "killed"}, images={}))
+        assert any("0 of 1 points finished" in text for text in parsed.texts("span"))
 
 
 def test_long_results_are_thinned_from_end_to_end() -> None:

@@ -94,7 +94,7 @@ def sweep_section(
     params = {key: str(value) for key, value in origin.params.items()}
     results = result_table(points)
     figure = reproduced(params, datasets)
-    beside, far = reproduction(figure, points) if figure else (None, [])
+    beside, far = reproduction(figure, points) if figure and len(points) else (None, [])
     missing = planned - len(points)
     outcome = f"{len(points):,} of {planned:,} points finished" if missing else f"all {planned:,} points finished"
     return Section(
