@@ -408,6 +408,14 @@ def test_studies_say_what_they_have_found() -> None:
     assert any("3 of 4 points compared" in text for text in parsed.texts("span"))
 
 
+def test_a_sweep_over_widths_says_how_far_it_is_from_the_law() -> None:
+    table = points((500,), seeds=2).assign(law_rms=1.0, distance=[2**0.5, 6**0.5])
+    assert "Over all 2 runs the root mean square of distance over law is 2.00 ± 0.50." in " ".join(
+        page(width=section(points=table)).texts("figcaption")
+    )
+    assert "over law" not in " ".join(page(width=section(points=table.assign(law_rms=0.0))).texts("figcaption"))
+
+
 def test_universality_is_a_root_mean_square_with_its_error() -> None:
     table = points((500,), seeds=2).assign(initialization="gaussian", law_rms=1.0, distance=[2**0.5, 6**0.5])
     params = PARAMS | {"figure": "universality"}

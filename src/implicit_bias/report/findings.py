@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from implicit_bias.numerals import number
+from implicit_bias.numerals import number, spread
 
 PLACES: dict[str, Callable[[object], str]] = {
     "case": str,
@@ -53,16 +53,26 @@ def early(points: pd.DataFrame) -> str:
     )
 
 
+def law(points: pd.DataFrame) -> str:
+    """Root mean square of distance over the law before training, over all runs, with its standard error."""
+    if not {"distance", "law_rms"} <= set(points):
+        return ""
+    known = points[points["law_rms"] > 0]
+    if len(known) < 2:
+        return ""
+    root, error = _root_mean_square(known["distance"] / known["law_rms"])
+    return f"Over all {len(known):,} runs the root mean square of distance over law is {spread(root, error)}."
+
+
 def universality(points: pd.DataFrame) -> str:
     """Root mean square of distance over law at the largest width, for each kind of entries."""
     if not {"initialization", "distance", "law_rms"} <= set(points):
         return ""
     widest = _widest(points)
-    squares = ((widest["distance"] / widest["law_rms"]) ** 2).groupby(widest["initialization"], sort=False)
+    ratios = (widest["distance"] / widest["law_rms"]).groupby(widest["initialization"], sort=False)
     told = []
-    for name, each in squares:
-        root = float(np.sqrt(each.mean()))
-        error = float(each.std() / np.sqrt(len(each)) / (2 * root)) if len(each) > 1 else 0.0
+    for name, each in ratios:
+        root, error = _root_mean_square(each)
         told.append(f"{str(name).replace('_', ' ')} {number(root, 3)}{f' ± {number(error, 1)}' if error > 0 else ''}")
     return f"Root mean square of distance over law at {_width(widest['width'].iloc[0])}: {', '.join(told)}."
 
@@ -83,6 +93,13 @@ def plane(points: pd.DataFrame) -> str:
         for which, case in chosen.items()
     )
     return "; ".join(told) + "."
+
+
+def _root_mean_square(values: "pd.Series[float]") -> tuple[float, float]:
+    """The root mean square and its standard error, 0 for a single value."""
+    squares = values**2
+    root = float(np.sqrt(squares.mean()))
+    return root, float(squares.std() / np.sqrt(len(values)) / (2 * root)) if len(values) > 1 else 0.0
 
 
 def _widest(points: pd.DataFrame) -> pd.DataFrame:

@@ -69,7 +69,11 @@ QUESTIONS = (
     "What the law answers before training",
     "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
 )
-FINDINGS = {("figure", "universality"): findings.universality, ("companion", "imbalance"): findings.plane}
+FINDINGS = {
+    **{("figure", figure): findings.law for figure in ("width", "wide", "alpha")},
+    ("figure", "universality"): findings.universality,
+    ("companion", "imbalance"): findings.plane,
+}
 """What is said of a picture of a kind of sweep beside what it draws."""
 
 
@@ -160,7 +164,7 @@ def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame) ->
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
         title, drawn = words.get(name, (name.replace("_", " ").capitalize(), ""))
         shows = FINDINGS[name, figure](points) if (name, figure) in FINDINGS and len(points) else ""
-        told = shows or (_told(points, figure) if name == "figure" else "")
+        told = _told(points, figure) if name == "figure" else shows
         pictures.append(Picture.of(images[name], title, _joined(drawn, shows), _joined(f"{title}.", told)))
     return pictures
 
