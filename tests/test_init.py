@@ -200,8 +200,10 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
         "implicit_bias",
         "implicit_bias.exclusive",
         "implicit_bias.inputs",
+        "implicit_bias.siblings",
         "implicit_bias.tracking",
         "implicit_bias.tracking.hooks",
+        "implicit_bias.tracking.notebook",
         "implicit_bias.tracking.outbox",
     ]
     assert result.stdout.splitlines()[-1] == f"[] {ours}"

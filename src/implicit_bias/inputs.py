@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.io.core import DatasetError
 
 from implicit_bias.siblings import is_ours, ours
 
@@ -88,6 +87,8 @@ def _unmade(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, str]:
 
 
 def _is_there(dataset: "AbstractDataset[Any, Any]") -> bool:
+    from kedro.io.core import DatasetError
+
     try:
         return dataset.exists()
     except DatasetError:  # of a folder that cannot be listed
