@@ -38,6 +38,32 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone(tmp_path: Path) ->
     lock(folder).release()
 
 
+def test_a_run_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks, catalog = ExclusiveHooks(), DataCatalog.from_config(entries(tmp_path))
+    hooks.after_catalog_created(entries(tmp_path))
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "plans")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        monkeypatch.setenv("IMPLICIT_BIAS_WAIT", "0.1")
+        with pytest.raises(FolderInUse):
+            hooks.before_pipeline_run(PIPELINE, catalog)
+        monkeypatch.setenv("IMPLICIT_BIAS_WAIT", "600")
+        threading.Timer(0.5, holder.kill).start()
+        hooks.before_pipeline_run(PIPELINE, catalog)
+    hooks.after_pipeline_run()
+
+
+@pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf", ""])
+def test_how_long_a_run_waits_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("IMPLICIT_BIAS_WAIT", given)
+    hooks, catalog = ExclusiveHooks(), DataCatalog.from_config(entries(tmp_path))
+    hooks.after_catalog_created(entries(tmp_path))
+    with pytest.raises(ValueError, match=f"IMPLICIT_BIAS_WAIT must be a number of seconds, got '{given}'"):
+        hooks.before_pipeline_run(PIPELINE, catalog)
+    assert list(tmp_path.iterdir()) == []
+
+
 def entries(tmp_path: Path) -> dict[str, Any]:
     """A catalog with a sweep, as a project of one's own may have it."""
     plan = {"type": "json.JSONDataset", "filepath": str(tmp_path / "plans" / "plan.json")}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import socket
 import time
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 LOCK, HOLDER = ".run.lock", ".run.json"
 TEMPORARY = f".{'?' * 32}.tmp"
 """What a killed run was writing: files of datasets before they are renamed."""
+
+WAIT = "IMPLICIT_BIAS_WAIT"
+"""Environment variable: for how many seconds a run waits for another one to leave its folder; 0 by default."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +58,10 @@ class ExclusiveHooks:
         plans = {name for part in parts for name, mark in marks_of(part, catalog).items() if mark.role == "plan"}
         if not plans:
             return
+        patience = _patience()
         try:
             for folder in sorted({folder for name in plans if (folder := folder_of(catalog[name]))}):
-                self._locks.append(lock(folder))
+                self._locks.append(lock(folder, patience))
         except FolderInUse:
             self._release()
             raise
@@ -78,16 +83,20 @@ class ExclusiveHooks:
             self._locks.pop().release()
 
 
-def lock(folder: Path) -> "BaseFileLock":
+def lock(folder: Path, patience: float = 0.0) -> "BaseFileLock":
     """Take the lock of a folder.
 
+    Args:
+        folder: it is made if it is not there.
+        patience: seconds to wait for another process that has it.
+
     Raises:
-        FolderInUse: another process has it.
+        FolderInUse: another process has it, still.
     """
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / LOCK, timeout=0, thread_local=False)  # whichever thread releases it
+    held = FileLock(folder / LOCK, timeout=patience, thread_local=False)  # whichever thread releases it
     try:
         held.acquire()
     except Timeout:
@@ -97,6 +106,17 @@ def lock(folder: Path) -> "BaseFileLock":
     me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     (folder / HOLDER).write_text(json.dumps(me))
     return held
+
+
+def _patience() -> float:
+    given = os.environ.get(WAIT, "0")
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{WAIT} must be a number of seconds, got {given!r}")
+    return seconds
 
 
 def _holder(folder: Path) -> str:

@@ -28,7 +28,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.siblings import is_ours, ours
 from implicit_bias.tracking.notebook import after_this_cell
 from implicit_bias.tracking.outbox import Outbox
 
@@ -109,7 +110,8 @@ class TrackingHooks:
             ours.setLevel(logging.INFO)
         project = Path(run_params["project_path"])
         self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
-        self._run = _Run(self._store(project), catalog, marks, experiment_of(self._settings), self._sync)
+        plans = _plans_of(pipeline, run_params.get("pipeline_names"), catalog)
+        self._run = _Run(self._store(project), catalog, marks, plans, experiment_of(self._settings), self._sync)
         atexit.register(self._end, status="KILLED")
         after_this_cell(partial(self._end, status="KILLED"))
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -186,10 +188,17 @@ class _Run:
     """
 
     def __init__(
-        self, store: "Store | None", catalog: "Catalog", marks: dict[str, Mark], experiment: str, sync: str
+        self,
+        store: "Store | None",
+        catalog: "Catalog",
+        marks: dict[str, Mark],
+        plans: dict[str, str],
+        experiment: str,
+        sync: str,
     ) -> None:
         self.pid = os.getpid()
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
+        self._kept = plans  # sweep -> dataset of its plan, of a run that is a part of the sweep
         self._sync = sync  # the command that sends what was missed
         self._plans: dict[str, Mapping[str, Any]] = {}
         self._sweeps: dict[str, Sweep] = {}
@@ -201,13 +210,15 @@ class _Run:
         """Keep the plan an earlier run has saved: its sweep starts with the first point, if any is computed now."""
         mark = self._marks.get(name)
         if mark is not None and mark.role == "plan":
-            self._plans.setdefault(mark.sweep, data)
+            self._plans.setdefault(mark.sweep, data | {"fresh": False})  # the run that has made it started afresh
             self._open_outbox(mark.sweep, name)
 
     def tracked(self, names: Iterable[str]) -> dict[str, Any]:
         """Dataset -> where its sweep is tracked, for those of the datasets that are to say so."""
         marks = {name: mark for name in names if (mark := self._marks.get(name)) and mark.role == "tracked"}
         with self._lock:
+            for mark in marks.values():
+                self._try(self._rejoin, mark)
             store = self._store
             return {
                 name: store.whereabouts(self._sweeps[mark.sweep])
@@ -229,28 +240,44 @@ class _Run:
             for sweep in _those_of(mark, self._outboxes):
                 if self._outboxes[sweep].saved or mark.role in STARTING:  # else there is no run it could belong to
                     self._outboxes[sweep].add(name, data if mark.role in POINT_ROLES else ())
+            self._try(self._send, mark, name, data)
             if self._store is None:
                 self._keep_notes()
-                return
-            try:
-                self._send(self._store, mark, name, data)
-            except Exception as error:
-                from implicit_bias.tracking.connection import is_outage
 
-                if not is_outage(error):
-                    raise
-                self._lose(error)
+    def _try(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Do something with the store, if there is one; without it from now on if it is lost."""
+        if self._store is None:
+            return
+        try:
+            act(self._store, *arguments)
+        except Exception as error:
+            from implicit_bias.tracking.connection import is_outage
+
+            if not is_outage(error):
+                raise
+            self._lose(error)
+
+    def _rejoin(self, store: "Store", mark: Mark) -> None:
+        """Go on with the last runs of the sweeps of a dataset, of which this run is a later part."""
+        for name in _those_of(mark, self._kept.keys() - self._sweeps.keys()):
+            dataset = self._catalog[self._kept.pop(name)]
+            if dataset.exists():
+                plan = whole_plan(dataset.load(), name, self._experiment, dataset)
+                if (sweep := store.rejoin(plan)) is not None:
+                    self._sweeps[name] = sweep
 
     def _send(self, store: "Store", mark: Mark, name: str, data: Any) -> None:
         if mark.role in STARTING and mark.sweep in self._plans and mark.sweep not in self._sweeps:
             plans = (each for each, its in self._marks.items() if its.role == "plan" and its.sweep == mark.sweep)
             plan = whole_plan(self._plans[mark.sweep], mark.sweep, self._experiment, self._catalog[next(plans)])
             self._sweeps[mark.sweep] = store.open(plan)
+        if mark.role not in STARTING:
+            self._rejoin(store, mark)
         sweeps = _those_of(mark, self._sweeps)
         for each in sweeps:
             self._pass_on(mark, name, data, self._sweeps[each])
         if not sweeps:
-            logger.info("%s is not tracked: no point of sweep %r is computed in this run", name, mark.sweep)
+            logger.info("%s is not tracked: sweep %r has no run", name, mark.sweep)
 
     def _open_outbox(self, sweep: str, plan: str) -> None:
         """Note beside a plan what is saved of its sweep; a plan that is not in a file has no place for notes."""
@@ -333,6 +360,18 @@ def _say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if not consoles:
         logger.info("%s", line)
+
+
+def _plans_of(pipeline: "Pipeline", names: Iterable[str] | None, catalog: "Catalog") -> dict[str, str]:
+    """Sweep -> dataset of its plan, in the pipelines of some names of which one that is run is a part."""
+    from kedro.framework.project import pipelines
+
+    if not any(map(is_ours, pipeline.nodes)):
+        return {}
+    registered = dict(pipelines)
+    whole = [registered[name] for name in names or ["__default__"] if name in registered]
+    marks = {name: mark for each in whole for name, mark in marks_of(ours(each), catalog).items()}
+    return {mark.sweep: name for name, mark in marks.items() if mark.role == "plan"}
 
 
 def whole_plan(plan: Mapping[str, Any], sweep: str, experiment: str, dataset: Any) -> dict[str, Any]:

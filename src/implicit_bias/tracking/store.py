@@ -94,19 +94,31 @@ class Store:
         Without a run to go on with it is the last run of the same plan from the same folder, if that has ended
         unfinished and the plan is not `fresh`.
         """
+        experiment_id = self._repaired_experiment(plan)
+        if run_id is None and not plan.get("fresh"):
+            run_id = self._last(experiment_id, plan, "FAILED", "KILLED")
+        return Sweep(self.client, experiment_id, plan, self.project, run_id)
+
+    def _repaired_experiment(self, plan: Mapping[str, Any]) -> str:
         experiment_id = self._experiment(str(plan["experiment"]))
         if experiment_id not in self._repaired:
             self._repaired.add(experiment_id)
             self._repair(experiment_id)
-        if run_id is None and not plan.get("fresh"):
-            run_id = self._unfinished(experiment_id, plan)
-        return Sweep(self.client, experiment_id, plan, self.project, run_id)
+        return experiment_id
 
-    def _unfinished(self, experiment_id: str, plan: Mapping[str, Any]) -> str | None:
-        """The run that the last process with the same plan and folder has left unfinished."""
+    def rejoin(self, plan: Mapping[str, Any]) -> "Sweep | None":
+        """Go on with the last run of a plan from its folder, finished or not, for what later stages make of its points.
+
+        None if there is no such run, or if it is still running.
+        """
+        last = self._last(self._repaired_experiment(plan), plan, "FAILED", "KILLED", "FINISHED")
+        return None if last is None else self.open(plan, last)
+
+    def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
+        """The last run of the same plan from the same folder, if it has ended in one of some ways."""
         same = f"tags.plan = '{fingerprint(plan)}' AND tags.place = '{_place(plan, self.project)}'"
         last = next(iter(find_runs(self.client, experiment_id, same)), None)
-        return last.info.run_id if last and last.info.status in ("FAILED", "KILLED") else None
+        return last.info.run_id if last and last.info.status in statuses else None
 
     def _experiment(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
@@ -233,6 +245,7 @@ class Sweep:
         self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
         self.description = str(self.plan.get("description", ""))
         self._known = dict(run.data.metrics)
+        self._horizon = float(run.data.tags.get("horizon", 0))
         self.client.log_batch(run_id, tags=_tags({**tags, "place": run.data.tags.get("place", tags["place"])}))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         _delete_tags(self.client, run, "error", "missing")
@@ -392,6 +405,8 @@ class Sweep:
                 self.client.log_batch(point.run_id, metrics)
         final = status or ("FAILED" if missing else "FINISHED")
         tags = {"error": first_line(error)} if error else {}
+        if self._horizon:
+            tags["horizon"] = str(self._horizon)  # of the curves of points that a later process evaluates
         if missing:
             tags["missing"] = f"{len(missing)} of {len(self.plan['points'])}"
             still_open = f"{CHILD_OF} = '{self.run_id}' AND attributes.status = 'RUNNING'"
