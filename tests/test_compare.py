@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from implicit_bias import cli
 from implicit_bias.figures.comparison import comparison_figure
+from implicit_bias.tracking.comparison import compare
+from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.store import Store
 
 WIDTHS, SEEDS = (100, 400), (0, 1, 2)
@@ -24,8 +26,8 @@ def distance(width: int, seed: int, scale: float) -> float:
 PROFILE = {"n": 5, "D": 9, "m": 1, "r": 5, "cond": 2.0}
 
 
-def fill(store: Store, name: str, scale: float, failed: str = "", **params: Any) -> str:
-    """Track a sweep of known distances; a point may fail."""
+def fill(store: Store, name: str, scale: float, failed: str = "", order: int = 1, **params: Any) -> str:
+    """Track a sweep of known distances; a point may fail. With order -1 the last point is done first."""
     keys = {f"w={h}-s={seed}": (h, seed) for h in WIDTHS for seed in SEEDS}
     sweep = store.open(
         {
@@ -40,7 +42,7 @@ def fill(store: Store, name: str, scale: float, failed: str = "", **params: Any)
             "datasets": [{"name": "line", "digest": "0123abcd", "profile": PROFILE}],
         }
     )
-    for key, (h, seed) in keys.items():
+    for key, (h, seed) in list(keys.items())[::order]:
         if key == failed:
             sweep.fail(key, "FloatingPointError: <b>diverged</b>")
             continue
@@ -206,3 +208,12 @@ def test_what_cannot_be_reported_is_said(here: Path, arguments: list[str], messa
     result = run("report", *arguments)
     assert result.exit_code == 1
     assert message in result.output
+
+
+def test_the_same_points_are_drawn_of_both_sweeps_to_their_ends(tmp_path: Path) -> None:
+    store = Store("sqlite:///mlflow.db", tmp_path)
+    ids = [fill(store, "Sweep", 1.0, order=order) for order in (1, -1)]
+    first, second = compare(Reader("sqlite:///mlflow.db", tmp_path, "tests"), ids)["drawn"]
+    assert first["curves"] == second["curves"]
+    assert [curve["label"] for curve in first["curves"]] == ["h=100 seed=0", "h=100 seed=2", "h=400 seed=2"]
+    assert {curve["excess"]["iteration"][-1] for curve in first["curves"]} == {100}

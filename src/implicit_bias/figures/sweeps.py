@@ -187,11 +187,11 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
             right.plot(iteration if near else [], curve if near else [], ":", color=colour, label=label + beside)
         for ax in (left, right):
             fit_axis(ax, "x", iteration, log=False)
-        left.legend(loc="upper right")
-        high = shown[0][-1] > 0.5 * max(map(largest, shown))
-        right.legend(loc="lower right" if high else "upper right")
+            ax.legend(loc="upper right")
         fit_axis(left, "y", record["curve/excess"], log=True, floor=DEEPEST, room=_room(record["curve/excess"], left))
         fit_axis(right, "y", *shown)
+        if max(curve[-1] for curve in shown) > 0.5 * max(map(largest, shown)):
+            _clear_legend(right)
         left.set(xlabel="iteration k", ylabel="excess loss")
         right.set(xlabel="iteration k", ylabel="Frobenius norm")
     return figure
@@ -210,6 +210,13 @@ def _legend_share(ax: Axes) -> float:
     """Part of the height of a panel that its legend takes up."""
     inches = ax.get_window_extent().height / ax.figure.dpi
     return 0.03 + 0.175 / inches * len(ax.get_legend_handles_labels()[0])
+
+
+def _clear_legend(ax: Axes) -> None:
+    """Leave the part of a fitted panel to its legend that it takes up at the top."""
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(ax.get_ylim())
+    ax.set_ylim(top=float(scale.inverted().transform(low + (high - low) / (1 - _legend_share(ax)))))
 
 
 def _headroom(ax: Axes, *curves: tuple[ArrayLike, ArrayLike]) -> float:

@@ -1,6 +1,7 @@
 """Two tracked runs side by side: the parameters that differ, the metrics with their spread, the curves to draw."""
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def compare(reader: Reader, references: Sequence[str]) -> dict[str, Any]:
             {
                 "label": run.info.run_name,
                 "points": {name: table[name].tolist() for name in ("width", "distance", "law_rms") if name in table},
-                "curves": [_curves(reader, child) for child in _evenly(children, DRAWN)],
+                "curves": [_curves(reader, child) for child in _evenly(sorted(children, key=_key), DRAWN)],
             }
             for run, children, table in zip(runs, finished, tables, strict=True)
         ],
@@ -120,6 +121,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def _key(point: Run) -> str:
+    """By which points are in the same order in every run, whichever of them was done first."""
+    return str(point.data.tags.get("point", ""))
+
+
 def _evenly(points: Sequence[Run], most: int) -> list[Run]:
     """At most so many points, the first and the last among them."""
     indices = np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int)
@@ -127,7 +133,15 @@ def _evenly(points: Sequence[Run], most: int) -> list[Run]:
 
 
 def _curves(reader: Reader, point: Run) -> dict[str, Any]:
-    """The curves of a point, name -> iteration and value, with its law."""
-    curves = {name: reader.curve(point, name) for name in CURVES}
-    drawn: dict[str, Any] = {name: {"iteration": x, "value": y} for name, (x, y) in curves.items() if x}
+    """The curves of a point to its end, name -> iteration and value, with its law.
+
+    Beyond its end the store has them as they were there, up to the end of the longest run of the sweep.
+    """
+    end = ceil(point.data.metrics.get("iterations", 2**63))
+    drawn: dict[str, Any] = {}
+    for name in CURVES:
+        known = [(step, value) for step, value in zip(*reader.curve(point, name), strict=True) if step <= end]
+        if known:
+            steps, values = zip(*known, strict=True)
+            drawn[name] = {"iteration": list(steps), "value": list(values)}
     return drawn | {"label": point.info.run_name, "law_rms": point.data.metrics.get("law_rms")}
