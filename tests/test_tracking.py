@@ -249,6 +249,12 @@ def test_a_repetition_says_what_changed(store: Store) -> None:
     assert notes[2].endswith("Since width sweep #2: solver flow → descent.")
 
 
+def test_runs_of_another_title_have_numbers_of_their_own(store: Store) -> None:
+    titles = ("wide", "width sweep", "wide", "width sweep (all)", "width sweep")
+    names = [read(store, store.open(plan(name=title)).run_id).info.run_name for title in titles]
+    assert names == ["wide", "width sweep", "wide #2", "width sweep (all)", "width sweep #2"]
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [

@@ -223,7 +223,7 @@ class Sweep:
         """Start the parent run."""
         client, experiment_id, plan = self.client, self.experiment_id, self.plan
         before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND {PARENTS}")
-        self.name = f"{plan['name']} #{len(before) + 1}" if before else str(plan["name"])
+        self.name = _next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = str(plan.get("description", "")) + (_changes(plan, before[0]) if before else "")
         tags["mlflow.note.content"] = self.description
         self.run_id = client.create_run(experiment_id, self._started, tags, self.name).info.run_id
@@ -480,6 +480,13 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
         token = page.token
         if not token:
             return runs
+
+
+def _next_name(name: str, taken: Sequence[str]) -> str:
+    """The name, with the next number if it is taken; runs of the sweep with other titles have numbers of their own."""
+    found = (re.fullmatch(re.escape(name) + r"(?: #(\d+))?", each) for each in taken)
+    numbers = [int(each[1] or 1) for each in found if each]
+    return f"{name} #{max(numbers) + 1}" if numbers else name
 
 
 def _place(plan: Mapping[str, Any], project: Path) -> str:
