@@ -23,6 +23,7 @@ from implicit_bias.theory.correction import (
     path_free_correction,
     trace_deviation,
 )
+from implicit_bias.theory.initialization import scaled, standard_normal
 from implicit_bias.theory.law import (
     Scaling,
     asymptotic_rate,
@@ -176,6 +177,20 @@ def test_constant_of_the_sqrt_law_and_its_lazy_and_rich_limits():
         assert predict_distance(problem, [1], scaling).rms[0] == pytest.approx(reference, rel=1e-10)
     silent = Problem(4, problem.sigma, problem.Phi1, np.zeros((3, 2)), 0.0)
     assert limit_const(silent) == pytest.approx(np.sqrt(14), rel=1e-15)
+
+
+@pytest.mark.parametrize(("gain_U", "gain_V", "alpha"), [(0.5, 3.0, 0.3), (20.0, 0.1, 0.7)])
+def test_gram_scales_are_those_of_the_layers(gain_U, gain_V, alpha):
+    """trace(U U^T) / sigma_U^2 and trace(V V^T) / sigma_V^2 are chi-squared with h times as many degrees as rows."""
+    problem, h, rng = make_problem(3, 2, 10), 10**9, np.random.default_rng(8)
+    scaling = Scaling(alpha, gain_U, gain_V)
+    state = scaled(standard_normal(problem, h, rng), gain_U * h**-alpha, gain_V * h**-alpha)
+    a, b = scaling.gram(h)
+    for rows, scale in ((state.U1, a), (state.V, b)):
+        law = chi2(len(rows) * h)
+        total = np.sum(rows**2) * h / scale
+        assert min(law.cdf(total), law.sf(total)) > FALSE_ALARM / 8  # two sides, two layers, two cases
+    assert scaling.sigma_U(h) ** 2 * h == pytest.approx(a, rel=1e-14)
 
 
 def test_distance_is_zero_where_the_data_span_the_inputs():
