@@ -22,7 +22,7 @@ from implicit_bias.figures import (
     wide_figure,
     width_figure,
 )
-from implicit_bias.figures.style import group, linear_ticks, log_ticks, number
+from implicit_bias.figures.style import colours, group, linear_ticks, log_ticks, number
 from implicit_bias.figures.sweeps import LAW
 
 CONST = 18.3
@@ -384,3 +384,8 @@ def labels(ax: Axes) -> list[str]:
 def drawn(ax: Axes, label: str) -> tuple[Any, Any]:
     (line,) = (line for line in ax.lines if line.get_label() == label)
     return line.get_data()
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 30])
+def test_as_many_colours_as_are_asked_for_all_differ(count: int) -> None:
+    assert len(set(colours(count))) == count

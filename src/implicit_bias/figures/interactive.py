@@ -4,7 +4,6 @@ Text is plain, since browsers draw no formulas without a library of their own.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,12 @@ from plotly.subplots import make_subplots
 
 from implicit_bias.figures.style import (
     BLACK,
-    COLOURS,
     GREEN,
     GREY,
     VERMILLION,
     Array,
     Table,
+    colours,
     floats,
     group,
     positive,
@@ -48,7 +47,7 @@ def interactive_widths(points: Table, law: Table) -> go.Figure:
     figure = make_subplots(1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
     runs = _thin({name: np.asarray(column) for name, column in points.items()})
     alphas = floats(runs["alpha"]) if "alpha" in runs else np.zeros(len(runs["width"]))
-    for alpha, colour in zip(np.unique(alphas), cycle(COLOURS), strict=False):
+    for alpha, colour in zip(np.unique(alphas), colours(np.unique(alphas).size), strict=True):
         chosen = alphas == alpha
         of_alpha = {name: column[chosen] for name, column in runs.items()}
         single = len(np.unique(alphas)) == 1
@@ -90,7 +89,7 @@ def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.F
         points: `case`, `distance`, `rate` of every run.
     """
     figure = make_subplots(1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
-    for case, colour in zip(cases, cycle(COLOURS), strict=False):
+    for case, colour in zip(cases, colours(len(cases)), strict=True):
         label = _plain(str(case["label"]))
         shared = {"legendgroup": label}
         figure.add_trace(_line(case["iteration"], case["loss"], label, line={"color": colour}, **shared), 1, 1)
@@ -100,7 +99,8 @@ def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.F
                 trace = _line(case["iteration"], case[name], f"{label}, {words}", line=line, showlegend=False, **shared)
                 figure.add_trace(trace, 1, 1)
     runs = _thin({name: np.asarray(points[name]) for name in ("case", "distance", "rate")})
-    for name, colour in zip(dict.fromkeys(map(str, runs["case"])), cycle(COLOURS), strict=False):
+    names = list(dict.fromkeys(map(str, runs["case"])))
+    for name, colour in zip(names, colours(len(names)), strict=True):
         chosen = runs["case"].astype(str) == name
         figure.add_trace(
             go.Scatter(

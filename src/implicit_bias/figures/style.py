@@ -11,6 +11,7 @@ from typing import Any, Literal
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
@@ -84,6 +85,13 @@ LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmi
 
 MOST_MARKERS = 60  # widths above which a curve of means has a band in the place of markers and bars
 MANY = 300  # runs above which single ones are drawn smaller and fainter, so that their crowd shows where it is dense
+
+
+def colours(count: int) -> Sequence[str]:
+    """So many colours that differ: of a few each its own, of more a scale from dark to light."""
+    if count <= len(COLOURS):
+        return COLOURS[:count]
+    return [to_hex(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.92, count))]
 
 
 def png(figure: Figure, dpi: float = 100) -> bytes:

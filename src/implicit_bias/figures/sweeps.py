@@ -6,7 +6,6 @@ Layouts and ticks are fixed in advance, which keeps drawing fast and equal input
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from numpy.typing import ArrayLike
 from implicit_bias.figures.style import (
     BLACK,
     BLUE,
-    COLOURS,
     DISTANCE,
     GREEN,
     GREY,
@@ -34,6 +32,7 @@ from implicit_bias.figures.style import (
     WIDTH,
     Array,
     Table,
+    colours,
     dots,
     draw_means,
     fit_axis,
@@ -139,7 +138,7 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
     iterations = [case["iteration"] for case in cases]
     with panels(2, (8.6, 3.6), top=0.55) as (figure, (left, right)):
         for ax, log in ((left, False), (right, True)):
-            for case, colour in zip(cases, cycle(COLOURS), strict=False):
+            for case, colour in zip(cases, colours(len(cases)), strict=True):
                 _draw_case(ax, case, colour, certified=log)
             curves = [(case["iteration"], case[name]) for case in cases for name in ("loss", "bound") if name in case]
             fit_axis(ax, "x", *iterations, log=False)
@@ -330,7 +329,8 @@ def alpha_figure(points: Table, law: Table) -> Figure:
     runs = {name: floats(points[name]) for name in ("alpha", "width", "distance")}
     with panels(1, (7.0, 3.8), right=1.75) as (figure, (ax,)):
         handles = []
-        for alpha, colour in zip(np.unique(columns["alpha"]), cycle(COLOURS), strict=False):
+        alphas = np.unique(columns["alpha"])
+        for alpha, colour in zip(alphas, colours(alphas.size), strict=True):
             curve = {name: column[columns["alpha"] == alpha] for name, column in columns.items()}
             chosen = runs["alpha"] == alpha
             if "lower" in curve:
