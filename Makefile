@@ -9,7 +9,7 @@ LOWEST := .venv-lowest/.setup
 PYTHONS := 3.12 3.13
 TELLING := tests/theory/test_exponential.py tests/theory/test_law.py tests/theory/test_initialization.py \
 	tests/test_parameters.py tests/test_datasets.py tests/test_tables.py tests/test_sources.py tests/test_own_data.py \
-	tests/test_engines.py tests/test_run.py
+	tests/test_check.py tests/test_run.py::test_results_do_not_depend_on_the_number_of_workers
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
