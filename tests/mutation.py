@@ -175,6 +175,9 @@ MUTANTS = [
         ("return 0.5 * np.sqrt(dt * _lost(run) / (1 - ", "return 0.4 * np.sqrt(dt * _lost(run) / (1 - "),
         ("(np.sqrt(high[end]) + radius) ** 2", "(np.sqrt(high[end]) - radius) ** 2"),
         ("np.maximum(np.sqrt(low[end]) - radius, 0.0) ** 2", "(np.sqrt(low[end]) + radius) ** 2"),
+        ("* np.sqrt(2 * run.excess[:-1]) * step", "* np.sqrt(run.excess[:-1]) * step / 2"),
+        ("paid = 2 * radius / least", "paid = 0.5 * radius / least"),
+        ("count > 1, length, step * run.force[:-1])", "count > 1, length, 0.5 * step * run.force[:-1])"),
         ("[:, 0] + c[:, 0],", "[:, 0] - c[:, 0],"),
         ("np.minimum(s[:-1] - left, s[1:] - right)", "np.minimum(s[:-1] + left, s[1:] + right)"),
         (
