@@ -143,7 +143,7 @@ def test_a_bad_cell_is_named_by_file_row_and_column(folder: Path, cell: str, wha
         ("1,2\n3\n", "bad.csv: row 2 has 1 columns, the rows above 2"),
         ("1,2\n3,4\n", f"bad.csv has 2 rows, Y.csv has {N}: they must have as many"),
         ("0\n" * N, "bad.csv: every entry is 0, which leaves nothing to learn from"),
-        (b"\xff\xfe\x00", "bad.csv: not a CSV file"),
+        (b"\xff\xfe\x00", "bad.csv: neither a .npy nor a CSV file"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line(folder: Path, content: str | bytes, message: str) -> None:

@@ -22,7 +22,7 @@ def read_matrix(path: Path) -> Array:
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a CSV file ({error})") from None
+        raise ValueError(f"{path}: neither a .npy nor a CSV file ({error})") from None
 
 
 def _read_csv(path: Path) -> Array:

@@ -58,6 +58,7 @@ PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "law
 DEEPEST = 1e-16  # smallest loss shown, relative to the largest
 LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the width of its panel
 MOST_LABELS = 12  # numbers written beside points
+JOINED = 5  # the law of so many initial scales is a curve; that of fewer is tied to what was measured
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
 NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and named beyond
 LOSS_BOUNDS = (
@@ -299,15 +300,19 @@ def rate_bias_figure(points: Table) -> Figure:
             shown.append(bound)
         if {"law_rms", "law_rate"} <= columns.keys():
             law, law_rate = (group(ratios, columns[name])[1] for name in ("law_rms", "law_rate"))
-            ax.plot(law, positive(law_rate), ".-", color=BLACK, lw=0.8, ms=3, zorder=1)
-            handles.append(Line2D([], [], color=BLACK, marker=".", ms=3, lw=0.8, label="law, large width"))
+            joined = "-" if ratio.size >= JOINED else ""
+            if not joined:
+                ax.plot([distance, law], [positive(rate), positive(law_rate)], color=GREY, lw=0.8, ls=":", zorder=1)
+            ax.plot(law, positive(law_rate), f".{joined}", color=BLACK, lw=0.8, ms=4, zorder=1)
+            handles.append(Line2D([], [], color=BLACK, marker=".", ms=4, ls=joined, lw=0.8, label="law, large width"))
             shown.append(law_rate)
             reach.append(law)
         ax.hlines(positive(rate), distance - bar, distance + bar, colors=list(map(tuple, colours)), lw=1)
         ax.scatter(distance, positive(rate), 30, colours)
         for i in range(0, ratio.size, -(-ratio.size // MOST_LABELS) or 1):
             text = number(float(f"{ratio[i]:.2g}"))
-            label = ax.annotate(text, (distance[i], rate[i]), (5, 6), textcoords="offset points", fontsize=8)
+            at = (distance[i], rate[i])
+            label = ax.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
             label.set_path_effects([withStroke(linewidth=2, foreground="white")])
         fit_axis(ax, "x", distance - bar, *reach, zero=False)
         fit_axis(ax, "y", *shown, log=True, room=legend_room(*shown))
