@@ -133,7 +133,7 @@ def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
     with np.errstate(divide="ignore", over="ignore"):
         exponent = np.cumsum(count * np.log(np.where(count > 1, factor, at[:-1])))
         stated = run.excess[0] * np.exp(np.concatenate([[0.0], exponent]))
-    admissible, enough = bool(np.all(at < 1)), bool(np.all(close | (count <= 1)))
+    admissible, enough = bool(np.all(at[:-1] < 1)), bool(np.all(close | (count <= 1)))
     return Bound(stated, {"step admissible": admissible, "samples close enough": enough})
 
 
