@@ -189,9 +189,10 @@ def test_the_rate_bias_plane_shows_the_law_beside_the_runs():
     points = {"sigma_u": ratio**0.5, "sigma_v": ratio**-0.5, "distance": np.arange(6.0) + 4, "rate": ratio + 1}
     points |= {"law_rms": 5 + ratio / 10, "law_rate": ratio + 2}
     (ax,) = rate_bias_figure(points).axes
-    (line,) = ax.lines
-    np.testing.assert_allclose(line.get_xdata(), [5.01, 5.1, 6.0])
-    np.testing.assert_allclose(line.get_ydata(), [2.1, 3.0, 12.0])
+    *ties, law = ax.lines
+    np.testing.assert_allclose(law.get_xydata(), np.transpose([[5.01, 5.1, 6.0], [2.1, 3.0, 12.0]]))
+    for tie, ends in zip(ties, ([4.5, 1.1, 5.01, 2.1], [6.5, 2.0, 5.1, 3.0], [8.5, 11.0, 6.0, 12.0]), strict=True):
+        np.testing.assert_allclose(tie.get_xydata().ravel(), ends)
     low, high = ax.get_xlim()
     assert low < 4.5
     assert high > 8.5

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -195,18 +196,19 @@ def descent(case, fraction, iterations=8):
     return gradient_descent(p, case.state, eta, range(1, iterations + 1), stop), eta
 
 
-def printed_factor(case, U, V, eta):
-    """rho of Xu et al. (2023), Lemma 3.1, term by term, from a full network."""
-    X, s = case.X, 2 * eta / len(case.X)
-    U1 = case.problem.Phi1.T @ U
-    (low_U, high_U), (low_V, high_V) = (np.linalg.eigvalsh(A @ A.T)[[0, -1]].clip(min=0) for A in (U1, V))
-    low, high = low_U + low_V, high_U + high_V
-    singular = np.linalg.svd(X, compute_uv=False)[: case.problem.r]
-    K, mu = singular[0] ** 2, singular[-1] ** 2
-    W = np.linalg.norm(U1 @ V.T, 2)
-    g = np.linalg.norm(X.T @ (X @ U @ V.T - case.Y))
+def rho(problem, s, low, high, W, g):
+    """The factor of Xu et al. (2023), Lemma 3.1, term by term."""
+    K, mu = problem.sigma[0] ** 2, problem.sigma[-1] ** 2
     first = 1 - 2 * s * mu * low + K * mu * s**2 * high**2
     return first + 2 * s**2 * mu * W * g + 2 * s**3 * mu * K * high * W * g + s**4 * mu * K * W**2 * g**2
+
+
+def printed_factor(case, U, V, eta):
+    """That of a full network."""
+    X, U1 = case.X, case.problem.Phi1.T @ U
+    (low_U, high_U), (low_V, high_V) = (np.linalg.eigvalsh(A @ A.T)[[0, -1]].clip(min=0) for A in (U1, V))
+    W, g = np.linalg.norm(U1 @ V.T, 2), np.linalg.norm(X.T @ (X @ U @ V.T - case.Y))
+    return rho(case.problem, 2 * eta / len(X), low_U + low_V, high_U + high_V, W, g)
 
 
 @settings(max_examples=100)
@@ -272,6 +274,37 @@ def test_between_samples_descent_is_near_one_of_them_and_no_factor_is_larger(sha
         assert np.all(whole.excess[inside] <= whole.excess[kept[i]] * (1 + 1e-9) + rounding)
         if every.stated[kept[i + 1]] > 1e-250:
             assert np.all(np.minimum(true[inside], 0) <= allowed[i] + 1e-9)
+
+
+def test_factors_between_samples_are_those_of_the_extremes_in_reach():
+    """The proposition of docs/theory.md, sample by sample, where the largest factor is 1 and where it is less."""
+    case, gap = random_case("three outputs"), 3
+    p, steps = case.problem, []
+    for fraction in (0.02, 0.3):
+        eta = fraction * largest_step_estimate(p, case.state)
+        s, K = 2 * eta / p.n, p.sigma[0] ** 2
+        run = gradient_descent(p, case.state, eta, range(gap, 30, gap), Stop(t_max=30 * s))
+        sizes = []
+        for (low_U, high_U), V, product in zip(run.U1_range, run.V, run.product, strict=True):
+            low_V, high_V = np.linalg.eigvalsh(V @ V.T)[[0, -1]]
+            g = np.linalg.norm(p.sigma[:, None] * (p.Y_tilde - p.sigma[:, None] * product))
+            sizes.append((low_U + low_V, high_U + high_V, np.linalg.norm(product, 2), g))
+        for i, (before, after) in enumerate(pairwise(run.excess)):
+            e = p.sigma[0] * np.sqrt(2 * before)
+            size = np.sqrt(sizes[i][1]) + np.sqrt(2 * gap * s * before)
+            spent = s / 2 * (e + K * size**2 * (1 + s * e / 2) ** 2)
+            if spent > 0.5:
+                continue
+            d = 0.5 * np.sqrt(gap * s * (before - after) / (1 - spent))
+            ends = []
+            for low, high, W, g in sizes[i : i + 2]:
+                x = d * np.sqrt(high) + d**2 / 2
+                reach = max(np.sqrt(low) - d, 0) ** 2, (np.sqrt(high) + d) ** 2, W + x, min(g + K * x, e)
+                ends.append(rho(p, s, *reach))
+            stated = certificates.descent_bound(p, run, s).stated
+            assert stated[i + 1] / stated[i] == pytest.approx(min(max(ends), 1.0) ** gap, rel=1e-10)
+            steps.append(max(ends))
+    assert min(steps) < 1 < max(steps)
 
 
 def test_denser_samples_tend_to_the_product_of_all_factors():
