@@ -1,16 +1,19 @@
 """The reduced state: everything the loss, the imbalance and the min-norm distance know of a network of any width."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
 
+from implicit_bias.theory.hidden import row_space
 from implicit_bias.theory.problem import Array, Problem
 
 
 @dataclass(frozen=True)
 class State:
-    """A network (U, V) of width h, rotated into the k' = min(h, r + m) hidden directions that training can use (ours).
+    """A network (U, V) of width h, rotated into the k' hidden directions that training can use (ours).
+
+    k' is the rank of [U1; V], at the most min(h, r + m): directions that a start does not have are not there to grow.
 
     Stack P = [U1; V] (k, h). Training multiplies P from the left only, so P(t) = R(t) O^T with O (h, k') orthonormal
     and fixed; R is trained instead of P. U2 enters only through U2 O and, where norms alone are asked, through the
@@ -52,11 +55,25 @@ def reduce_network(problem: Problem, U: Array, V: Array) -> State:
         U: (D, h) input weights.
         V: (m, h) output weights.
     """
-    U1 = problem.Phi1.T @ U
-    O, RT = np.linalg.qr(np.vstack([U1, V]).T)
+    P = np.vstack([problem.Phi1.T @ U, V])
+    R, O = row_space(P, lambda: np.vstack([np.abs(problem.Phi1.T) @ np.abs(U), np.abs(V)]))
     U2 = U @ O
     U2 -= problem.Phi1 @ (problem.Phi1.T @ U2)
-    return State(R=RT.T, U2=unseen_factor(problem, U2), r=problem.r, h=U.shape[1])
+    return State(R=R, U2=unseen_factor(problem, U2), r=problem.r, h=U.shape[1])
+
+
+def in_own_directions(state: State, size: Array | None = None) -> State:
+    """The same network in the hidden directions that [U1; V] has, exactly (see `row_space`).
+
+    Args:
+        state: a state whose R (k, k') may have a rank below k'.
+        size: (k, k') sizes of the numbers that the entries of R were computed from; |R| by default.
+    """
+    R, O = row_space(state.R, None if size is None else lambda: size)
+    if R.shape == state.R.shape:
+        return state
+    U2 = state.U2 @ O
+    return replace(state, R=R, U2=U2 if len(U2) <= U2.shape[1] else triangular_factor(U2))
 
 
 def unseen_factor(problem: Problem, U2: Array) -> Array:
