@@ -1,0 +1,63 @@
+"""Exponentials of S(X) = [[0, X], [X^T, 0]] and their products, which move P and keep Lambda (ours)."""
+
+import numpy as np
+
+from implicit_bias.theory.problem import Array
+
+LINKS = 8
+"""Commutator-free steps that make up one step of the group."""
+
+
+def core(X: Array) -> Array:
+    """C (..., 2m, 2m) with exp S(X) = I + diag(X, I) C diag(X, I)^T: entire functions of X^T X, for X (..., r, m)."""
+    m = X.shape[-1]
+    f2, Q = np.linalg.eigh(np.swapaxes(X, -1, -2) @ X)
+    f = np.sqrt(np.maximum(f2, 0.0))[..., None, :]
+    QT = np.swapaxes(Q, -1, -2)
+    half = np.where(f > 0, np.sinh(f / 2) / np.where(f > 0, f / 2, 1.0), 1.0)
+    C = np.empty((*X.shape[:-2], 2 * m, 2 * m))
+    C[..., :m, :m] = (Q * (half**2 / 2)) @ QT
+    C[..., :m, m:] = C[..., m:, :m] = (Q * (half * np.cosh(f / 2))) @ QT
+    C[..., m:, m:] = (Q * (2 * np.sinh(f / 2) ** 2)) @ QT
+    return C
+
+
+def apply(X: Array, C: Array, P: Array) -> Array:
+    """exp(S(X)) P for stacks X (..., r, m) with their cores C (..., 2m, 2m), and P (..., r + m, q)."""
+    r, m = X.shape[-2:]
+    U1, V = P[..., :r, :], P[..., r:, :]
+    w = C @ np.concatenate([np.swapaxes(X, -1, -2) @ U1, V], axis=-2)
+    return np.concatenate([U1 + X @ w[..., :m, :], V + w[..., m:, :]], axis=-2)
+
+
+def exponential(X: Array, P: Array) -> Array:
+    """exp(S(X)) P for stacks X (..., r, m) and P (..., r + m, q)."""
+    return apply(X, core(X), P)
+
+
+def cf4(half: Array, full: Array) -> tuple[Array, Array]:
+    """Exponents of the fourth-order commutator-free Magnus step, first to act first (Blanes and Moan 2006).
+
+    Args:
+        half: (..., r, m) integral of F over the first half of the step.
+        full: (..., r, m) integral of F over the step.
+    """
+    D = (2 / 3) * (full - 2 * half)
+    return full / 2 - D, full / 2 + D
+
+
+def chain(X: Array, P: Array) -> Array:
+    """Magnus chain: move P (k, k') along the integrals X (2 links + 1, r, m) of F, X[0] = 0, on an even grid.
+
+    The exponents share a thin column space; the product of exponentials is formed there and applied to P at once.
+    """
+    r, m = X.shape[1:]
+    basis, small = np.linalg.qr(np.hstack(list(X[1:])))
+    q = basis.shape[1]
+    x = np.concatenate([np.zeros((1, q, m)), np.moveaxis(small.reshape(q, -1, m), 1, 0)])
+    exponents = np.stack(cf4(x[1::2] - x[:-1:2], x[2::2] - x[:-1:2]), axis=1).reshape(-1, q, m)
+    T: Array = np.eye(q + m)
+    for exponent, its_core in zip(exponents, core(exponents), strict=True):
+        T = apply(exponent, its_core, T)
+    move = (T - np.eye(q + m)) @ np.vstack([basis.T @ P[:r], P[r:]])
+    return np.vstack([P[:r] + basis @ move[:q], P[r:] + move[q:]])
