@@ -11,7 +11,7 @@ from implicit_bias.theory.initialization import scaled
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.state import imbalance_matrix
-from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
+from implicit_bias.theory.stopping import ITERATION_LIMIT, SADDLE, STATIONARY, TOLERANCE, Stop
 from implicit_bias.theory.trajectory import excess_loss, residual
 
 
@@ -140,11 +140,11 @@ def test_a_start_below_the_tolerance_takes_no_step():
     assert (trajectory.steps, trajectory.stop_reason, len(trajectory.t)) == (0, TOLERANCE, 1)
 
 
-def test_zero_network_is_stationary_from_the_start():
+def test_zero_network_rests_at_the_saddle_where_it_starts():
     case = random_case("one output", scale_u=0.0, scale_v=0.0)
     for iterations in ([], [10, 20], count(1)):
         trajectory = gradient_descent(case.problem, case.state, 0.1, iterations, Stop())
-        assert (trajectory.steps, trajectory.stop_reason) == (0, STATIONARY)
+        assert (trajectory.steps, trajectory.stop_reason) == (0, SADDLE)
         assert trajectory.t.tolist() == [0.0]
 
 

@@ -18,8 +18,10 @@ from oracles import (
 )
 from scipy.linalg import expm
 
-from implicit_bias.theory.exponential import Reference, _exp, collocate, exponential_steps, phi
+from implicit_bias.theory.exponential import collocate, exponential_steps
+from implicit_bias.theory.orbit import exponential
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.reference import Reference, phi
 from implicit_bias.theory.state import imbalance_matrix
 from implicit_bias.theory.trajectory import Step, residual
 
@@ -71,7 +73,7 @@ def test_group_exponential_is_the_matrix_exponential_and_keeps_the_form(r: int, 
         X = rng.standard_normal((r, m))
         X *= size / np.linalg.norm(X)
         S = np.block([[np.zeros((r, r)), X], [X.T, np.zeros((m, m))]])
-        T = _exp(X, np.eye(r + m))
+        T = exponential(X, np.eye(r + m))
         np.testing.assert_allclose(T, expm(S), atol=1e-14)
         np.testing.assert_allclose(T @ J @ T.T, J, atol=2e-14)
 
@@ -165,7 +167,7 @@ def test_the_correction_takes_the_error_of_the_chain_out_of_stiff_modes(gap: flo
     segment = collocate(problem, reference, R, 0.25, E, np.zeros_like(E), 1e-12)
     assert segment is not None
     corrected, smooth, X = segment.move(1.0)
-    missed = [reference.hat(residual(problem, P) - smooth) for P in (_exp(-X, corrected), corrected)]
+    missed = [reference.hat(residual(problem, P) - smooth) for P in (exponential(-X, corrected), corrected)]
     stiff = 0.25 * reference.L > 20
     before, after = (np.linalg.norm(each[stiff]) for each in missed)
     assert after < 0.2 * before

@@ -12,7 +12,7 @@ from implicit_bias.theory.initialization import scaled, standard_normal
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.state import State, imbalance_matrix, reduce_network
-from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.stopping import SADDLE, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.synthetic import draw_data
 from implicit_bias.theory.trajectory import excess_loss, residual, velocity
 
@@ -268,7 +268,7 @@ def test_a_run_without_limits_ends_at_the_solution(method, times):
 def test_zero_network_does_not_move(method):
     case = random_case("three outputs", scale_u=0.0, scale_v=0.0)
     trajectory = gradient_flow(case.problem, case.state, count(1), Stop(), method)
-    assert (trajectory.stop_reason, trajectory.steps, trajectory.t.tolist()) == (STATIONARY, 0, [0.0])
+    assert (trajectory.stop_reason, trajectory.steps, trajectory.t.tolist()) == (SADDLE, 0, [0.0])
     assert trajectory.excess[0] == pytest.approx(0.5 * np.sum(case.problem.Y_tilde**2))
 
 
@@ -286,7 +286,7 @@ def test_a_saddle_ends_an_endless_record():
     R0 = np.array([[0.7 * 0.3], [-0.1 * 0.3], [0.0]])
     assert 0 < np.linalg.norm(velocity(problem, R0)) < 1e-15
     trajectory = gradient_flow(problem, bare_state(problem, R0), islice(count(1), 10_000), Stop())
-    assert trajectory.stop_reason == STATIONARY
+    assert trajectory.stop_reason == SADDLE
     assert len(trajectory.t) < 10
 
 

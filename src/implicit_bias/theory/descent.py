@@ -5,10 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
 
+from implicit_bias.theory.equilibria import Watch, check_magnitudes, how_slow, kind_of_rest
+from implicit_bias.theory.hidden import own_directions
 from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State
-from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
+from implicit_bias.theory.stopping import ITERATION_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.trajectory import Recorder, Trajectory, excess_loss, velocity
 
 OVERFLOW = 1e250
@@ -94,13 +96,16 @@ def gradient_descent(
         stop: what ends the run: the first iteration at or below its excess loss, its time limit, or stationarity.
 
     Raises:
-        ValueError: step_size is not positive and finite.
+        ValueError: step_size is not positive and finite, iterations do not increase, or the numbers of the start are so
+            large or small that their products leave floating point.
         DivergenceError: the iterates left the finite numbers.
     """
     if not 0 < step_size < np.inf:
         raise ValueError(f"step_size must be positive and finite, got {step_size}")
     step = problem.flow_time(1, step_size)
-    descent = Descent(problem, state.R, float(step))
+    check_magnitudes(problem, state.R)
+    R0, O = own_directions(state.R)
+    descent, watch = Descent(problem, R0, float(step)), Watch(problem)
     recorder = Recorder(problem, state.R, stepwise=True)
     speed0 = np.linalg.norm(velocity(problem, state.R))
     last = int(min(stop.t_max / float(step) * (1 + 1e-12), 2.0**62))
@@ -109,7 +114,7 @@ def gradient_descent(
     if excess_loss(problem, state.R) <= stop.excess:
         return recorder.trajectory(state.R, TOLERANCE, 0)
     if speed0 == 0:
-        return recorder.trajectory(state.R, STATIONARY, 0)
+        return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
     while True:
         requested = next(targets, None)
         target = min(2 * done + 1 if requested is None else requested, last)
@@ -127,18 +132,21 @@ def gradient_descent(
                 f"initialisation allows about 2 / lambda_max = {largest_step_estimate(problem, state):.3g}"
             )
         if not reason:
-            reason = _end_of_run(problem, R, stop, float(speed0), done >= last)
+            reason = _end_of_run(problem, watch, done * float(step), R, stop, float(speed0), done >= last)
         if taken and (reason or requested is not None):
-            recorder.record(done * float(step), R)
+            recorder.record(done * float(step), R @ O.T)
         if reason:
-            return recorder.trajectory(R, reason, done)
+            return recorder.trajectory(R @ O.T, reason, done)
 
 
-def _end_of_run(problem: Problem, R: Array, stop: Stop, speed0: float, at_limit: bool) -> str:
-    """Why a run ends at the state R (k, k'); "" where it does not."""
+def _end_of_run(problem: Problem, watch: Watch, t: float, R: Array, stop: Stop, speed0: float, at_limit: bool) -> str:
+    """Why a run ends at the state R (k, k') of flow time t; "" where it does not."""
     if excess_loss(problem, R) <= stop.excess:
         return TOLERANCE
     with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges next
-        if np.linalg.norm(velocity(problem, R)) <= stop.stationary * speed0:
-            return STATIONARY
+        speed = np.linalg.norm(velocity(problem, R))
+    if np.isfinite(speed) and watch.rests(t, R):
+        return kind_of_rest(problem, R)
+    if speed <= stop.stationary * speed0 and (reason := how_slow(problem, R)):
+        return reason
     return ITERATION_LIMIT if at_limit else ""

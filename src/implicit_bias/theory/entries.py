@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import sqrt
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg import solve_triangular
 
 from implicit_bias.theory.initialization import DENSE_WIDTH, bartlett_factor, standard_normal
 from implicit_bias.theory.problem import Array, Problem
@@ -15,6 +15,9 @@ BLOCK = 4096
 """Hidden units drawn at a time beyond DENSE_WIDTH."""
 MOST_ENTRIES = 2**33
 """Entries (D + m) h above which drawing them one by one is refused: minutes a network."""
+
+DEPENDENT = 1e-8
+"""Smallest eigenvalue of a Gram matrix of unit rows below which rounding decides their rank."""
 
 Draw = Callable[[int, int, np.random.Generator, float], Array]
 
@@ -87,11 +90,16 @@ def independent_entries(
         P = np.vstack([problem.Phi1.T @ U, V])
         gram += P @ P.T
         cross += U @ P.T
-    try:
-        R = cholesky(gram, lower=True)
-    except LinAlgError:
-        raise ValueError(f"density {density} leaves [U1; V] of width {h} without full rank: raise it") from None
-    U2 = solve_triangular(R, (cross - problem.Phi1 @ (problem.Phi1.T @ cross)).T, lower=True).T
+    lengths = np.sqrt(np.diag(gram))
+    rows = np.flatnonzero(lengths)  # others have no weights
+    unit = gram[np.ix_(rows, rows)] / np.outer(lengths[rows], lengths[rows])
+    if not rows.size or np.linalg.eigvalsh(unit)[0] < DEPENDENT:
+        raise ValueError(f"density {density} leaves rows of [U1; V] of width {h} dependent: raise it")
+    factor = lengths[rows, None] * np.linalg.cholesky(unit)
+    R = np.zeros((problem.k, rows.size))
+    R[rows] = factor
+    unseen = cross[:, rows] - problem.Phi1 @ (problem.Phi1.T @ cross[:, rows])
+    U2 = solve_triangular(factor, unseen.T, lower=True).T
     return State(R=R, U2=unseen_factor(problem, U2), r=problem.r, h=h)
 
 

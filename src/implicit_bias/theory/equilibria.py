@@ -1,15 +1,21 @@
 """States that do not move, in floating point: minima, and the saddles between them."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.stopping import SADDLE, STATIONARY
+from implicit_bias.theory.reference import Reference
+from implicit_bias.theory.stopping import SADDLE, SLOW, STATIONARY
 from implicit_bias.theory.trajectory import excess_loss, residual, velocity
 
 LARGEST = 1e70
 """Numbers of a problem larger than this, or smaller than its inverse, are refused: their fourth powers are computed."""
 
 _EPS = float(np.finfo(float).eps)
+_LONG_ENOUGH = 0.5  # time, in units of 1 / rate of growth, in which growth is seen
+_SEEN_TO_GROW = 0.1  # share of the expected growth that is taken for growth
+_NEAR = 1e-3
 
 
 def residual_rounding(problem: Problem, R: Array) -> Array:
@@ -27,13 +33,31 @@ def at_solution(problem: Problem, R: Array) -> bool:
 def at_rest(problem: Problem, R: Array) -> bool:
     """Whether the velocity of each hidden direction is nothing but rounding errors of that direction.
 
-    The columns of R (k, k') move by the same S(F), each by itself: a tiny one is as exact as a large one.
+    The columns of R (k, k') move by the same S(F), each by itself: a tiny one is as exact as a large one. Columns of
+    about one size are turned into their principal directions first, and these are exact to rounding of the largest.
     """
-    sigma, r = problem.sigma[:, None], problem.r
-    F, noise = sigma * residual(problem, R), sigma * residual_rounding(problem, R)
-    U1, V = (np.linalg.norm(part, axis=0) for part in (R[:r], R[r:]))
-    error = len(R) * _EPS * np.linalg.norm(F) + np.linalg.norm(noise)
-    return bool(np.all(np.linalg.norm(velocity(problem, R), axis=0) <= error * np.hypot(U1, V)))
+    sigma = problem.sigma[:, None]
+    F = sigma * residual(problem, R)
+    error = len(R) * _EPS * np.linalg.norm(F) + np.linalg.norm(sigma * residual_rounding(problem, R))
+    moves = velocity(problem, R)
+    if np.linalg.norm(moves) > error * np.linalg.norm(R):
+        return False
+    for group in _of_one_size(R):
+        _, sizes, turn = np.linalg.svd(R[:, group], full_matrices=False)
+        seen = np.maximum(sizes, len(R) * _EPS * sizes[0])
+        if np.any(np.linalg.norm(moves[:, group] @ turn.T, axis=0) > error * seen):
+            return False
+    return True
+
+
+def _of_one_size(R: Array) -> Iterator[Array]:
+    """Groups of columns of R (k, k') whose norms are within a factor of 1000, the largest first."""
+    sizes = np.linalg.norm(R, axis=0)
+    rest = np.argsort(-sizes)
+    while rest.size:
+        group = rest[sizes[rest] >= 1e-3 * sizes[rest[0]]]
+        yield group
+        rest = rest[group.size :]
 
 
 def escape(problem: Problem, R: Array) -> tuple[float, float]:
@@ -58,7 +82,8 @@ def losses_at_rest(problem: Problem, width: int) -> tuple[float, float]:
     """
     s2 = np.linalg.svd(problem.Y_tilde, compute_uv=False) ** 2
     kept, first_out = s2[:width], s2[width] if width < s2.size else 0.0
-    dearer = kept[kept > first_out * (1 + 1e-12)] - first_out
+    rounding = 1e-12 * first_out + (problem.k * _EPS) ** 2 * s2[0]
+    dearer = kept[kept > first_out + rounding] - first_out
     floor = 0.5 * float(np.sum(s2[width:]))
     return floor, floor + 0.5 * float(dearer[-1]) if dearer.size else np.inf
 
@@ -78,15 +103,50 @@ def gather(problem: Problem, R: Array) -> Array:
     """
     A, _, BT = np.linalg.svd(problem.sigma[:, None] * residual(problem, R), full_matrices=False)
     growing = A.T @ R[: problem.r] + BT @ R[problem.r :]
-    sizes = np.linalg.norm(R, axis=0)
-    rest, rotation = np.argsort(-sizes), np.zeros((sizes.size, sizes.size))
-    done = 0
-    while rest.size:
-        group = rest[sizes[rest] >= 1e-3 * sizes[rest[0]]]
-        rest = rest[group.size :]
+    rotation, done = np.zeros((R.shape[1], R.shape[1])), 0
+    for group in _of_one_size(R):
         rotation[group, done : done + group.size] = np.linalg.qr(growing[:, group].T, mode="complete")[0]
         done += group.size
     return rotation
+
+
+class Watch:
+    """Tells a run that rests from one that leaves a saddle, while neither moves beyond rounding errors."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._seen: tuple[float, float] | None = None
+
+    def rests(self, t: float, R: Array) -> bool:
+        """Whether the state R (k, k') at time t will not move: what would grow is not there, or has not grown."""
+        if at_solution(self.problem, R):
+            return True
+        if not at_rest(self.problem, R):
+            self._seen = None
+            return False
+        size, rate = escape(self.problem, R)
+        if size == 0:
+            return True
+        since, before = self._seen or (t, 0.0)
+        if self._seen and (t - since) * rate < _LONG_ENOUGH:
+            return False
+        if size <= before * np.exp(_SEEN_TO_GROW * rate * (t - since)):
+            return True
+        self._seen = t, size
+        return False
+
+
+def how_slow(problem: Problem, R: Array) -> str:
+    """What a state R (k, k') of little speed, not at rest, is: STATIONARY near its end, "" near a saddle, else SLOW."""
+    floor, next_loss = losses_at_rest(problem, R.shape[1])
+    E, excess = residual(problem, R), excess_loss(problem, R)
+    reference = Reference.at(problem, R, spread=0.0)
+    left = float(np.linalg.norm(reference.left_to_go(reference.hat(E))))
+    if left <= _NEAR or (0 < floor and excess - floor <= _NEAR * min(floor, next_loss - floor)):
+        return STATIONARY
+    force = np.linalg.norm(problem.sigma[:, None] * E) * np.linalg.norm(R)
+    at_saddle = excess > (floor + next_loss) / 2 and np.linalg.norm(velocity(problem, R)) <= _NEAR * force
+    return "" if at_saddle else SLOW
 
 
 def check_magnitudes(problem: Problem, R: Array) -> None:
@@ -95,13 +155,19 @@ def check_magnitudes(problem: Problem, R: Array) -> None:
     Raises:
         ValueError: the data, the targets or the weights R (k, k') are too large or too small.
     """
-    weights, targets = float(np.max(np.abs(R), initial=0.0)), float(np.max(np.abs(problem.Y_tilde)))
+    sigma, weights = float(problem.sigma[0]), float(np.max(np.abs(R), initial=0.0))
+    targets = float(np.max(np.abs(problem.Y_tilde)))
     sizes = {
+        "the data": sigma,
+        "the weights": weights,
+        "the data times the weights": sigma * weights,
+        "the data times the squared weights": sigma * weights**2,
         "the targets": targets,
-        "the data times the weights": float(problem.sigma[0]) * weights,
-        "the data times the squared weights": float(problem.sigma[0]) * weights**2,
-        "the data": float(problem.sigma[0]),
     }
     for name, size in sizes.items():
-        if size != 0 and not 1 / LARGEST <= size <= LARGEST:
-            raise ValueError(f"{name} must be of a size between {1 / LARGEST:g} and {LARGEST:g}, got {size:g}: rescale")
+        if not size <= LARGEST:
+            raise ValueError(f"{name} must not be larger than {LARGEST:g}, got {size:g}: rescale")
+    error = float(np.max(np.abs(residual(problem, R))))
+    for name, size in {"the data": sigma, "the residual": error}.items():
+        if 0 < size < 1 / LARGEST:
+            raise ValueError(f"{name} must not be smaller than {1 / LARGEST:g}, got {size:g}: rescale")

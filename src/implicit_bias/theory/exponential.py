@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from implicit_bias.theory.equilibria import at_rest, at_solution, escape, gather
+from implicit_bias.theory.equilibria import Watch, gather
 from implicit_bias.theory.limit import limit
 from implicit_bias.theory.orbit import LINKS, apply, cf4, chain, core, exponential
 from implicit_bias.theory.problem import Array, Problem
@@ -31,7 +31,6 @@ _STALE_SWEEPS = 10
 _MOST_SWEEPS = 14
 _MOST_REJECTIONS = 60
 _LONG_WAY = 30.0  # ||X|| left to go beyond which a start is near a saddle
-_SEEN_TO_GROW = 0.1  # share of the growth that a step promises
 
 
 def _norm(X: Array) -> float:
@@ -48,6 +47,7 @@ class Segment:
         e: (r, m) hat(E) at the start.
         n: (6, r, m) monomial coefficients of -(K - K_ref) E over the step, in hat coordinates.
         size: ||int F|| over the step.
+        noise: what rounding errors of A and of E make of int F over the step.
         sweeps: fixed-point sweeps it took.
     """
 
@@ -58,6 +58,7 @@ class Segment:
     e: Array
     n: Array
     size: float
+    noise: float
     sweeps: int
 
     def move(self, theta: float) -> tuple[Array, Array, Array]:
@@ -97,14 +98,18 @@ def collocate(
     values = np.broadcast_to(N, (_LAST + 1, r, m)).copy()
     weights = Weights.at(np.concatenate([NODES[1:], NODES[1:] / 2]), h, reference.L)
     previous, change = np.zeros((r, m)), np.inf
+    eps = float(np.finfo(float).eps)
+    of_A = eps * h * _norm(R) ** 2 * problem.sigma[:, None] ** 2
+    of_E = eps * _norm(problem.Y_tilde) / np.sqrt(r * m) * _norm(reference.force(weights.lift[_LAST - 1]))
     for sweep in range(1, _MOST_SWEEPS + 1):
         n = np.tensordot(TO_MONOMIALS, values, axes=1)
         X = reference.force(weights.integral(e, n))
         size, last_change, change = _norm(X[_LAST - 1]), change, _norm(X[_LAST - 1] - previous)
+        noise = _norm(of_A * X[_LAST - 1]) + of_E
         if not size <= _LARGEST_MOVE or (sweep > 3 and change > last_change):
             return None
-        if change <= max(0.03 * tol, 4e-16 * size):
-            return Segment(problem, reference, R, h, e, n, size, sweep)
+        if change <= max(0.03 * tol, 0.03 * noise, 4e-16 * size):
+            return Segment(problem, reference, R, h, e, n, size, noise, sweep)
         previous = X[_LAST - 1]
         at_nodes = weights.residual(e, n)[:_LAST]
         blocks[:, :r, :m] = F = reference.force(at_nodes)
@@ -165,12 +170,11 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
 
 def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     """The generator behind `exponential_steps`, its arguments checked. R is kept in hidden directions of its own."""
-    t, h, moved, near, grown = 0.0, 0.0, np.inf, np.sqrt(tol), 0.0
-    basis = np.eye(R.shape[1])
+    t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
+    basis, watch = np.eye(R.shape[1]), Watch(problem)
     E = smooth = residual(problem, R)
     while True:
-        size, rate = escape(problem, R) if at_rest(problem, R) else (np.inf, 0.0)
-        if at_solution(problem, R) or size <= grown:
+        if watch.rests(t, R):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
             return
         fresh = moved >= _STALE_MOVE
@@ -199,14 +203,14 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
                 continue
             R1, smooth1, correction = segment.move(1.0)
             error = max(0.05 * _norm(segment.dropped_node()), _norm(correction))
-            h *= float(np.clip(0.9 * (tol / max(error, 1e-300)) ** (1 / 6), 0.2, 6.0))
-            if error <= tol:
+            allowed = max(tol, segment.noise)
+            h *= float(np.clip(0.9 * (allowed / max(error, 1e-300)) ** (1 / 6), 0.2, 6.0))
+            if error <= allowed:
                 break
         else:
             raise ArithmeticError(
                 f"no step from t = {t:g} meets tol = {tol:g} in floating point; use a larger tolerance"
             )
         moved = np.inf if segment.sweeps > _STALE_SWEEPS else moved + segment.size
-        grown = size * np.exp(_SEEN_TO_GROW * rate * segment.h) if size < np.inf else 0.0
         yield Step(t0=t, t1=t + segment.h, R=R1 @ basis.T, at=partial(_dense, segment, t, basis))
         t, R, E, smooth = t + segment.h, R1, residual(problem, R1), smooth1

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from implicit_bias.theory.equilibria import check_magnitudes, kind_of_rest
 from implicit_bias.theory.explicit import explicit_steps
 from implicit_bias.theory.exponential import exponential_steps
-from implicit_bias.theory.hidden import row_space
+from implicit_bias.theory.hidden import own_directions
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State
@@ -64,9 +64,7 @@ def gradient_flow(
         raise ValueError(f"method must be one of {', '.join(INTEGRATORS)}, got {method!r}")
     pending = _Times(times)
     check_magnitudes(problem, state.R)
-    R0, O = row_space(state.R)
-    if R0.shape == state.R.shape:
-        R0, O = state.R, np.eye(R0.shape[1])
+    R0, O = own_directions(state.R)
     recorder = Recorder(problem, state.R)
     recorder.record(0.0, state.R)
     speed0 = _speed(problem, state.R)

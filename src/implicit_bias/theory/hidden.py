@@ -33,6 +33,12 @@ def row_space(P: Array, size: Callable[[], Array] | None = None) -> tuple[Array,
     return L @ T.T, O
 
 
+def own_directions(R: Array) -> tuple[Array, Array]:
+    """R (k, k') itself and the identity if its columns are independent, else `row_space`: what a run is made with."""
+    own, O = row_space(R)
+    return (R, np.eye(R.shape[1])) if own.shape == R.shape else (own, O)
+
+
 def _clearly_full(RT: Array) -> bool:
     """Whether the upper-trapezoidal factor (k', k) of P^T has full row rank beyond doubt."""
     norms = np.linalg.norm(RT, axis=0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import State, reduce_network, triangular_factor
+from implicit_bias.theory.state import State, in_own_directions, reduce_network, triangular_factor
 
 SAMPLERS = ("auto", "dense", "bartlett")
 DENSE_WIDTH = 10_000
@@ -58,7 +58,8 @@ def bartlett_factor(rows: int, columns: int, rng: np.random.Generator) -> Array:
 def scaled(state: State, sigma_u: float, sigma_v: float) -> State:
     """State of the network (sigma_u U, sigma_v V) (paper, section 4)."""
     rows = np.where(np.arange(state.R.shape[0]) < state.r, sigma_u, sigma_v)
-    return replace(state, R=state.R * rows[:, None], U2=state.U2 * sigma_u)
+    network = replace(state, R=state.R * rows[:, None], U2=state.U2 * sigma_u)
+    return network if sigma_u and sigma_v else in_own_directions(network)
 
 
 def balanced(problem: Problem, state: State) -> State:
@@ -73,7 +74,8 @@ def balanced(problem: Problem, state: State) -> State:
         raise ValueError(f"the balanced initialisation needs width h >= m = {problem.m}, got h = {state.h}")
     product = state.U1 @ state.V.T
     left, s, right = np.linalg.svd(product, full_matrices=False)
-    if s.size < problem.m or s[-1] <= np.finfo(float).eps * max(product.shape) * s[0]:
+    rounding = np.finfo(float).eps * problem.k * np.linalg.norm(np.abs(state.U1) @ np.abs(state.V).T)
+    if min(s.size, state.R.shape[1]) < problem.m or s[-1] <= rounding:
         raise ValueError(
             "the balanced initialisation needs Phi1^T U V^T of full column rank m = "
             f"{problem.m}, got singular values from {s[0]:.3g} to {s[-1]:.3g} (rank of the data r = {problem.r})"
@@ -104,5 +106,7 @@ def orthogonal_layers(state: State) -> State:
     if state.h <= state.r:
         raise ValueError(f"U1 V^T = 0 with V != 0 needs width h > r = {state.r}, got h = {state.h}")
     U1 = state.U1
-    V = state.V - (state.V @ np.linalg.pinv(U1)) @ U1
-    return replace(state, R=np.vstack([U1, V]))
+    coefficients = state.V @ np.linalg.pinv(U1)
+    V = state.V - coefficients @ U1
+    size = np.vstack([np.abs(U1), np.abs(state.V) + np.abs(coefficients) @ np.abs(U1)])
+    return in_own_directions(replace(state, R=np.vstack([U1, V])), size)
