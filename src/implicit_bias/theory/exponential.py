@@ -157,7 +157,7 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
     Args:
         R0: (k, k') initial reduced state.
         tol: error of a step relative to P, measured in the exponent X. The loss is then right to about sqrt(tol) of
-            itself however small it has become.
+            itself, down to what fast modes feed to slow ones at second order (docs/integrator.md, "The limit").
 
     Raises:
         ValueError: tol is outside [1e-13, 1).

@@ -41,9 +41,9 @@ def settler(r: int, R: Array) -> Callable[[Array], Array]:
 class Tail:
     """E on its way to 0, by the kernel of the limit and what the departure from it feeds from one mode to another.
 
-    E' = -K_lim E + N, N = diag(sigma)((X M^T + M X^T) F + F (X^T M + M^T X)), M = U1 V^T and X = int_t^inf F: to first
-    order in X this is -(K - K_lim) E. Fast modes die early, but what they have fed to slow ones stays. N is interpolated
-    on panels of doubling length, each resolved by the modes that are left by then.
+    E' = -K_lim E + N, N = diag(sigma)((X M^T + M X^T) F + F (X^T M + M^T X)), M = U1 V^T, X = int_t^inf F: to first
+    order in X this is -(K - K_lim) E. Fast modes die early, but what they have fed to slow ones stays. N is
+    interpolated on panels of doubling length, each resolved by the modes that are left by then.
 
     Attributes:
         reference: kernel of the limit, in whose coordinates all is.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 TOLERANCE, STATIONARY, SADDLE = "tolerance", "stationary", "saddle"
 TIME_LIMIT, ITERATION_LIMIT, SLOW = "time limit", "iteration limit", "slow"
 """Why a run ended: its loss is as asked; it is at a minimum of the loss for the hidden directions that it has; it rests at
-an equilibrium that is none and has nothing, beyond rounding errors, that would leave it; it reached a limit; its speed
-is at or below `stationary` of the initial one though it has not arrived (descent alone)."""
+another equilibrium, with nothing beyond rounding errors that would leave it; it reached a limit; it is a descent whose
+speed is at or below `stationary` of the initial one though it has not arrived."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class Stop:
 
     Attributes:
         excess: the excess loss L - L* is at or below this value; 0 stops at an exact zero alone.
-        stationary: for descent, the speed ||d[U1; V]/dt||_F is at or below this fraction of its initial value, away from
-            saddles that it leaves. The explicit flow hands over to the exponential one there, which goes on to
+        stationary: for descent, the speed ||d[U1; V]/dt||_F is at or below this fraction of its initial value, not near
+            a saddle that it leaves. The explicit flow hands over to the exponential one there, which goes on to
             t = infinity.
         t_max: flow time limit; no state beyond it is recorded.
     """
