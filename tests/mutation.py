@@ -86,7 +86,7 @@ MUTANTS = [
         ("R = np.vstack([left * root, right.T * root])", "R = np.vstack([left * s, right.T])"),
         ("@ (right.T / root)", "@ (right.T * root)"),
         ("U2=state.U2 - (state.U2 @ np.linalg.pinv(V)) @ V", "U2=state.U2 + (state.U2 @ np.linalg.pinv(V)) @ V"),
-        ("V = state.V - (state.V @ np.linalg.pinv(U1)) @ U1", "V = state.V + (state.V @ np.linalg.pinv(U1)) @ U1"),
+        ("V = state.V - coefficients @ U1", "V = state.V + coefficients @ U1"),
     ),
     *_mutants(
         "trajectory.py",

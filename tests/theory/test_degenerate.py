@@ -388,5 +388,5 @@ def test_numbers_beyond_floating_point_are_refused_by_name(size: float, what: st
         assert gradient_flow(problem, state).excess[-1] < 1e-25  # a plateau of 230 time units
         return
     for run in (gradient_flow, lambda p, s: gradient_descent(p, s, 0.1, [], Stop())):
-        with pytest.raises(ValueError, match="the data|the weights|the residual"):
+        with pytest.raises(ValueError, match=r"the data|the weights|the residual"):
             run(problem, state)
