@@ -258,7 +258,7 @@ def test_an_exact_saddle_is_named(method: str, network: list[float]) -> None:
 def test_a_saddle_that_a_single_direction_leaves() -> None:
     # h = 1: the weaker mode is fitted, a trace of the stronger one grows
     problem = Problem(n=2, sigma=np.ones(2), Phi1=np.eye(2), Y_tilde=np.diag([0.5, 1.0]), loss_floor=0.0)
-    start = np.array([[np.sqrt(0.5)], [1e-25], [np.sqrt(0.5)], [1e-25]])
+    start = np.array([[np.sqrt(0.5)], [1e-11], [np.sqrt(0.5)], [1e-11]])
     run = gradient_flow(problem, State(R=start, U2=np.zeros((0, 1)), r=2, h=1))
     assert run.stop_reason == STATIONARY
     assert run.excess[-1] == pytest.approx(0.125, rel=1e-12)
@@ -300,7 +300,8 @@ def test_an_end_is_a_minimum_or_a_named_saddle(seed: int, r: int, m: int, h: int
     state = State(R=R, U2=np.zeros((0, h)), r=r, h=h)
     run = gradient_flow(problem, state, [], Stop(t_max=1e3))
     assert np.linalg.matrix_rank(run.R, tol=1e-9) <= np.linalg.matrix_rank(R)
-    floor = 0.5 * np.sum(np.linalg.svd(problem.Y_tilde, compute_uv=False)[np.linalg.matrix_rank(R) :] ** 2)
+    rank = max(np.linalg.matrix_rank(R), 1)  # the zero network is a saddle of those of one direction
+    floor = 0.5 * np.sum(np.linalg.svd(problem.Y_tilde, compute_uv=False)[rank:] ** 2)
     if run.stop_reason == STATIONARY:
         assert run.excess[-1] == pytest.approx(floor, abs=1e-6)
     elif run.stop_reason == SADDLE:
@@ -308,13 +309,10 @@ def test_an_end_is_a_minimum_or_a_named_saddle(seed: int, r: int, m: int, h: int
 
 
 @settings(max_examples=15, deadline=None)
-@given(
-    data=st.integers(-40, 40), first=st.integers(-20, 20), second=st.integers(-20, 20), method=st.sampled_from(METHODS)
-)
-def test_powers_of_two_scale_a_run_exactly(data: int, first: int, second: int, method: str) -> None:
-    # X -> a X, Y -> a b c Y, U -> b U, V -> c V with b = c: time is multiplied by 1 / (a^2 b^2)
-    del second
-    a, b = 2.0**data, 2.0**first
+@given(data=st.integers(-40, 40), weights=st.integers(-20, 20), method=st.sampled_from(METHODS))
+def test_powers_of_two_scale_a_run_exactly(data: int, weights: int, method: str) -> None:
+    # X -> a X, Y -> a b^2 Y, U -> b U, V -> b V: time is multiplied by 1 / (a^2 b^2)
+    a, b = 2.0**data, 2.0**weights
     rng = np.random.default_rng(1)
     sigma, Y, R = np.array([1.0, 0.5]), rng.standard_normal((2, 2)), rng.standard_normal((4, 3))
     plain = Problem(n=2, sigma=sigma, Phi1=np.eye(2), Y_tilde=Y, loss_floor=0.0)
@@ -370,12 +368,12 @@ def test_a_target_of_deficient_rank_ends_in_bounded_work() -> None:
         Y = rotation(rng, 2) @ np.diag([1.0, 0.0]) @ rotation(rng, 2)
         R = 0.3 * np.vstack([rotation(rng, 2), rotation(rng, 2)])
         problem = Problem(n=2, sigma=np.ones(2), Phi1=np.eye(2), Y_tilde=Y, loss_floor=0.0)
-        run = gradient_flow(problem, State(R, np.zeros((0, 2)), 2, 2), [1e3, 1e6])
+        run = gradient_flow(problem, State(R, np.zeros((0, 2)), 2, 2), [1e6, 1e8])
         assert run.stop_reason == STATIONARY
         assert run.steps < 400
         assert run.excess[-1] < 1e-28
         # the mode without a target decays as u' = -u^3: its loss as 1 / (8 t^2)
-        np.testing.assert_allclose(run.excess[1:3], 1 / (8 * run.t[1:3] ** 2), rtol=0.02)
+        np.testing.assert_allclose(run.excess[1:3], 1 / (8 * run.t[1:3] ** 2), rtol=0.03)
 
 
 @pytest.mark.parametrize("size", [1e-100, 1e100])

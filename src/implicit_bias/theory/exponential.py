@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from scipy.linalg.blas import dnrm2
 
 from implicit_bias.theory.equilibria import Watch, gather
 from implicit_bias.theory.limit import limit
@@ -34,7 +35,7 @@ _LONG_WAY = 30.0  # ||X|| left to go beyond which a start is near a saddle
 
 
 def _norm(X: Array) -> float:
-    return float(np.linalg.norm(X))
+    return float(dnrm2(np.ravel(X)))  # no overflow where squares do
 
 
 @dataclass(frozen=True)
