@@ -308,7 +308,7 @@ def test_an_end_is_a_minimum_or_a_named_saddle(seed: int, r: int, m: int, h: int
         assert run.excess[-1] > floor + 1e-3
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.integers(-40, 40), weights=st.integers(-20, 20), method=st.sampled_from(METHODS))
 def test_powers_of_two_scale_a_run_exactly(data: int, weights: int, method: str) -> None:
     # X -> a X, Y -> a b^2 Y, U -> b U, V -> b V: time is multiplied by 1 / (a^2 b^2)
@@ -320,7 +320,8 @@ def test_powers_of_two_scale_a_run_exactly(data: int, weights: int, method: str)
     unit = a**2 * b**2
     first_run = gradient_flow(plain, State(R, np.zeros((0, 3)), 2, 3), [0.5], Stop(t_max=2.0), method)
     second_run = gradient_flow(other, State(b * R, np.zeros((0, 3)), 2, 3), [0.5 / unit], Stop(t_max=2 / unit), method)
-    np.testing.assert_allclose(second_run.R / b, first_run.R, rtol=1e-9)
+    # the first step that scipy guesses has an absolute floor: explicit runs differ within their tolerance
+    np.testing.assert_allclose(second_run.R / b, first_run.R, rtol=1e-11, atol=1e-8 if method == "explicit" else 0)
     assert second_run.stop_reason == first_run.stop_reason
 
 
