@@ -208,7 +208,7 @@ MUTANTS = [
         "correction.py",
         "test_law.py",
         ("np.sum((1 - sech) ** 2) * a**2", "np.sum((1 - sech) ** 2) * b**2"),
-        ("_with_idle_direction(cosh2, b, a)", "_with_idle_direction(cosh2, a, b)"),
+        ("idle_direction(cosh2, b, a)", "idle_direction(cosh2, a, b)"),
         ("correction.value / h", "-correction.value / h"),
     ),
     *_mutants(

@@ -34,16 +34,18 @@ from implicit_bias.theory.law import (
     lazy_distance,
     limit_const,
     mode_growth,
-    predict_distance,
     prediction_band,
     rich_distance,
     unseen_spectrum,
     unseen_spectrum_of_covariance,
+)
+from implicit_bias.theory.norm_law import norm_law
+from implicit_bias.theory.prediction import (
+    predict_distance,
     width_for_distance,
     width_for_prediction,
     width_for_risk,
 )
-from implicit_bias.theory.norm_law import norm_law
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.state import reduce_network
 from implicit_bias.theory.trajectory import velocity

@@ -232,7 +232,7 @@ def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
 
     from implicit_bias.estimate import estimate_cost
     from implicit_bias.theory.bounds import theorem_2
-    from implicit_bias.theory.correction import predict_band
+    from implicit_bias.theory.prediction import predict_band
     from implicit_bias.theory.law import Scaling
 
     widths = sorted({point.width for point in sweep.points()})
