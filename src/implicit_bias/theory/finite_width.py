@@ -11,8 +11,8 @@ from implicit_bias.theory.problem import Array, Problem
 
 NODES = 64
 """Nodes of the quadrature over the spectrum of U1 U1^T(0)."""
-HALVINGS = 50
-"""Of the bracket of the root."""
+MOST_STEPS = 60
+"""Of the search for the root."""
 NARROW, DRAWN, STEPS, KNOTS = 64, 256, 40, 5
 """Where h <= r networks of at most this width and the same proportions, about DRAWN hidden units in all, are settled in
 at most so many steps, at so many sizes of the target; in between it is interpolated."""
@@ -74,21 +74,27 @@ def mean_field(mu: Array, a: float, b: float, r: int, h: float) -> Array:
         d = 1 / (lam + rho[:, None])
         Z, Q, B = b1 * (d @ (w * lam)), b1 * (d**2 @ (w * lam)), b1 * (d**2 @ (w * lam**2))
         P, grown = np.sum(target * w * d**2, axis=1), np.sum(target * w * lam * d**2, axis=1)
-        c2 = 1 + (P + Q) / np.maximum(1 - Q, np.finfo(float).tiny)
+        c2 = 1 + (P + Q) / np.where(Q < 1, 1 - Q, 1.0)
         c = np.sqrt(c2)
         miss = (c + 1) * (c * b1 - rho) - c * (2 * c + 1) * Z + grown + c2 * B
         kept = b1 * ((1 - ratio) + (rho[:, None] * d) ** 2 @ w)
         return np.where(Q < 1, miss, np.inf), c2, kept, grown
 
     low, high = np.zeros(len(target)), np.ones(len(target))
-    while np.any(above := at(high)[0] > 0):
-        high = np.where(above, 2 * high, high)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        above = at(middle)[0] > 0
+    while np.any((miss := at(high)[0]) > 0):
+        high = np.where(miss > 0, 2 * high, high)
+    f_low, f_high = at(low)[0], miss
+    for _ in range(MOST_STEPS):  # regula falsi (Illinois), bisection where a value is infinite
+        with np.errstate(invalid="ignore"):
+            share = f_low / (f_low - f_high)
+        middle = low + np.where(np.isfinite(share), share, 0.5) * (high - low)
+        miss, c2, kept, grown = at(middle)
+        if np.all((np.abs(high - low) <= 1e-14 * high) | (np.abs(middle - high) <= 1e-15 * high) | (miss == 0)):
+            break
+        above = miss > 0
+        f_low, f_high = np.where(above, miss, f_low / 2), np.where(above, f_high / 2, miss)
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    _, c2, kept, grown = at(high)
-    return T * (c2 * kept + grown)
+    return np.asarray(T * (c2 * kept + grown), float)
 
 
 def settled(mu: float, a: float, b: float, r: int, h: float) -> float:

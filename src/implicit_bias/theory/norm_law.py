@@ -158,7 +158,8 @@ class MixedLaw:
     def _mixture(self) -> tuple[Array, Array]:
         w = self.given.weights
         spread = np.sqrt(np.sum(w**2) / (2 * self.given.dof)) / np.sum(w)  # of log N
-        count = min(3 + 2 * int(np.ceil(8 * sqrt(self.variance) / spread)), MOST_NODES)
+        share = sqrt(self.variance) / spread
+        count = min(3 + 2 * int(np.ceil(8 * share)), MOST_NODES) if share > 1e-3 else 1
         nodes, weights = np.polynomial.hermite_e.hermegauss(count)
         return np.exp(sqrt(self.variance) * nodes / 2 - self.variance / 4), weights / sqrt(2 * pi)
 

@@ -19,7 +19,7 @@ from implicit_bias.theory.problem import Array, Problem
 
 MAX_WIDTH = 10**18
 UNEVEN, LOOKED_AT = 16, 9
-"""From UNEVEN (r + m) on deviations fall with the width; below they are looked at, at so many widths."""
+"""Where sigma_U > sigma_V deviations may rise with the width below UNEVEN (r + m): they are looked at there."""
 
 
 def law_before(problem: Problem, a: float, b: float, h: float, unseen: ArrayLike | None = None) -> MixedLaw:
@@ -151,11 +151,12 @@ def _width(problem: Problem, unseen: Array | None, epsilon: float, delta: float,
             f"epsilon must be at least {law(MAX_WIDTH).upper(delta)}, what width {MAX_WIDTH:.0e} attains "
             f"at alpha = {scaling.alpha}, got {epsilon}"
         )
-    seen = np.geomspace(narrowest, UNEVEN * narrowest, LOOKED_AT).round().astype(int).tolist()
+    looked_at = LOOKED_AT if scaling.gain_U > scaling.gain_V else 2
+    seen = np.geomspace(narrowest, UNEVEN * narrowest, looked_at).round().astype(int).tolist()
     failing = [i for i, h in enumerate(seen) if not enough(h)]
     if not failing:
         return narrowest
-    low, high = seen[failing[-1]], seen[min(failing[-1] + 1, LOOKED_AT - 1)]
+    low, high = seen[failing[-1]], seen[min(failing[-1] + 1, looked_at - 1)]
     while high == low or not enough(high):
         low, high = high, min(4 * high, MAX_WIDTH)
     return _last(low, high, lambda h: np.log(max(law(h).sf(epsilon), TINY) / delta))
