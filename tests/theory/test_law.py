@@ -622,3 +622,21 @@ def test_mean_field_has_the_closed_form_to_first_order(a, b, mu):
     cosh2 = np.hypot(a + b, 2 * mu) / (a + b)
     slopes = [(mean_field(np.array([mu]), a, b, 1, h)[0] - limit) * h for h in (1e4, 2e4)]
     assert 2 * slopes[1] - slopes[0] == pytest.approx(float(idle_direction(np.array([cosh2]), a, b)[0]), rel=1e-5)
+
+
+@pytest.mark.parametrize("r", [1, 3, 30])
+def test_standard_error_of_the_estimated_correction_is_that_of_its_draws(r):
+    """A solver whose ||V||^2 is g_VV^2 + ||g_1V||^2 of the initial Gram matrix has coefficient 2 + r, exactly."""
+    problem, runs = make_problem(r, 1, r + 3), 400
+
+    def solve(R):
+        gram = R @ R.T
+        return np.pad([[0.0] * (r + 1)], ((r, 0), (0, 0))) + np.sqrt(
+            np.pad([[gram[r, r] ** 2 + np.sum(gram[:r, r] ** 2)]], ((r, 0), (r, 0)))
+        )
+
+    estimates = [estimate_correction(problem, 1.0, 1.0, solve, seed=seed) for seed in range(runs)]
+    squares = np.array([((each.value - 2 - r) / each.standard_error) ** 2 for each in estimates])
+    assert abs(squares.mean() - 1) <= 0.1 + norm.isf(FALSE_ALARM / 2) * squares.std(ddof=1) / np.sqrt(runs)
+    errors = np.array([each.value - 2 - r for each in estimates])
+    assert abs(errors.mean()) <= norm.isf(FALSE_ALARM / 2) * errors.std(ddof=1) / np.sqrt(runs)
