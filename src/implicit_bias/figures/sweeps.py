@@ -277,7 +277,7 @@ def rate_bias_figure(points: Table) -> Figure:
 
     Args:
         points: `sigma_u`, `sigma_v`, `distance`, `rate` (measured), one entry a run; where known, `rate_bound`, and
-            `law_rms` and `limit_rate` at large width.
+            `law_rms`, the law before training, and `limit_rate`, the rate at large width.
             Drawn are the means of the runs of a ratio sigma_U / sigma_V, with the standard deviation of the distance.
     """
     columns = {name: floats(column) for name, column in points.items() if name in PLANE}
@@ -304,7 +304,7 @@ def rate_bias_figure(points: Table) -> Figure:
             if not joined:
                 ax.plot([distance, law], [positive(rate), positive(limit_rate)], color=GREY, lw=0.8, ls=":", zorder=1)
             ax.plot(law, positive(limit_rate), f".{joined}", color=BLACK, lw=0.8, ms=4, zorder=1)
-            handles.append(Line2D([], [], color=BLACK, marker=".", ms=4, ls=joined, lw=0.8, label="law, large width"))
+            handles.append(Line2D([], [], color=BLACK, marker=".", ms=4, ls=joined, lw=0.8, label="law; rate at large width"))
             shown.append(limit_rate)
             reach.append(law)
         ax.hlines(positive(rate), distance - bar, distance + bar, colors=list(map(tuple, colours)), lw=1)
