@@ -11,6 +11,8 @@ from implicit_bias.theory.problem import Array, Problem
 
 NODES = 64
 """Nodes of the quadrature over the spectrum of U1 U1^T(0)."""
+RICH = 1e-5
+"""Below this quotient of a + b and ||M||_2 the target alone decides V, and its pairs of modes cannot be resolved."""
 MOST_STEPS = 60
 """Of the search for the root."""
 NARROW, DRAWN, STEPS, KNOTS = 64, 256, 40, 5
@@ -43,6 +45,8 @@ def mean_spectrum(problem: Problem, a: float, b: float, h: float) -> Array:
         knots = np.linspace(modes[-1], modes[0], KNOTS if modes[0] > modes[-1] else 1)
         return np.interp(modes, knots, [settled(float(each), a, b, problem.r, h) for each in knots])
     v = mean_field(modes, a, b, problem.r, h)
+    if a + b < RICH * modes[0]:
+        return v
     cosh2 = np.hypot(a + b, 2 * modes) / (a + b)
     beside = path_free_correction(problem, a, b).value - problem.r * float(np.sum(idle_direction(cosh2, a, b)))
     return v * np.exp(beside / (h * np.sum(v)))
@@ -80,7 +84,7 @@ def mean_field(mu: Array, a: float, b: float, r: int, h: float) -> Array:
         kept = b1 * ((1 - ratio) + (rho[:, None] * d) ** 2 @ w)
         return np.where(Q < 1, miss, np.inf), c2, kept, grown
 
-    low, high = np.zeros(len(target)), np.ones(len(target))
+    low, high = np.zeros(len(target)), 2 * (1 + np.sqrt(np.asarray(mu, float) / T))
     while np.any((miss := at(high)[0]) > 0):
         high = np.where(miss > 0, 2 * high, high)
     f_low, f_high = at(low)[0], miss
