@@ -601,7 +601,9 @@ def test_arguments_out_of_range_are_named(call, message):
 
 
 @pytest.mark.parametrize("m", [1, 3])
-@pytest.mark.parametrize(("a", "b", "error"), [(1.0, 1.0, 0.025), (5.0, 5.0, 0.02), (0.2, 4.0, 0.005), (10.0, 0.1, 0.05)])
+@pytest.mark.parametrize(
+    ("a", "b", "error"), [(1.0, 1.0, 0.025), (5.0, 5.0, 0.02), (0.2, 4.0, 0.005), (10.0, 0.1, 0.05)]
+)
 def test_mean_of_v_at_widths_comparable_with_the_rank(m, a, b, error):
     """Trained networks at h = 1.5 r: the mean of ||V(inf)||^2 within `error` and what chance allows (FALSE_ALARM)."""
     problem, h = make_problem(30, m, 60, theta=0.5), 45

@@ -43,7 +43,9 @@ class Case:
         return ib.gradient_flow(self.p, state or self.state, self.t[:-1], ib.Stop(t_max=self.t[-1]), "explicit", 1e-10)
 
     def descent(self):
-        return ib.gradient_descent(self.p, self.state, self.eta, [1, 2, 3, 5], ib.Stop(t_max=6 * self.p.flow_time(1, self.eta)))
+        return ib.gradient_descent(
+            self.p, self.state, self.eta, [1, 2, 3, 5], ib.Stop(t_max=6 * self.p.flow_time(1, self.eta))
+        )
 
     @property
     def step(self):
@@ -108,9 +110,17 @@ TABLE = {
     "predict_distance, narrow": (0, 2, lambda c: ib.predict_distance(c.p, [3], c.scaling).rms),
     "predict_outputs": (1, 2, lambda c: ib.predict_outputs(c.p, c.g * XT, H, c.scaling).lower),
     "width_for_distance": (0, 0, lambda c: ib.width_for_distance(c.p, 0.1 * c.s**2, 0.05, c.scaling)),
-    "width_for_prediction": (0, 0, lambda c: ib.width_for_prediction(c.p, c.g * XT, 0.2 * c.g * c.s**2, 0.05, c.scaling)),
+    "width_for_prediction": (
+        0,
+        0,
+        lambda c: ib.width_for_prediction(c.p, c.g * XT, 0.2 * c.g * c.s**2, 0.05, c.scaling),
+    ),
     "width_for_risk": (0, 0, lambda c: ib.width_for_risk(c.p, c.unseen, 0.01 * (c.g * c.s**2) ** 2, 0.05, c.scaling)),
-    "evaluate": (0, 2, lambda c: [ib.evaluate(c.p, c.state, c.flow(), c.s, c.s, None, 0.05).metrics[n] for n in METRICS]),
+    "evaluate": (
+        0,
+        2,
+        lambda c: [ib.evaluate(c.p, c.state, c.flow(), c.s, c.s, None, 0.05).metrics[n] for n in METRICS],
+    ),
 }
 
 
@@ -127,4 +137,6 @@ METRICS = ("distance", "law_rms", "law_bound", "law_rms_run", "certificate", "im
 def test_results_scale_with_the_units(name, g, s):
     power_g, power_s, result = TABLE[name]
     expected = in_own_units(name) * g**power_g * s**power_s
-    np.testing.assert_allclose(np.asarray(result(Case(g, s)), float), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        np.asarray(result(Case(g, s)), float), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max()
+    )

@@ -55,7 +55,9 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
     "--alpha",
     type=float,
     default=0.5,
-    callback=_in_range("finite and at least 1/4: below it the deviation grows with the width", 0.25, float("inf"), True),
+    callback=_in_range(
+        "finite and at least 1/4: below it the deviation grows with the width", 0.25, float("inf"), True
+    ),
     help="Entries of U(0), V(0) are N(0, h^(-2 alpha)).",
 )
 @click.option("--test", "test_path", type=FILE, help="Test rows (N, D), for predictions and risk: CSV or .npy.")
@@ -112,9 +114,7 @@ def answer_plan(
     widths = sorted({*WIDTHS, *(width for width in needed.widths.values() if width)})
     law = predict_distance(problem, widths, scaling, delta)
     names = ("rms", "bound", "lower", "upper")
-    predicted = [
-        {"width": h} | {name: float(getattr(law, name)[i]) for name in names} for i, h in enumerate(widths)
-    ]
+    predicted = [{"width": h} | {name: float(getattr(law, name)[i]) for name in names} for i, h in enumerate(widths)]
     return {
         **{"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
         **{"epsilon": epsilon, "delta": delta, "alpha": alpha, "limit_const": limit_const(problem)},

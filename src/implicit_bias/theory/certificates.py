@@ -187,7 +187,9 @@ def _descent_sizes(problem: Problem, run: Trajectory) -> tuple[Array, Array, Arr
     high = high + rounding
     samples = certain(problem, run, np.sqrt(high))
     product = np.linalg.norm(run.product, 2, axis=(1, 2)) + samples.noise
-    force = np.linalg.norm(problem.sigma[:, None] * (problem.Y_tilde - problem.sigma[:, None] * run.product), axis=(1, 2))
+    force = np.linalg.norm(
+        problem.sigma[:, None] * (problem.Y_tilde - problem.sigma[:, None] * run.product), axis=(1, 2)
+    )
     blurred = samples.force - run.force
     return np.maximum(low - rounding, 0.0), high, product, force + blurred, samples
 

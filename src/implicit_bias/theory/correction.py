@@ -10,6 +10,7 @@ from implicit_bias.theory.law import large_width_limit
 from implicit_bias.theory.norm_law import MixedLaw, check, norm_law
 from implicit_bias.theory.problem import Array, Problem
 
+
 @dataclass(frozen=True)
 class Correction:
     """E tr V V^T(inf) = tr of its limit + value / h + O(h^-2), at fixed a = sigma_U^2 h and b = sigma_V^2 h.
