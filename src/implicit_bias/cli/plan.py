@@ -55,9 +55,7 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
     "--alpha",
     type=float,
     default=0.5,
-    callback=_in_range(
-        "finite and at least 1/4: below it the deviation grows with the width", 0.25, float("inf"), True
-    ),
+    callback=_in_range("finite and at least 1/4, below which the deviation grows", 0.25, float("inf"), True),
     help="Entries of U(0), V(0) are N(0, h^(-2 alpha)).",
 )
 @click.option("--test", "test_path", type=FILE, help="Test rows (N, D), for predictions and risk: CSV or .npy.")

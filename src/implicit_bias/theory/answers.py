@@ -74,7 +74,8 @@ def attained_tolerances(
 ) -> dict[str, float]:
     """Smallest epsilon that width h attains with probability 1 - delta, question by question.
 
-    From 16 (r + m) on it falls with h for alpha >= 1/4, and is the inverse of `width_for_distance`, `width_for_prediction` (a union bound
+    From 16 (r + m) on it falls with h for alpha >= 1/4, and is the inverse of `width_for_distance`,
+    `width_for_prediction` (a union bound
     over the rows of X_test) and `width_for_risk`.
 
     Raises:

@@ -134,7 +134,7 @@ def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
         run: a gradient descent.
         step: its step on L, 2 eta / n for step eta on the averaged loss.
     """
-    low, high, product, gradient, samples = _descent_sizes(problem, run)
+    low, high, product, gradient, _ = _descent_sizes(problem, run)
     count = _count(run, step)
     at = descent_factor(problem, low, high, product, gradient, step)
     between, close = _factors_between(problem, run, step)

@@ -48,7 +48,7 @@ def marginal_quantile(problem: Problem, a: float, b: float, h: float, correction
     Raises:
         ValueError: as `corrected_rms`, or p is outside (0, 1).
     """
-    rms, _ = corrected_rms(problem, a, b, h, correction)
+    corrected_rms(problem, a, b, h, correction)  # refuses widths that are too small
     v = large_width_limit(problem, a, b).v
     trace = float(np.sum(v)) + correction.value / h
     law = norm_law(v * (trace / np.sum(v)) * (a / h), problem.D - problem.r)
