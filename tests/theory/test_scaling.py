@@ -1,7 +1,8 @@
 """Exact scalings: what a change of units of X, Y, U and V does to every exported function of a run's theory.
 
 Let X -> g X, Y -> g s^2 Y, U -> s U, V -> s V with powers of ten g and s. Then M, U V^T -> s^2, sigma -> g,
-E -> g s^2, L -> g^2 s^4, Lambda -> s^2, and flow time t -> t / (g^2 s^2): the orbit is the same. The table gives the power of g and of
+E -> g s^2, L -> g^2 s^4, Lambda -> s^2, and flow time t -> t / (g^2 s^2): the orbit is the same.
+The table gives the power of g and of
 s by which each result is multiplied; every one holds to 1e-9 over twelve decades of either.
 """
 

@@ -68,7 +68,8 @@ def command(
     Answered for Gaussian initial weights and gradient flow from one SVD of the data, without training, with
     probability 1 - delta over the draw of the network, by the law of the distance to the min-norm solution at any width.
     With test rows also for predictions, at all of them jointly, and for the mean square difference of predictions
-    there, whose expectation is the excess test risk over ridgeless regression.
+    there, whose expectation is the excess test risk over ridgeless
+    regression.
 
     The first line of a CSV file is taken as a header if none of its cells is a number. Exit codes: 0 answered, 1 the
     data cannot be used, 2 wrong usage.

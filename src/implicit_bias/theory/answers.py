@@ -75,8 +75,7 @@ def attained_tolerances(
     """Smallest epsilon that width h attains with probability 1 - delta, question by question.
 
     From 16 (r + m) on it falls with h for alpha >= 1/4, and is the inverse of `width_for_distance`,
-    `width_for_prediction` (a union bound
-    over the rows of X_test) and `width_for_risk`.
+    `width_for_prediction` (a union bound over the rows of X_test) and `width_for_risk`.
 
     Raises:
         ValueError: h or delta is out of range, or X_test is not a finite (N, D) matrix.
