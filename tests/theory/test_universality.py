@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import null_space
 from scipy.stats import norm
 
 from implicit_bias.theory.entries import ENTRIES, unit_entries
@@ -10,7 +11,7 @@ from implicit_bias.theory.initialization import scaled
 from implicit_bias.theory.law import distance_law, large_width_limit
 from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.stopping import Stop
-from implicit_bias.theory.universality import limit_ratio, seen_weights
+from implicit_bias.theory.universality import limit_law, limit_ratio, seen_weights
 
 FALSE_ALARM = 1e-4
 DENSITY = 0.05
@@ -54,6 +55,34 @@ def test_all_entries_are_universal_in_the_lazy_limit():
     for entries in ENTRIES:
         ratio = limit_ratio(p, entries, DENSITY, 1e6, 1e6, seen_weights(p, 1e6, 1e6))
         assert ratio == pytest.approx(1, abs=1e-9)
+
+
+def test_the_law_has_the_mean_square_of_the_ratio():
+    p = problem()
+    W = seen_weights(p, 1.0, 0.5)
+    gaussian = limit_law(p, "gaussian", 1.0, 1.0, 0.5, 100.0, W).rms
+    for entries in ENTRIES:
+        law = limit_law(p, entries, DENSITY, 1.0, 0.5, 100.0, W)
+        assert law.rms / gaussian == pytest.approx(limit_ratio(p, entries, DENSITY, 1.0, 0.5, W), rel=1e-6)
+
+
+def test_sparse_starts_have_the_covariance_of_the_limit_law_and_no_multiple_of_i():
+    """U2 V^T of the wide limit V = C U1(0) + G V(0) drawn directly, its covariance along its principal axes."""
+    p, h, runs, a, b = reparametrize([[1, 0.25, 0.1]], [[6.0]]), 2000, 1500, 1.0, 1.0
+    W = seen_weights(p, a, b)
+    law = limit_law(p, "sparse", DENSITY, a, b, h, W)
+    G = np.sqrt(1 + W.T @ W)  # D D^T = I + C C^T in O(r, m)
+    Phi2 = null_space(p.Phi1.T)
+    rng, parts = np.random.default_rng(4), np.empty((runs, 2))
+    for i in range(runs):
+        U = rng.standard_normal((p.D, h)) * (rng.random((p.D, h)) < DENSITY) / np.sqrt(DENSITY)
+        parts[i] = (Phi2.T @ (U @ (U.T @ W) + U @ rng.standard_normal((h, 1)) @ G) / h)[:, 0]
+    shape = Phi2.T @ np.diag(W[:, 0] ** 2) @ Phi2
+    axes = np.linalg.eigh(shape)[1][:, ::-1]
+    squares = (parts @ axes) ** 2
+    error = norm.isf(FALSE_ALARM / 4) * squares.std(axis=0) / np.sqrt(runs)
+    assert np.all(np.abs(squares.mean(axis=0) - law.weights) <= error)
+    assert np.all(np.abs(squares.mean(axis=0) - law.weights.mean()) > error)  # the rescaled law would not pass
 
 
 @pytest.mark.slow

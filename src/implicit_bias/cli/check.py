@@ -232,8 +232,8 @@ def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
 
     from implicit_bias.estimate import estimate_cost
     from implicit_bias.theory.bounds import theorem_2
-    from implicit_bias.theory.correction import predict_band
     from implicit_bias.theory.law import Scaling
+    from implicit_bias.theory.prediction import predict_band
 
     widths = sorted({point.width for point in sweep.points()})
     narrow = [h for h in widths if h < problem.k]

@@ -21,11 +21,11 @@ MEANING = {
 }
 
 
-def _in_range(condition: str, low: float, high: float) -> Any:
-    """A callback that refuses a number outside the open interval (low, high)."""
+def _in_range(condition: str, low: float, high: float, closed: bool = False) -> Any:
+    """A callback that refuses a number outside the interval (low, high), or [low, high) if `closed`."""
 
     def callback(_: click.Context, parameter: click.Parameter, value: float) -> float:
-        if not low < value < high:
+        if not (low < value < high or (closed and value == low)):
             raise click.BadParameter(f"it must be {condition}, got {value:g}")
         return value
 
@@ -55,7 +55,7 @@ def _in_range(condition: str, low: float, high: float) -> Any:
     "--alpha",
     type=float,
     default=0.5,
-    callback=_in_range("finite and above 1/4, where the deviation vanishes as the width grows", 0.25, float("inf")),
+    callback=_in_range("finite and at least 1/4, below which the deviation grows", 0.25, float("inf"), True),
     help="Entries of U(0), V(0) are N(0, h^(-2 alpha)).",
 )
 @click.option("--test", "test_path", type=FILE, help="Test rows (N, D), for predictions and risk: CSV or .npy.")
@@ -66,9 +66,10 @@ def command(
     """How wide must a two-layer linear network be to end within epsilon of ridgeless regression?
 
     Answered for Gaussian initial weights and gradient flow from one SVD of the data, without training, with
-    probability 1 - delta over the draw of the network, by the large-width law of the distance to the min-norm solution.
+    probability 1 - delta over the draw of the network, by the law of the distance to the min-norm solution at any width.
     With test rows also for predictions, at all of them jointly, and for the mean square difference of predictions
-    there, whose expectation is the excess test risk over ridgeless regression.
+    there, whose expectation is the excess test risk over ridgeless
+    regression.
 
     The first line of a CSV file is taken as a header if none of its cells is a number. Exit codes: 0 answered, 1 the
     data cannot be used, 2 wrong usage.
@@ -103,16 +104,16 @@ def answer_plan(
         ValueError: an argument is out of range.
     """
     from implicit_bias.theory.answers import needed_widths
-    from implicit_bias.theory.correction import predict_band
     from implicit_bias.theory.law import Scaling, limit_const
+    from implicit_bias.theory.prediction import predict_distance
     from implicit_bias.theory.problem import reparametrize
 
     problem, scaling = reparametrize(X, Y), Scaling(alpha)
     needed = needed_widths(problem, epsilon, delta, scaling, X_test)
-    predicted = []
-    for h in sorted({*WIDTHS, *(width for width in needed.widths.values() if width)}):
-        rms, lower, upper = predict_band(problem, *scaling.gram(h), float(h), delta)
-        predicted.append({"width": h, "rms": rms, "lower": lower, "upper": upper})
+    widths = sorted({*WIDTHS, *(width for width in needed.widths.values() if width)})
+    law = predict_distance(problem, widths, scaling, delta)
+    names = ("rms", "bound", "lower", "upper")
+    predicted = [{"width": h} | {name: float(getattr(law, name)[i]) for name in names} for i, h in enumerate(widths)]
     return {
         **{"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
         **{"epsilon": epsilon, "delta": delta, "alpha": alpha, "limit_const": limit_const(problem)},
@@ -148,9 +149,9 @@ def _table(answer: dict[str, Any]) -> str:
         (name, "none" if width is None else f"{width:,}", answer["reasons"].get(name, MEANING[name]))
         for name, width in answer["widths"].items()
     ]
-    head = [("width", "rms", "lower", "upper")]
+    head = [("width", "rms", "bound", "lower", "upper")]
     rows = [
-        (f"{row['width']:,}", *(f"{row[name]:.4g}" for name in ("rms", "lower", "upper")))
+        (f"{row['width']:,}", *(f"{row[name]:.4g}" for name in ("rms", "bound", "lower", "upper")))
         for row in answer["predicted"]
     ]
     percent = f"{100 * (1 - answer['delta']):.6g} %"
@@ -162,7 +163,8 @@ def _table(answer: dict[str, Any]) -> str:
             f"Width needed for ε = {answer['epsilon']:g} with probability {percent}:",
             *aligned(needed, "<><"),
             "",
-            f"Predicted distance ‖UVᵀ − Θ̂‖_F to the min-norm solution, and its {percent} band:",
-            *aligned([*head, *rows], ">>>>"),
+            "Predicted distance ‖UVᵀ − Θ̂‖_F to the min-norm solution, by the same law: root mean square, what it stays",
+            f"below with probability {percent} (at most ε from the width needed on), and its two-sided {percent} band:",
+            *aligned([*head, *rows], ">>>>>"),
         ]
     )

@@ -65,13 +65,13 @@ def kernel_figure(points: Table) -> Figure:
     """Movement of the tangent kernel and final rate of convergence, simulated beside their large-width closed forms.
 
     Args:
-        points: as `gaps_figure`, and `kernel_move`, `rate`, `law_kernel`, `law_rate`.
+        points: as `gaps_figure`, and `kernel_move`, `rate`, `limit_kernel`, `limit_rate`.
     """
     varied = _varied(points)
     x = next(iter(varied))
     quantities = (
-        ("kernel_move", "law_kernel", r"kernel movement $\|K(t_f)-K(0)\|_F/\|K(0)\|_F$"),
-        ("rate", "law_rate", "final rate of convergence (1 / flow time)"),
+        ("kernel_move", "limit_kernel", r"kernel movement $\|K(t_f)-K(0)\|_F/\|K(0)\|_F$"),
+        ("rate", "limit_rate", "final rate of convergence (1 / flow time)"),
     )
     with panels(2, (10.4, 3.6), right=1.9) as (figure, axes):
         for ax, (simulated, law, label) in zip(axes, quantities, strict=True):

@@ -38,7 +38,7 @@ NEEDED = {
 def questions_figure(
     bands: Sequence[Table], risk: Table, needed: Mapping[str, Table], delta: float, alpha: float = 0.5
 ) -> Figure:
-    """Prediction band, expected excess test risk and width needed, by the large-width law.
+    """Prediction band, expected excess test risk and width needed, by the law before training.
 
     Args:
         bands: `width`, `lower`, `upper` of the prediction at a test row, with its ridgeless `center`.

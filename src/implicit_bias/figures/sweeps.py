@@ -54,7 +54,7 @@ INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"
 LAW = "law, 90 % band"
 
-PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "law_rate")
+PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "limit_rate")
 DEEPEST = 1e-16  # smallest loss shown, relative to the largest
 LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the width of its panel
 MOST_LABELS = 12  # numbers written beside points
@@ -277,7 +277,7 @@ def rate_bias_figure(points: Table) -> Figure:
 
     Args:
         points: `sigma_u`, `sigma_v`, `distance`, `rate` (measured), one entry a run; where known, `rate_bound`, and
-            `law_rms` and `law_rate` at large width.
+            `law_rms`, the law before training, and `limit_rate`, the rate at large width.
             Drawn are the means of the runs of a ratio sigma_U / sigma_V, with the standard deviation of the distance.
     """
     columns = {name: floats(column) for name, column in points.items() if name in PLANE}
@@ -298,14 +298,16 @@ def rate_bias_figure(points: Table) -> Figure:
             ax.scatter(distance, positive(bound), 60, colours, marker="_", linewidths=2)
             handles.append(Line2D([], [], ls="", marker="_", ms=8, mew=2, color=GREY, label="guaranteed (Theorem 1)"))
             shown.append(bound)
-        if {"law_rms", "law_rate"} <= columns.keys():
-            law, law_rate = (group(ratios, columns[name])[1] for name in ("law_rms", "law_rate"))
+        if {"law_rms", "limit_rate"} <= columns.keys():
+            law, limit_rate = (group(ratios, columns[name])[1] for name in ("law_rms", "limit_rate"))
             joined = "-" if ratio.size >= JOINED else ""
             if not joined:
-                ax.plot([distance, law], [positive(rate), positive(law_rate)], color=GREY, lw=0.8, ls=":", zorder=1)
-            ax.plot(law, positive(law_rate), f".{joined}", color=BLACK, lw=0.8, ms=4, zorder=1)
-            handles.append(Line2D([], [], color=BLACK, marker=".", ms=4, ls=joined, lw=0.8, label="law, large width"))
-            shown.append(law_rate)
+                ax.plot([distance, law], [positive(rate), positive(limit_rate)], color=GREY, lw=0.8, ls=":", zorder=1)
+            ax.plot(law, positive(limit_rate), f".{joined}", color=BLACK, lw=0.8, ms=4, zorder=1)
+            handles.append(
+                Line2D([], [], color=BLACK, marker=".", ms=4, ls=joined, lw=0.8, label="law; rate at large width")
+            )
+            shown.append(limit_rate)
             reach.append(law)
         ax.hlines(positive(rate), distance - bar, distance + bar, colors=list(map(tuple, colours)), lw=1)
         ax.scatter(distance, positive(rate), 30, colours)

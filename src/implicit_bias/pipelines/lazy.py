@@ -90,7 +90,7 @@ def compare_point(
     record: dict[str, Any] = {"curve/iteration": problem.iterations(trajectory.t, step_size)}
     if flow is not None and _has_infinite_width(point, problem):
         companions["inf"] = infinite_width_companion(problem, state, flow, a, b, trajectory.t)
-        record["metric/law_kernel"] = kernel_change(problem, large_width_limit(problem, a, b))
+        record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, a, b))
     for name, companion in companions.items():
         gap = gaps(problem, state, trajectory, companion)
         record |= {

@@ -10,9 +10,9 @@ from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines import questions, sections
 from implicit_bias.points import Loaders, require
 from implicit_bias.resume import check_plan
-from implicit_bias.theory.correction import predict_band
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.law import Scaling, lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.prediction import predict_band
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.universality import limit_ratio, seen_weights
 

@@ -28,10 +28,10 @@ def gaps(points: pd.DataFrame) -> str:
 def kernel(points: pd.DataFrame) -> str:
     """How far the kernel moves, and how well the closed form knows the final rate at the largest width."""
     told = f"The kernel moves by {_range(points, 'kernel_move')} of itself."
-    if "law_rate" not in points:
+    if "limit_rate" not in points:
         return told
     widest = _widest(points)
-    off = (widest["law_rate"] / widest["rate"] - 1).abs().max()
+    off = (widest["limit_rate"] / widest["rate"] - 1).abs().max()
     at = _width(widest["width"].iloc[0])
     return f"{told} At {at} the closed form of the final rate is within {number(100 * off, 2)} % of the simulated one."
 

@@ -38,9 +38,9 @@ STUDIES = {
             "inf_loss": "infinite width: gap of the loss",
             "inf_dist": "gap of the distance",
             "kernel_move": "kernel movement",
-            "law_kernel": "in closed form",
+            "limit_kernel": "in closed form",
             "rate": "final rate",
-            "law_rate": "closed form of the rate",
+            "limit_rate": "closed form of the rate",
         },
         pictures={
             "gaps": (

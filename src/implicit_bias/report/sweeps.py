@@ -57,7 +57,7 @@ COMPANIONS = {
     "imbalance": (
         "Rate of convergence against distance",
         "One dot an initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "
-        "The bars are the rates that Theorem 1 guarantees; small black dots are the law at large width.",
+        "The bars are the rates that Theorem 1 guarantees; small black dots are the law and the rate of large width.",
     ),
     "": (
         "What each guarantee is worth",

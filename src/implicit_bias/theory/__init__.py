@@ -38,13 +38,17 @@ from implicit_bias.theory.law import (
     excess_risk_law,
     large_width_limit,
     limit_const,
-    predict_distance,
     prediction_band,
+)
+from implicit_bias.theory.linearized import linearized_flow
+from implicit_bias.theory.prediction import (
+    law_before,
+    predict_distance,
+    predict_outputs,
     width_for_distance,
     width_for_prediction,
     width_for_risk,
 )
-from implicit_bias.theory.linearized import linearized_flow
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.ridge import nearest_ridge, ridge_path
 from implicit_bias.theory.state import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
@@ -84,6 +88,7 @@ __all__ = [
     "large_width_limit",
     "largest_certified_step",
     "largest_step_estimate",
+    "law_before",
     "lemma_17",
     "lemma_18",
     "lemma_19",
@@ -93,6 +98,7 @@ __all__ = [
     "nearest_ridge",
     "orthogonal_layers",
     "predict_distance",
+    "predict_outputs",
     "prediction_band",
     "reduce_network",
     "reparametrize",

@@ -1,7 +1,7 @@
 """Three questions to the law, answered from the SVD of the data without training (ours, docs/law.md sections 4 and 5).
 
 How far do predictions stray from ridgeless regression, what does that cost in test risk, and what width keeps distance,
-predictions or risk within epsilon? All answers are those of the large-width law.
+predictions or risk within epsilon? All answers are those of the one law before training (`prediction`).
 """
 
 from dataclasses import dataclass
@@ -9,19 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law import (
-    PAPER,
-    Scaling,
-    distance_law,
-    excess_risk_law,
-    large_width_limit,
-    prediction_band,
-    unseen_spectrum,
+from implicit_bias.theory.finite_width import mean_spectrum
+from implicit_bias.theory.law import PAPER, Scaling, unseen_spectrum
+from implicit_bias.theory.norm_law import check, probability
+from implicit_bias.theory.prediction import (
+    law_before,
+    predict_outputs,
     width_for_distance,
     width_for_prediction,
     width_for_risk,
 )
-from implicit_bias.theory.norm_law import check, probability
 from implicit_bias.theory.problem import Array, Problem
 
 QUESTIONS = ("distance", "prediction", "risk")
@@ -77,20 +74,19 @@ def attained_tolerances(
 ) -> dict[str, float]:
     """Smallest epsilon that width h attains with probability 1 - delta, question by question.
 
-    For alpha > 1/4 it falls with h, and is the inverse of `width_for_distance`, `width_for_prediction` (a union bound
-    over the rows of X_test) and `width_for_risk`.
+    From 16 (r + m) on it falls with h for alpha >= 1/4, and is the inverse of `width_for_distance`,
+    `width_for_prediction` (a union bound over the rows of X_test) and `width_for_risk`.
 
     Raises:
         ValueError: h or delta is out of range, or X_test is not a finite (N, D) matrix.
     """
-    VVt, sigma_U = large_width_limit(problem, *scaling.gram(h)).VVt, scaling.sigma_U(h)
-    attained = {"distance": distance_law(problem, VVt, sigma_U).upper(delta)}
+    a, b = scaling.gram(h)
+    attained = {"distance": law_before(problem, a, b, h).upper(delta)}
     if X_test is not None:
         rows = np.atleast_2d(np.asarray(X_test, float))
         energy = max((unseen_spectrum(problem, row) for row in rows), key=np.sum)
-        attained["prediction"] = excess_risk_law(problem, energy, VVt, sigma_U).upper(delta / len(rows))
-        risk = excess_risk_law(problem, unseen_spectrum(problem, rows), VVt, sigma_U)
-        attained["risk"] = risk.upper(delta) ** 2
+        attained["prediction"] = law_before(problem, a, b, h, energy).upper(delta / len(rows))
+        attained["risk"] = law_before(problem, a, b, h, unseen_spectrum(problem, rows)).upper(delta) ** 2
     return attained
 
 
@@ -99,15 +95,12 @@ def prediction_bands(
 ) -> tuple[Array, Array, Array]:
     """Ridgeless predictions (N, m) at the rows of x (N, D), and the 1 - delta band around them, (H, N, m) each.
 
-    Exact given V V^T(inf), for which its large-width limit is taken.
+    Exact given V V^T(inf), for which its mean at that width is taken.
 
     Raises:
         ValueError: an argument is out of range.
     """
-    bands = [
-        prediction_band(problem, x, large_width_limit(problem, *scaling.gram(h)).VVt, scaling.sigma_U(h), delta)
-        for h in np.ravel(np.asarray(widths, float))
-    ]
+    bands = [predict_outputs(problem, x, float(h), scaling, delta) for h in np.ravel(np.asarray(widths, float))]
     return bands[0].center, np.array([band.lower for band in bands]), np.array([band.upper for band in bands])
 
 
@@ -121,7 +114,7 @@ def expected_excess_risk(problem: Problem, X_test: ArrayLike, widths: ArrayLike,
     """
     unseen = float(np.sum(unseen_spectrum(problem, X_test)))
     traces = [
-        scaling.sigma_U(h) ** 2 * np.sum(large_width_limit(problem, *scaling.gram(h)).v)
+        scaling.sigma_U(h) ** 2 * np.sum(mean_spectrum(problem, *scaling.gram(h), h))
         for h in np.ravel(np.asarray(widths, float))
     ]
     return np.array(traces) * unseen

@@ -6,6 +6,7 @@ from scipy.optimize import brentq
 
 from implicit_bias.theory.bounds import Bound, brace, decay, margins, ordered_singular_values
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.samples import EPS, Samples, certain
 from implicit_bias.theory.state import Imbalance, State
 from implicit_bias.theory.trajectory import Trajectory, residual
 
@@ -24,7 +25,8 @@ def certified_curve(problem: Problem, imbalance: Imbalance, run: Trajectory) -> 
         imbalance: of the initial state.
         run: a gradient flow.
     """
-    return _integrated(problem, run, _certified_brace(problem, imbalance, run))
+    samples = certain(problem, run, _sizes(imbalance, run))
+    return _integrated(problem, run, _certified_brace(problem, imbalance, run, samples))
 
 
 def restarted_margin(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Bound:
@@ -32,7 +34,8 @@ def restarted_margin(problem: Problem, imbalance: Imbalance, run: Trajectory) ->
 
     The residual of a flow never grows, so that the margin at a sample holds from there on: a bound at every time.
     """
-    return _integrated(problem, run, brace(imbalance, *_margins(problem, run)))
+    samples = certain(problem, run, _sizes(imbalance, run))
+    return _integrated(problem, run, brace(imbalance, *_margins(problem, samples)))
 
 
 def _integrated(problem: Problem, run: Trajectory, least: Array) -> Bound:
@@ -43,32 +46,32 @@ def _integrated(problem: Problem, run: Trajectory, least: Array) -> Bound:
     return Bound(start * np.exp(-exponent), {"rate > 0": bool(np.any(rate > 0))}, start)
 
 
-def _certified_brace(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Array:
+def _certified_brace(problem: Problem, imbalance: Imbalance, run: Trajectory, samples: Samples) -> Array:
     """(T - 1,) lower bound, on each interval, of the brace of the instantaneous rate.
 
-    s_i(U1 V^T) is at least its value at the nearer end less what the product can change over the radius, and at least
-    the margin.
+    s_i(U1 V^T) is at least its value at the nearer end less what the product can change over the radius and what is
+    rounding, and at least the margin.
     """
-    radius, sizes = _radius(run), _sizes(imbalance, run)
-    left, right = (radius * size + 0.5 * radius**2 for size in (sizes[:-1], sizes[1:]))
+    radius, size, noise = _radius(run, samples), samples.size, samples.noise
+    left, right = (_moved(radius, size[end]) + noise[end] for end in (slice(None, -1), slice(1, None)))
     near = (np.minimum(s[:-1] - left, s[1:] - right) for s in ordered_singular_values(run.product))
-    s_m, s_r = (np.maximum(*pair) for pair in zip(near, _margins(problem, run), strict=True))
+    s_m, s_r = (np.maximum(*pair) for pair in zip(near, _margins(problem, samples), strict=True))
     return brace(imbalance, s_m, s_r)
 
 
-def _margins(problem: Problem, run: Trajectory) -> tuple[Array, Array]:
+def _moved(radius: Array, size: Array) -> Array:
+    """The most that U1 V^T can change over a radius from a state of this size."""
+    return decay(radius, size) + 0.5 * radius**2
+
+
+def _margins(problem: Problem, samples: Samples) -> tuple[Array, Array]:
     """Margins (T - 1,) of s_m and s_r from each sample on."""
-    return margins(problem, np.sqrt(2 * run.excess[:-1]))
+    return margins(problem, samples.residual[:-1])
 
 
-def _lost(run: Trajectory) -> Array:
-    """(T - 1,) loss lost on each interval: int ||P'||_F^2 along a flow."""
-    return np.maximum(run.excess[:-1] - run.excess[1:], 0.0)
-
-
-def _radius(run: Trajectory) -> Array:
+def _radius(run: Trajectory, samples: Samples) -> Array:
     """(T - 1,) the state is within this of one of the ends of an interval all the way; infinite on an endless one."""
-    return 0.5 * np.sqrt(decay(_lost(run), np.diff(run.t)))
+    return 0.5 * np.sqrt(decay(samples.lost, np.diff(run.t)))
 
 
 def _sizes(imbalance: Imbalance, run: Trajectory) -> Array:
@@ -87,17 +90,23 @@ def path_length(problem: Problem, imbalance: Imbalance, run: Trajectory) -> Arra
     near the ends; what the lost loss pays for, as the flow spends at least ||F||_F^2 brace / 2 a unit of time; and the
     decay of ||E||_F at the certified rate, which alone reaches t = infinity. Infinite where nothing does.
     """
-    dt, lost, sizes = np.diff(run.t), _lost(run), _sizes(imbalance, run)
-    least = _certified_brace(problem, imbalance, run)
+    dt, samples = np.diff(run.t), certain(problem, run, _sizes(imbalance, run))
+    lost, force, sizes = samples.lost, samples.force, samples.size
+    least = _certified_brace(problem, imbalance, run, samples)
     rate = 0.5 * problem.sigma[-1] ** 2 * least
-    size = problem.sigma[0] * np.sqrt(2 * run.excess[:-1])
+    size = problem.sigma[0] * samples.residual[:-1]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         beside = (2 / 3) * (sizes[:-1] + sizes[1:]) * np.sqrt(lost) * (dt / 2) ** 1.5 + lost * dt**2 / 8
-        near = 0.5 * dt * (run.force[:-1] + run.force[1:]) + problem.sigma[0] ** 2 * beside
+        near = 0.5 * dt * (force[:-1] + force[1:]) + problem.sigma[0] ** 2 * beside
         paid = np.sqrt(2 * dt * lost / least)
         span = np.where(rate > 0, -np.expm1(-decay(rate, dt)) / rate, dt)
     far = np.multiply(size, span, out=np.zeros_like(span), where=size > 0)
-    return np.concatenate([[0.0], np.cumsum(np.fmin(np.fmin(near, paid), far))])
+    return _summed(np.fmin(np.fmin(near, paid), far))
+
+
+def _summed(lengths: Array) -> Array:
+    """(T,) sums of lengths (T - 1,) from the start, rounded upwards."""
+    return (1 + (lengths.size + 16) * EPS) * np.concatenate([[0.0], np.cumsum(lengths)])
 
 
 def certificate(problem: Problem, imbalance: Imbalance, run: Trajectory, initial: float) -> Bound:
@@ -125,7 +134,7 @@ def descent_bound(problem: Problem, run: Trajectory, step: float) -> Bound:
         run: a gradient descent.
         step: its step on L, 2 eta / n for step eta on the averaged loss.
     """
-    low, high, product, gradient = _descent_sizes(problem, run)
+    low, high, product, gradient, _ = _descent_sizes(problem, run)
     count = _count(run, step)
     at = descent_factor(problem, low, high, product, gradient, step)
     between, close = _factors_between(problem, run, step)
@@ -145,8 +154,9 @@ def descent_certificate(problem: Problem, run: Trajectory, step: float, initial:
     """
     if initial == 0:
         return Bound(np.zeros(len(run.t)), {})
-    low, high = (np.sqrt(size) for size in _descent_sizes(problem, run)[:2])
-    radius, close = descent_radius(problem, run, high**2, step)
+    low, high, *_, samples = _descent_sizes(problem, run)
+    low, high, force = np.sqrt(low), np.sqrt(high), samples.force
+    radius, close = descent_radius(problem, run, samples, step)
     root = np.sqrt(_factors_between(problem, run, step)[0])
     dt, count = np.diff(run.t), _count(run, step)
     first = np.ceil(count / 2)  # iterations counted from the first end; the others lie before the second
@@ -154,13 +164,12 @@ def descent_certificate(problem: Problem, run: Trajectory, step: float, initial:
     beside = (4 / 3) * radius * (high[:-1] * left**1.5 + high[1:] * right**1.5) + radius**2 * (left**2 + right**2)
     least = np.maximum(np.minimum(low[:-1], low[1:]) - radius, 0.0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        near = step * (first * run.force[:-1] + (count - first) * run.force[1:]) + problem.sigma[0] ** 2 * dt * beside
+        near = step * (first * force[:-1] + (count - first) * force[1:]) + problem.sigma[0] ** 2 * dt * beside
         paid = 2 * radius / least
-        far = problem.sigma[0] * np.sqrt(2 * run.excess[:-1]) * step
+        far = problem.sigma[0] * samples.residual[:-1] * step
         far *= np.where(root < 1, (1 - root**count) / (1 - root), count)
         length = np.where(close, np.fmin(np.fmin(near, paid), far), np.inf)
-        length = np.where(count > 1, length, step * run.force[:-1])
-        stated = initial * np.exp(np.concatenate([[0.0], np.cumsum(length)]))
+        stated = initial * np.exp(_summed(np.where(count > 1, length, step * force[:-1])))
     return Bound(stated, {"samples close enough": bool(np.all(close | (count <= 1)))})
 
 
@@ -169,26 +178,34 @@ def _count(run: Trajectory, step: float) -> Array:
     return np.maximum(np.rint(np.diff(run.t) / step), 1.0)
 
 
-def _descent_sizes(problem: Problem, run: Trajectory) -> tuple[Array, Array, Array, Array]:
-    """(T,) lambda_r(U1 U1^T) + lambda_m(V V^T), the sum of the largest, ||U1 V^T||_2 and ||diag(sigma) E||_F."""
+def _descent_sizes(problem: Problem, run: Trajectory) -> tuple[Array, Array, Array, Array, Samples]:
+    """(T,) lambda_r(U1 U1^T) + lambda_m(V V^T), from below; the sum of the largest, ||U1 V^T||_2, ||diag(sigma) E||_F,
+    from above; and what else is certain."""
     c = np.linalg.eigvalsh(run.V @ np.swapaxes(run.V, 1, 2)).clip(min=0.0)
-    force = problem.sigma[:, None] * (problem.Y_tilde - problem.sigma[:, None] * run.product)
     low, high = run.U1_range[:, 0] + c[:, 0], run.U1_range[:, 1] + c[:, -1]
-    return low, high, np.linalg.norm(run.product, 2, axis=(1, 2)), np.linalg.norm(force, axis=(1, 2))
+    rounding = (4 * problem.k + run.V.shape[2]) * EPS * high
+    high = high + rounding
+    samples = certain(problem, run, np.sqrt(high))
+    product = np.linalg.norm(run.product, 2, axis=(1, 2)) + samples.noise
+    force = np.linalg.norm(
+        problem.sigma[:, None] * (problem.Y_tilde - problem.sigma[:, None] * run.product), axis=(1, 2)
+    )
+    blurred = samples.force - run.force
+    return np.maximum(low - rounding, 0.0), high, product, force + blurred, samples
 
 
 def _factors_between(problem: Problem, run: Trajectory, step: float) -> tuple[Array, Flags]:
     """(T - 1,) upper bound of the factors of all iterations of an interval, and whether it is proved."""
-    low, high, product, gradient = _descent_sizes(problem, run)
-    radius, close = descent_radius(problem, run, high, step)
-    moved = [radius * np.sqrt(size) + 0.5 * radius**2 for size in (high[:-1], high[1:])]
+    low, high, product, gradient, samples = _descent_sizes(problem, run)
+    radius, close = descent_radius(problem, run, samples, step)
+    moved = [_moved(radius, size) for size in (samples.size[:-1], samples.size[1:])]
     within = [
         descent_factor(
             problem,
             np.maximum(np.sqrt(low[end]) - radius, 0.0) ** 2,
             (np.sqrt(high[end]) + radius) ** 2,
             product[end] + far,
-            np.minimum(gradient[end] + problem.sigma[0] ** 2 * far, problem.sigma[0] * np.sqrt(2 * run.excess[:-1])),
+            np.minimum(gradient[end] + problem.sigma[0] ** 2 * far, problem.sigma[0] * samples.residual[:-1]),
             step,
         )
         for end, far in zip((slice(None, -1), slice(1, None)), moved, strict=True)
@@ -196,7 +213,7 @@ def _factors_between(problem: Problem, run: Trajectory, step: float) -> tuple[Ar
     return np.minimum(np.maximum(*within), 1.0), close
 
 
-def descent_radius(problem: Problem, run: Trajectory, high: Array, step: float) -> tuple[Array, Flags]:
+def descent_radius(problem: Problem, run: Trajectory, samples: Samples, step: float) -> tuple[Array, Flags]:
     """(T - 1,) descent is within this of one of the ends of an interval all the way, and whether that is proved (ours).
 
     A step loses at least (1 - spent) / step times the square of its length; `spent` is bounded on the ball that
@@ -205,14 +222,14 @@ def descent_radius(problem: Problem, run: Trajectory, high: Array, step: float) 
     Args:
         problem: the reparametrised problem.
         run: a gradient descent.
-        high: (T,) lambda_1(U1 U1^T) + lambda_1(V V^T).
+        samples: upper bounds at its samples.
         step: step on L.
     """
-    dt, level = np.diff(run.t), run.excess[:-1]
-    force = problem.sigma[0] * np.sqrt(2 * level)
-    size = np.sqrt(high[:-1]) + np.sqrt(2 * dt * level)
+    dt, residual = np.diff(run.t), samples.residual[:-1]
+    force = problem.sigma[0] * residual
+    size = samples.size[:-1] + np.sqrt(dt) * residual
     spent = 0.5 * step * (force + (problem.sigma[0] * size * (1 + 0.5 * step * force)) ** 2)
-    return 0.5 * np.sqrt(dt * _lost(run) / (1 - np.minimum(spent, 0.5))), spent <= 0.5
+    return 0.5 * np.sqrt(dt * samples.lost / (1 - np.minimum(spent, 0.5))), spent <= 0.5
 
 
 def descent_factor(
@@ -230,26 +247,25 @@ def descent_factor(
         gradient_norm: (...) ||diag(sigma) E||_F.
         step: step on L.
     """
-    bend = step * _excess_slope(problem, low, high, np.multiply(product_norm, gradient_norm), step)
+    twist = step * np.multiply(product_norm, gradient_norm)
+    bend = step * (twist - low + 0.5 * problem.sigma[0] ** 2 * step * (high + twist) ** 2)
     return 1 + 2 * bend * np.where(bend > 0, problem.sigma[0], problem.sigma[-1]) ** 2
 
 
-def _excess_slope(problem: Problem, low: Array, high: Array, twist: Array, step: float) -> Array:
-    """-low + step twist + lambda_1(Sigma_x) / 2 step (high + step twist)^2: negative where a step is admissible."""
-    return -low + step * twist + 0.5 * problem.sigma[0] ** 2 * step * (high + step * twist) ** 2
-
-
 def largest_certified_step(problem: Problem, state: State) -> float:
-    """First steps on the averaged loss below this reduce it, by Xu et al. (2023), Lemma 3.1; 0 if none is proved to."""
+    """First steps on the averaged loss below this reduce it, by Xu et al. (2023), Lemma 3.1; 0 if none is proved to.
+
+    As a fraction f of the step that is admissible without the twist it solves 1 = f w + f (1 + f q)^2, q <= w, so that
+    it lies between 1 / (w + 4) and 1 / (w + 1).
+    """
     U1, V = (np.linalg.eigvalsh(A @ A.T).clip(min=0.0) for A in (state.U1, state.V))
     low, high = U1[0] + V[0], U1[-1] + V[-1]
-    if low == 0:
+    if low <= 4 * problem.k * EPS * high:
         return 0.0
     force = np.linalg.norm(problem.sigma[:, None] * residual(problem, state.R))
-    twist = np.asarray(np.linalg.norm(state.U1 @ state.V.T, 2) * force)
+    twist = float(np.linalg.norm(state.U1 @ state.V.T, 2) * force)
     beyond = float(2 * low / (problem.sigma[0] * high) ** 2)
-
-    def slope(step: float) -> float:
-        return float(_excess_slope(problem, low, high, twist, step))
-
-    return problem.n / 2 * (float(brentq(slope, 0.0, beyond)) if slope(beyond) > 0 else beyond)
+    w, q = beyond * twist / low, beyond * twist / high
+    bracket = 1 / (w + 4), 1 / (w + 1)
+    fraction = brentq(lambda f: f * w + f * (1 + f * q) ** 2 - 1, *bracket, xtol=EPS * bracket[0], rtol=4 * EPS)
+    return float(problem.n / 2 * beyond * fraction)

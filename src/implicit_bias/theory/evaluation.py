@@ -8,6 +8,7 @@ import numpy as np
 from implicit_bias.theory import bounds, certificates
 from implicit_bias.theory.bounds import Bound
 from implicit_bias.theory.law import asymptotic_rate, distance_law, large_width_limit
+from implicit_bias.theory.prediction import law_before
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.state import State, imbalance
 from implicit_bias.theory.trajectory import Path, Trajectory
@@ -217,15 +218,14 @@ def paper_metrics(problem: Problem, state: State, random: dict[str, Bound], meas
 def law_metrics(
     problem: Problem, state: State, trajectory: Trajectory, sigma_u: float, sigma_v: float, delta: float
 ) -> dict[str, float]:
-    """The law of the distance: before training, from the large-width limit, and given the run's own V (ours)."""
-    limit = large_width_limit(problem, sigma_u**2 * state.h, sigma_v**2 * state.h)
-    V = trajectory.V[-1]
-    before = distance_law(problem, limit.VVt, sigma_u)
+    """The law of the distance, before training and given the run's own V; the final rate at large width (ours)."""
+    a, b, V = sigma_u**2 * state.h, sigma_v**2 * state.h, trajectory.V[-1]
+    before = law_before(problem, a, b, state.h)
     after = distance_law(problem, V @ V.T, sigma_u)
     return {
         "law_rms": before.rms,
         "law_bound": before.upper(delta),
         "law_rms_run": after.rms,
         "law_bound_run": after.upper(delta),
-        "law_rate": asymptotic_rate(problem, limit),
+        "limit_rate": asymptotic_rate(problem, large_width_limit(problem, a, b)),
     }

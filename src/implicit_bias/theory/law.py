@@ -10,8 +10,6 @@ from scipy.special import ndtri
 from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
 from implicit_bias.theory.problem import Array, Problem, as_matrix
 
-MAX_WIDTH = 10**18
-
 
 @dataclass(frozen=True)
 class Scaling:
@@ -123,10 +121,14 @@ def kernel_change(problem: Problem, limit: LargeWidthLimit) -> float:
     return float(np.sqrt(moved) / scale) if scale > 0 else inf
 
 
+def _symmetric(matrix: Array) -> bool:
+    return bool(np.abs(matrix - matrix.T).max() <= 1e-8 * np.abs(matrix).max())
+
+
 def _gram(problem: Problem, VVt: ArrayLike) -> tuple[Array, Array]:
     """Diagonal and eigenvalues of V V^T, checked."""
     matrix = as_matrix("VVt", VVt)
-    if matrix.shape != (problem.m, problem.m) or not np.allclose(matrix, matrix.T, atol=1e-8 * np.abs(matrix).max()):
+    if matrix.shape != (problem.m, problem.m) or not _symmetric(matrix):
         raise ValueError(f"VVt must be a symmetric ({problem.m}, {problem.m}) matrix V V^T, got shape {matrix.shape}")
     v = np.linalg.eigvalsh(matrix)
     if v[0] < -1e-8 * abs(v[-1]):
@@ -154,7 +156,7 @@ def distance_law(problem: Problem, VVt: ArrayLike, sigma_U: float) -> NormLaw:
 
 def limit_const(problem: Problem) -> float:
     """lim h^{1/2} rms distance at alpha = 1/2: (D-r)^{1/2} (tr (I + Theta^^T Theta^)^{1/2})^{1/2}."""
-    return _limit_law(_modes(problem), PAPER, 1, np.ones(1), problem.D - problem.r).rms
+    return sqrt((problem.D - problem.r) * float(np.sum(large_width_limit(problem, 1.0, 1.0).v)))
 
 
 def lazy_distance(problem: Problem, sigma_U: float, b: float) -> float:
@@ -164,56 +166,11 @@ def lazy_distance(problem: Problem, sigma_U: float, b: float) -> float:
 
 def rich_distance(problem: Problem, sigma_U: float) -> float:
     """Root mean square distance as a + b -> 0: sigma_U ((D-r) ||Theta^||_*)^{1/2}, a nuclear norm."""
-    return sigma_U * sqrt((problem.D - problem.r) * float(_modes(problem).sum()))
+    nuclear = np.linalg.svd(problem.min_norm_coordinates, compute_uv=False).sum()
+    return sigma_U * sqrt((problem.D - problem.r) * float(nuclear))
 
 
-def _modes(problem: Problem) -> Array:
-    """(m,) singular values of M, padded with zeros."""
-    mu = np.linalg.svd(problem.min_norm_coordinates, compute_uv=False)
-    return np.pad(mu, (0, problem.m - mu.size))
-
-
-def _limit_law(mu: Array, scaling: Scaling, h: float, unseen: Array, dof: int) -> NormLaw:
-    """Law of (sum_ij unseen_i sigma_U^2 v_j chi^2_dof)^{1/2} with V V^T at its large-width limit."""
-    a, b = scaling.gram(h)
-    v = b + mode_growth(mu, a, b)
-    return norm_law(scaling.sigma_U(h) ** 2 * np.outer(unseen, v), dof)
-
-
-@dataclass(frozen=True)
-class DistancePrediction:
-    """Large-width prediction of the distance to the min-norm solution, no training.
-
-    Attributes:
-        h: (H,) widths.
-        rms: (H,) root mean square distance.
-        lower, upper: (H,) two-sided 1 - delta quantile band.
-        bound: (H,) Gaussian concentration bound at 1 - delta.
-    """
-
-    h: Array
-    rms: Array
-    lower: Array
-    upper: Array
-    bound: Array
-
-
-def predict_distance(
-    problem: Problem, h: ArrayLike, scaling: Scaling = PAPER, delta: float = 0.05
-) -> DistancePrediction:
-    """Predict the distance at widths h (H,) from one SVD (ours, docs/law.md section 2); default the paper's scaling.
-
-    Raises:
-        ValueError: a width is below 1 or not finite, or delta is outside (0, 1).
-    """
-    delta, widths, mu = probability("delta", delta), np.atleast_1d(np.asarray(h, float)), _modes(problem)
-    laws = [_limit_law(mu, scaling, width, np.ones(1), problem.D - problem.r) for width in widths.flat]
-    rows = [(law.rms, law.quantile(delta / 2), law.upper(delta / 2), law.bound(delta)) for law in laws]
-    rms, lower, upper, bound = np.array(rows).reshape(-1, 4).T
-    return DistancePrediction(h=widths, rms=rms, lower=lower, upper=upper, bound=bound)
-
-
-def _unseen_part(problem: Problem, x: ArrayLike) -> Array:
+def unseen_part(problem: Problem, x: ArrayLike) -> Array:
     """Phi2 Phi2^T x of the rows of x (N, D), exactly 0 where it is rounding."""
     points = as_matrix("x", np.atleast_2d(np.asarray(x, float)))
     if points.shape[1] != problem.D:
@@ -251,7 +208,7 @@ def prediction_band(
     """
     variances = check("sigma_U", sigma_U, sigma_U > 0, "finite and > 0") ** 2 * _gram(problem, VVt)[0]
     z = -float(ndtri(probability("delta", delta) / 2))
-    unseen = np.linalg.norm(_unseen_part(problem, x), axis=1)
+    unseen = np.linalg.norm(unseen_part(problem, x), axis=1)
     center = np.atleast_2d(np.asarray(x, float)) @ problem.min_norm_solution
     std = np.outer(unseen, np.sqrt(variances))
     return PredictionBand(center=center, std=std, lower=center - z * std, upper=center + z * std)
@@ -259,15 +216,15 @@ def prediction_band(
 
 def unseen_spectrum(problem: Problem, X_test: ArrayLike) -> Array:
     """Nonzero eigenvalues of Phi2^T Sigma_test Phi2, Sigma_test = X_test^T X_test / N, from test rows (N, D)."""
-    part = _unseen_part(problem, X_test)
+    part = unseen_part(problem, X_test)
     s = np.linalg.svd(part / sqrt(len(part)), compute_uv=False)[: problem.D - problem.r]
     return np.asarray(s**2, float)
 
 
 def unseen_spectrum_of_covariance(problem: Problem, covariance: ArrayLike) -> Array:
     """(D - r,) eigenvalues, decreasing, of Phi2^T Sigma_test Phi2 for a covariance (D, D), without Phi2."""
-    half = _unseen_part(problem, as_matrix("covariance", covariance))
-    spectrum = np.linalg.eigvalsh(_unseen_part(problem, half.T))[::-1][: problem.D - problem.r]
+    half = unseen_part(problem, as_matrix("covariance", covariance))
+    spectrum = np.linalg.eigvalsh(unseen_part(problem, half.T))[::-1][: problem.D - problem.r]
     return np.where(spectrum > problem.D * np.finfo(float).eps * np.abs(covariance).max(), spectrum, 0.0)
 
 
@@ -285,64 +242,3 @@ def excess_risk_law(problem: Problem, unseen: ArrayLike, VVt: ArrayLike, sigma_U
     """
     sigma_U = check("sigma_U", sigma_U, sigma_U > 0, "finite and > 0")
     return norm_law(sigma_U**2 * np.outer(np.asarray(unseen, float), _gram(problem, VVt)[1]), 1)
-
-
-def width_for_distance(problem: Problem, epsilon: float, delta: float = 0.05, scaling: Scaling = PAPER) -> int:
-    """Smallest width from which on the distance stays <= epsilon with probability >= 1 - delta at large width.
-
-    Raises:
-        ValueError: epsilon or delta is out of range, or no width up to 10^18 will do (alpha <= 1/4, or too small).
-    """
-    return _width(problem, np.ones(1), problem.D - problem.r, epsilon, delta, scaling)
-
-
-def width_for_prediction(
-    problem: Problem, x: ArrayLike, epsilon: float, delta: float = 0.05, scaling: Scaling = PAPER
-) -> int:
-    """Smallest width from which on ||x^T U V^T - x^T Theta^|| <= epsilon at every row of x, jointly (union bound).
-
-    Raises:
-        ValueError: as `width_for_distance`, or x is not (N, D) and finite.
-    """
-    energy = np.sum(_unseen_part(problem, x) ** 2, axis=1)
-    return _width(problem, energy.max(keepdims=True), 1, epsilon, probability("delta", delta) / energy.size, scaling)
-
-
-def width_for_risk(
-    problem: Problem, unseen: ArrayLike, epsilon: float, delta: float = 0.05, scaling: Scaling = PAPER
-) -> int:
-    """Smallest width from which on the mean square difference to ridgeless predictions is <= epsilon.
-
-    With probability >= 1 - delta; `unseen` as in `excess_risk_law`. Raises ValueError as `width_for_distance`.
-    """
-    epsilon = check("epsilon", epsilon, epsilon > 0, "finite and > 0")
-    return _width(problem, np.asarray(unseen, float), 1, sqrt(epsilon), delta, scaling)
-
-
-def _width(problem: Problem, unseen: Array, dof: int, epsilon: float, delta: float, scaling: Scaling) -> int:
-    """Bisection: every weight sigma_U^2 v_j falls with h as soon as alpha >= 1/4 (docs/law.md section 5)."""
-    epsilon = check("epsilon", epsilon, epsilon > 0, "finite and > 0")
-    delta, mu = probability("delta", delta), _modes(problem)
-
-    def law(h: int) -> NormLaw:
-        return _limit_law(mu, scaling, h, unseen, dof)
-
-    def enough(h: int) -> bool:
-        return float(law(h).sf(epsilon)) <= delta
-
-    if not law(1).weights.size:
-        return 1
-    if scaling.alpha < 0.25:
-        raise ValueError(f"alpha must be above 1/4 for the deviation to vanish with h, got {scaling.alpha}")
-    if not enough(MAX_WIDTH):
-        raise ValueError(
-            f"epsilon must be at least {law(MAX_WIDTH).upper(delta)}, what width {MAX_WIDTH:.0e} attains "
-            f"at alpha = {scaling.alpha}, got {epsilon}"
-        )
-    low, high = 0, 1
-    while not enough(high):
-        low, high = high, min(2 * high, MAX_WIDTH)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high

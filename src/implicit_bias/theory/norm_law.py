@@ -1,5 +1,6 @@
 """Exact law of (sum_j w_j chi^2_dof)^{1/2}, the norm of a Gaussian matrix times a fixed one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite, log, log1p, pi, sqrt
 
@@ -11,6 +12,8 @@ from scipy.stats import chi2
 from implicit_bias.theory.problem import Array
 
 TINY = 1e-300
+MOST_NODES = 101
+"""Of the quadrature over the scale of a mixed law."""
 
 
 def check(name: str, value: float, valid: bool, allowed: str) -> float:
@@ -103,6 +106,74 @@ class NormLaw:
             return log(max(tail, TINY)) - target
 
         return float(np.exp(brentq(miss, log(low) - 1e-9, log(high) + 1e-9, xtol=1e-14) / 2) * sqrt(top))
+
+
+@dataclass(frozen=True)
+class MixedLaw:
+    """Law of S N, N of a given law and S independent of it, S^2 lognormal of mean 1.
+
+    Attributes:
+        given: the law of N.
+        variance: of log S^2.
+    """
+
+    given: NormLaw
+    variance: float
+
+    @property
+    def rms(self) -> float:
+        """(E S^2 N^2)^{1/2}."""
+        return self.given.rms
+
+    def cdf(self, norm: float) -> float:
+        """P(S N <= norm)."""
+        if not self.given.weights.size:
+            return float(norm >= 0)
+        scales, shares = self._mixture()
+        return float(shares @ self.given.cdf(norm / scales))
+
+    def sf(self, norm: float) -> float:
+        """P(S N > norm)."""
+        if not self.given.weights.size:
+            return float(norm < 0)
+        scales, shares = self._mixture()
+        return float(shares @ self.given.sf(norm / scales))
+
+    def quantile(self, p: float) -> float:
+        """The value S N stays below with probability p in (0, 1).
+
+        Raises:
+            ValueError: p is outside (0, 1).
+        """
+        return self._solve(probability("p", p), self.given.quantile(p), self.cdf, rising=True)
+
+    def upper(self, delta: float) -> float:
+        """The value S N exceeds with probability delta in (0, 1), precise for tiny delta.
+
+        Raises:
+            ValueError: delta is outside (0, 1).
+        """
+        return self._solve(probability("delta", delta), self.given.upper(delta), self.sf, rising=False)
+
+    def _mixture(self) -> tuple[Array, Array]:
+        w = self.given.weights
+        spread = np.sqrt(np.sum(w**2) / (2 * self.given.dof)) / np.sum(w)  # of log N
+        share = sqrt(self.variance) / spread
+        count = min(3 + 2 * int(np.ceil(8 * share)), MOST_NODES) if share > 1e-3 else 1
+        nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+        return np.exp(sqrt(self.variance) * nodes / 2 - self.variance / 4), weights / sqrt(2 * pi)
+
+    def _solve(self, p: float, center: float, tail: Callable[[float], float], rising: bool) -> float:
+        if not center > 0:
+            return 0.0
+        scales, _ = self._mixture()
+        target = log(p)
+
+        def miss(log_scale: float) -> float:
+            return (1 if rising else -1) * (log(max(tail(center * float(np.exp(log_scale))), TINY)) - target)
+
+        low, high = log(scales[0]) - 1e-9, log(scales[-1]) + 1e-9
+        return center * float(np.exp(brentq(miss, low, high, xtol=1e-13)))
 
 
 def norm_law(weights: ArrayLike, dof: int) -> NormLaw:

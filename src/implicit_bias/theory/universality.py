@@ -5,6 +5,7 @@ import numpy as np
 from implicit_bias.theory.entries import excess_kurtosis
 from implicit_bias.theory.infinite_width import infinite_width_flow
 from implicit_bias.theory.law import large_width_limit
+from implicit_bias.theory.norm_law import NormLaw, norm_law
 from implicit_bias.theory.problem import Array, Problem
 
 
@@ -34,3 +35,34 @@ def limit_ratio(problem: Problem, entries: str, density: float, a: float, b: flo
     unseen = 1 - np.sum(problem.Phi1**2, axis=1)
     excess = excess_kurtosis(entries, density) * a * float(unseen @ np.sum(weights**2, axis=1))
     return float(np.sqrt(1 + excess / law))
+
+
+def limit_law(problem: Problem, entries: str, density: float, a: float, b: float, h: float, weights: Array) -> NormLaw:
+    """Law of the distance as h grows with a = sigma_U^2 h, b = sigma_V^2 h fixed (ours, docs/lazy.md section 5).
+
+    The entries of U2 V(inf)^T become Gaussian of covariance a / h times I (x) V V^T + kappa a sum_d (Phi2^T e_d e_d^T
+    Phi2) (x) (z_d z_d^T), z_d the rows of Z: other than for Gaussian entries no multiple of I. For orthogonal rows it
+    is I (x) (V V^T - a Z^T Z), of weights b + (b / T) e_j. Needs the eigenvalues of a (D m, D m) matrix.
+
+    Args:
+        problem: the reparametrised problem, D > r.
+        entries: name of their law.
+        density: of "sparse".
+        a: sigma_U^2 h.
+        b: sigma_V^2 h.
+        h: width.
+        weights: (D, m) Z of `seen_weights`.
+    """
+    limit, free = large_width_limit(problem, a, b), problem.D - problem.r
+    if entries == "orthogonal":
+        grown = np.pad(limit.e, (0, problem.m - limit.e.size))
+        return norm_law(a / h * (b + b / (a + b) * grown), free)
+    excess = excess_kurtosis(entries, density)
+    if excess == 0:
+        return norm_law(a / h * limit.v, free)
+    unseen = np.eye(problem.D) - problem.Phi1 @ problem.Phi1.T
+    shape = np.einsum("id,ld,dj,dk->ijlk", unseen, unseen, weights, weights, optimize=True)
+    covariance = np.einsum("il,jk->ijlk", unseen, limit.VVt) + excess * a * shape
+    size = problem.D * problem.m
+    spectrum = np.linalg.eigvalsh(covariance.reshape(size, size))[-free * problem.m :]
+    return norm_law(a / h * spectrum.clip(min=0.0), 1)

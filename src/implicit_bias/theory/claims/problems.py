@@ -6,6 +6,7 @@ from implicit_bias.theory import experiment, initialization
 from implicit_bias.theory.claims import bias
 from implicit_bias.theory.claims import imbalance as claims
 from implicit_bias.theory.claims.check import SLACK, Check, worst
+from implicit_bias.theory.claims.degenerate import KINDS, degenerate
 from implicit_bias.theory.claims.network import (
     Network,
     balanced,
@@ -26,6 +27,8 @@ POINTS = 18
 """Samples of a trajectory, about."""
 FLOW = 1e-9
 """Tolerance of the flow: a tenth of the error of E that the claims allow for, `claims.RESOLUTION`."""
+SINGULAR = 1e-6
+"""Relative size of s_m(U1 V^T) down to which M of the balanced start counts as singular."""
 SHORT = 15.0
 """Length of a short run in units of 1 / lambda_max(K(0))."""
 
@@ -168,7 +171,8 @@ def _orthogonal_claim(state: State) -> Check:
 def _balanced_claims(network: Network, t: float, rng: np.random.Generator) -> dict[str, Check]:
     """Two balanced networks of different Q; their certified curve needs no imbalance."""
     problem, m, h = network.problem, network.problem.m, network.state.h
-    if min(problem.r, h) < m:
+    s = np.linalg.svd(network.state.U1 @ network.state.V.T, compute_uv=False)
+    if min(problem.r, h) < m or s[m - 1] <= SINGULAR * s[0]:
         return {name: Check(False, 0.0, SLACK) for name in ("balanced_Q", "balanced")}
     first, second = (balanced(network, orthonormal(h, m, rng)) for _ in range(2))
     trajectory = train(problem, first.state, SHORT)
@@ -190,6 +194,18 @@ def _ntk_claim(network: Network, after: Network, t: float, alpha: float) -> Chec
     return bias.ntk_scaling(after, end, alpha)
 
 
+ORDINARY = 3
+"""Problems without degeneracy to one of each kind of degeneracy in turn."""
+
+
+def kind_of(index: int) -> str:
+    """The kind of the problem of an index: every fourth is degenerate, the kinds taking turns; "" for the others."""
+    turn, place = divmod(index, ORDINARY + 1)
+    return KINDS[turn % len(KINDS)] if place == ORDINARY else ""
+
+
 def check_index(seed: int, index: int) -> dict[str, Check]:
     """Check the problem of an index, drawn from its own stream of `seed`."""
-    return check_problem(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, index))))
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, index)))
+    kind = kind_of(index)
+    return check_network(degenerate(kind, draw_network(rng), rng), SHORT, rng) if kind else check_problem(rng)
