@@ -13,6 +13,7 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines.evaluation import EVALUATION
 from implicit_bias.points import Loaders, Record, require
+from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.section import Origin, Provenance, Tracked
 from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
@@ -53,6 +54,11 @@ def describe_sweep(
     fingerprints = Fingerprints(sweep, plan, problems)
     fingerprints.check(EVALUATION, table)
     require(plan["points"], evaluations, "evaluations", "evaluation")
+
+    def loss_at(key: str, iteration: int) -> float:
+        record = fingerprints.load(EVALUATION, evaluations, key)
+        return on_the_way(record["curve/iteration"], record["curve/excess"], iteration)
+
     section = sweep_section(
         Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
         planned=len(plan["points"]),
@@ -60,6 +66,7 @@ def describe_sweep(
         datasets=profiles(plan),
         points=table,
         failures=reasons(plan, table, partial(fingerprints.load, EVALUATION, evaluations)),
+        loss_at=loss_at,
     )
     return section.model_dump(mode="json")
 

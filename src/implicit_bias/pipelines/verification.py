@@ -113,13 +113,13 @@ def report_claims(
     return claims_page(verification, table.drop(columns=STAMP), frequencies.drop(columns=STAMP), list(errors))
 
 
-def require_all(checks: dict[str, Any], page: str, report: str) -> None:
+def require_all(verification: Verification, checks: dict[str, Any], page: str, report: str) -> None:
     """End the run as failed, its pages written, if anything could not be checked.
 
     Raises:
         RuntimeError: with what failed first.
     """
-    if errors := list(checks["errors"]):
+    if errors := list(_known(verification, checks)["errors"]):
         raise RuntimeError(f"{len(errors)} of the checks failed; the table is made of the others. {errors[0]}")
 
 
@@ -192,7 +192,10 @@ def create_pipeline(**_: Any) -> Pipeline:
                 name="describe_claims",
             ),
             Node(
-                require_all, inputs=["claims.checks", "claims.page", "claims.report"], outputs=None, name="require_all"
+                require_all,
+                inputs=[params, "claims.checks", "claims.page", "claims.report"],
+                outputs=None,
+                name="require_all",
             ),
         ]
     )
