@@ -100,7 +100,7 @@ def test_in_a_project(tmp_path):
     assert "Traceback" not in refused
     assert not (project.path / "data").exists()
     project.run("--pipelines=width_sweep")
-    (gone,) = project.path.glob("data/smoke/06_models/width/*width=40*seed=1*")
+    (gone,) = project.path.glob("data/smoke/06_models/width/*width=*40-*seed=1*")
     gone.unlink()
     refused = project.run("--nodes=width_sweep.tabulate_points", check=False)
     assert "trajectories has nothing of 1 of 4, such as" in refused

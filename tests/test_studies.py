@@ -45,7 +45,7 @@ def test_companions_of_every_point_are_tracked(project):
     assert len(points) == 4
     for key, metrics in points.items():
         assert {"lin_loss", "lin_dist", "curve/lin_excess", "curve/lin_dist"} <= set(metrics)
-        wide = "width=300" in key  # r + m = 8
+        wide = int(key[6:22]) == 300  # r + m = 8
         assert ({"inf_loss", "inf_dist", "law_kernel", "curve/inf_dist"} <= set(metrics)) == wide
     balanced = {key: metrics for key, metrics in tracked(project, "imbalance").items() if "balanced" in key}
     assert balanced
