@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from kedro.framework.project import pipelines
 from kedro.io import DataCatalog, MemoryDataset
@@ -13,13 +14,13 @@ from implicit_bias.datasets import ArrayDataset
 from implicit_bias.inputs import InputHooks, RunRefused
 from implicit_bias.parameters import Sweep
 from implicit_bias.pipeline_registry import register_pipelines
-from implicit_bias.pipelines.reporting import summarize_sweep, tabulate_points
+from implicit_bias.pipelines.reporting import tabulate_points
 from implicit_bias.points import NothingOfPoints, require
+from implicit_bias.theory import draw_data, reparametrize
 from tests.project import make_project
-from tests.test_resume import SWEEP
+from tests.test_resume import SWEEP, plan_of
 
 REGISTERED = register_pipelines()
-POINTS = {"points": {key: {"params": {}} for key in "abc"}}
 
 
 @pytest.fixture
@@ -74,15 +75,19 @@ def test_points_that_are_missing_are_counted_and_the_first_is_named():
         require("abcd", loaders, "trajectories", "training")
 
 
-@pytest.mark.parametrize(("trained", "evaluated"), [("ab", "abc"), ("abc", "bc")])
+@pytest.mark.parametrize(("trained", "evaluated"), [(0, 1), (1, 0)])
 def test_a_table_needs_every_point(trained, evaluated):
-    with pytest.raises(NothingOfPoints, match="nothing of 1 of 3, such as"):
-        tabulate_points(POINTS, dict.fromkeys(trained, dict), dict.fromkeys(evaluated, dict))
-
-
-def test_a_summary_of_other_parameters_is_refused():
-    with pytest.raises(ValueError, match="the plan was made for other parameters: 7 points are in one of them only"):
-        summarize_sweep(Sweep(**SWEEP), POINTS, {}, None)
+    X, Y, _ = draw_data(6, 20, 2, np.random.default_rng(0))
+    problem, sweep = reparametrize(X, Y), Sweep(**SWEEP)
+    keys = [point.key for point in sweep.points()]
+    with pytest.raises(NothingOfPoints, match="nothing of 1 of 4, such as"):
+        tabulate_points(
+            sweep,
+            plan_of(sweep, vars(problem)),
+            {"line-draw=0": lambda: vars(problem)},
+            dict.fromkeys(keys[1 - trained :], dict),
+            dict.fromkeys(keys[1 - evaluated :], dict),
+        )
 
 
 @pytest.mark.slow
@@ -95,7 +100,7 @@ def test_in_a_project(tmp_path):
     assert "Traceback" not in refused
     assert not (project.path / "data").exists()
     project.run("--pipelines=width_sweep")
-    (gone,) = project.path.glob("data/smoke/06_models/width/*width=40*seed=1*")
+    (gone,) = project.path.glob("data/smoke/06_models/width/*width=*40-*seed=1*")
     gone.unlink()
     refused = project.run("--nodes=width_sweep.tabulate_points", check=False)
     assert "trajectories has nothing of 1 of 4, such as" in refused

@@ -18,6 +18,7 @@ from implicit_bias.figures.questions import questions_figure, spread_rows
 from implicit_bias.parameters import DataSet, DataSets, Sweep
 from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.questions import answer_questions, law_widths
+from implicit_bias.plan import sweep_plan
 from implicit_bias.theory.answers import (
     attained_tolerances,
     expected_excess_risk,
@@ -189,8 +190,8 @@ def figure(changes: dict[str, Any] | None = None, sweep: str = "width_sweep", **
     parameters = Sweep.model_validate(BASE[sweep] | (changes or {}))
     data = generate_data(DataSets.model_validate({parameters.problem: small}))
     name = f"{parameters.problem}-draw=0"
-    fields = vars(reparametrize(data[name]["X"], data[name]["Y"]))
-    plan = {"points": {"any": {"params": {"problem": name}}}}
+    small_problem = reparametrize(data[name]["X"], data[name]["Y"])
+    fields, plan = vars(small_problem), sweep_plan(parameters, {name: small_problem}, "numerics")
     return answer_questions({name: lambda: data[name]}, {name: lambda: fields}, parameters, plan)
 
 

@@ -12,18 +12,23 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kedro.config import OmegaConfigLoader
 from kedro.io.core import DatasetError
 
 from implicit_bias.numerals import number, spread
+from implicit_bias.parameters import DataSet, Sweep
 from implicit_bias.pipelines.report import write_report
+from implicit_bias.plan import sweep_params, written
 from implicit_bias.report.claims import claims_section
 from implicit_bias.report.descent import descent_section
 from implicit_bias.report.page import render
-from implicit_bias.report.paper import FIGURE_1, FIGURE_2, SIZES
+from implicit_bias.report.paper import on_the_way
+from implicit_bias.report.paper_settings import FREE, SETTINGS, beside_paper
 from implicit_bias.report.section import Origin, Picture, Provenance, Section, Tracked
 from implicit_bias.report.studies import study_section
 from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.report.tables import MOST_ROWS
+from tests.project import REPOSITORY
 
 VOID = {"meta", "link", "img", "br", "hr"}
 LOADING = {"img", "script", "iframe", "object", "embed", "audio", "video", "source", "link", "form"}
@@ -88,14 +93,17 @@ def provenance(**changes: Any) -> Provenance:
     return Provenance(**({"finished": time, "versions": {"numpy": "2.1"}, "commit": "0123456789abcdef"} | changes))
 
 
-PARAMS = {
-    "title": "Width sweep",
-    "figure": "width",
-    "initialization": "gaussian",
-    "solvers": "gradient_flow",
-    **FIGURE_1,
-}
-DATASETS = [{"name": "gaussian-draw=0", **SIZES, "r": 100, "cond": 9.0}]
+def at_papers_settings(figure: str) -> dict[str, str]:
+    """Parameters of the main configuration, with the paper's solver."""
+    conf = OmegaConfigLoader(str(REPOSITORY / "conf"), base_env="base", default_run_env="base")["parameters"]
+    sweep = Sweep(**conf[f"{figure}_sweep"] | {"solvers": ["gradient_descent"]})
+    data = DataSet(**conf["data"][sweep.problem])
+    params = sweep_params(sweep) | written({"data": data.model_dump()})
+    return {name: str(value) for name, value in params.items()}
+
+
+PARAMS = at_papers_settings("width")
+DATASETS = [{"name": "gaussian-draw=0", "n": 100, "D": 400, "m": 1, "r": 100, "cond": 9.0}]
 
 
 def points(widths: tuple[int, ...] = (500, 9500), seeds: int = 3) -> pd.DataFrame:
@@ -130,6 +138,7 @@ def section(**changes: Any) -> Section:
         "datasets": DATASETS,
         "points": table,
         "failures": {},
+        "loss_at": lambda key, iteration: 1.0,
     }
     return sweep_section(Origin(**told), **(entries | changes))
 
@@ -166,16 +175,53 @@ def test_a_run_at_the_papers_settings_stands_beside_the_papers_numbers() -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"alpha": "0.4"}, {"step_size": "0.01"}, {"initialization": "orthogonal"}, {"stop.tolerance": "None"}]
+    ("change", "said"),
+    [
+        ({"widths": "2000"}, "widths is 2000, in the paper 500:10000:500"),
+        ({"alpha": "0.4"}, "alpha is 0.4, in the paper 0.5"),
+        ({"step_size": "0.01"}, "step_size is 0.01, in the paper 0.005"),
+        ({"initialization": "orthogonal"}, "initialization is orthogonal, in the paper gaussian"),
+        ({"stop.tolerance": "None"}, "stop.tolerance is none, in the paper 1e-08"),
+        ({"flow_tolerance": "0.001"}, "flow_tolerance is 0.001, in the paper at most 1e-06"),
+        ({"stop.max_iterations": "1000"}, "stop.max_iterations is 1000, in the paper at least 1e+06"),
+        ({"data.n": "99", "data.noise_std": "0.05"}, "data.n is 99, in the paper 100; data.noise_std is 0.05, in the"),
+        ({"data.spectrum": "whitened"}, "data.spectrum is whitened, in the paper gaussian"),
+        ({"figure": "alpha"}, "Not compared with the paper, which has no such figure."),
+    ],
 )
-def test_a_run_at_other_settings_does_not(change: dict[str, str]) -> None:
-    assert "paper" not in page(width=section(params=PARAMS | change)).texts("th")
+def test_a_run_at_other_settings_is_not_compared_and_says_why(change: dict[str, str], said: str) -> None:
+    parsed = page(width=section(params=PARAMS | change))
+    assert "paper" not in parsed.texts("th")
+    assert any(said in text and text.startswith("Not compared") for text in parsed.texts("li"))
+    assert not any("The paper's Figure" in text for text in parsed.texts("figcaption"))
 
 
-def test_data_of_another_size_or_kind_do_not() -> None:
-    for change in ({"n": 99}, {"m": 2}, {"cond": 1.0}):
-        datasets = [DATASETS[0] | change]
-        assert "paper" not in page(width=section(datasets=datasets)).texts("th")
+def test_data_of_ones_own_or_of_another_rank_are_not_compared() -> None:
+    own = {name: value for name, value in PARAMS.items() if not name.startswith("data.")}
+    assert beside_paper(own, DATASETS).deviations == ["Not compared with the paper's Figure 1: the data are others."]
+    (said,) = beside_paper(PARAMS, [DATASETS[0] | {"r": 99}]).deviations
+    assert said == "Not compared with the paper's Figure 1: the rank of X is 99, in the paper 100."
+
+
+def test_settings_that_leave_the_numbers_as_they_are_deviate_by_name() -> None:
+    parsed = page(width=section(params=PARAMS | {"solvers": "gradient_flow", "redraw_data": "True"}))
+    assert "paper" in parsed.texts("th")
+    listed = parsed.texts("li")
+    assert "solvers is gradient_flow, in the paper gradient_descent." in listed
+    assert "redraw_data is True, in the paper False." in listed
+    assert any(text.startswith("The paper's Figure 1: distance and") for text in parsed.texts("figcaption"))
+
+
+@pytest.mark.parametrize(("kind", "figure"), [("width", "Figure 1"), ("imbalance", "Figure 2")])
+def test_every_parameter_is_compared_or_said_to_be_free(kind: str, figure: str) -> None:
+    """A parameter that is added to the model has to be put into one of the two tables."""
+    params = at_papers_settings(kind)
+    assert beside_paper(params, DATASETS).figure == figure
+    assert not beside_paper(params, DATASETS).deviations
+    assert params.keys() == (SETTINGS[figure].keys() | FREE)
+    assert not SETTINGS[figure].keys() & FREE
+    for name in SETTINGS[figure]:
+        assert beside_paper(params | {name: "7"}, DATASETS).deviations, name
 
 
 def test_figure_2_compares_descent_where_there_is_both() -> None:
@@ -185,16 +231,23 @@ def test_figure_2_compares_descent_where_there_is_both() -> None:
         for case, c, loss in (("1", 6.1, 3.5e-3), ("2", 38.3, 7.9e-10), ("3", 20.7, 9.6e-5), ("balanced", 0, 0.022))
         for solver, loss in (("gradient_flow", 2 * loss), ("gradient_descent", loss))
     ]
-    params = PARAMS | FIGURE_2 | {"figure": "imbalance", "solvers": "gradient_flow gradient_descent"}
-    datasets = [DATASETS[0] | {"cond": 1.0}]
-    parsed = page(imbalance=section(points=pd.DataFrame(rows), params=params, datasets=datasets))
+    params = at_papers_settings("imbalance") | {"solvers": "gradient_flow gradient_descent"}
+    losses = {"2-gradient_flow": 2.3e-9, "2-gradient_descent": 2.2e-9}
+    told = {"params": params, "loss_at": lambda key, iteration: losses[key] if iteration == 13_900 else np.nan}
+    parsed = page(imbalance=section(points=pd.DataFrame(rows), **told))
     rows_of = {(row["quantity"], row["where"]): row for row in parsed.rows("paper")}
     assert rows_of["imbalance c", "case 3"]["paper"] == "20.1"  # printed, not read off
     assert rows_of["imbalance c", "case 3"]["deviation"] == "+3 %"
     loss = rows_of["loss at iteration 15,000", "case 1"]
     assert (loss["ours, gradient flow"], loss["ours, gradient descent"]) == ("0.007", "0.0035")
     assert loss["deviation"] == "−3 %"
-    assert "13,900" in rows_of["loss at iteration 15,000", "case 2"]["deviation"]
+    loss = rows_of["loss at iteration 13,900", "case 2"]
+    assert (loss["paper"], loss["ours, gradient flow"]) == ("≈ 7×10⁻⁹", "2.3×10⁻⁹")
+    assert (loss["ours, gradient descent"], loss["deviation"]) == (
+        "2.2×10⁻⁹",
+        "draws spread from 2.1×10⁻⁹ to 1.4×10⁻⁸",
+    )
+    assert not any("13,900" in text for text in parsed.texts("li"))
     assert any("Fastest is σ_U/σ_V = 39.3 (rate 39.3, distance 1)" in text for text in parsed.texts("figcaption"))
     results = parsed.rows("runs")
     assert [row["case"] for row in results[::2]] == ["1", "2", "3", "balanced"]
@@ -219,6 +272,29 @@ def test_broken_bounds_and_exhausted_runs_are_said() -> None:
     assert "1 point exceeds Theorem 1." in listed
     assert "2 points exceed the certified bound." in listed, "where its hypotheses are met"
     assert "1 point reached the iteration limit before the tolerance." in listed
+
+
+def test_a_loss_beyond_what_draws_explain_deviates() -> None:
+    rows = [
+        {"point": str(seed), "case": "2", "width": 500, "solver": "gradient_descent", "imbalance_c": 39.6, "loss": 1e-9}
+        | {"distance": 1.0, "seed": seed}
+        for seed in range(3)
+    ]
+    params = at_papers_settings("imbalance")
+    for losses, deviates in (([1e-9, 6e-9, 1e-7], False), ([1e-9, 2e-9, 6e-9], True)):
+        told = {"params": params, "loss_at": lambda key, iteration, losses=losses: losses[int(key)], "images": {}}
+        parsed = page(imbalance=section(points=pd.DataFrame(rows), **told))
+        row = next(row for row in parsed.rows("paper") if "13,900" in row["quantity"])
+        low, middle, high = (number(loss, 2) for loss in losses)
+        assert row["ours, gradient descent"] == f"median {middle}, {low} to {high}"
+        assert any("13,900" in text for text in parsed.texts("li")) == deviates
+
+
+def test_a_loss_on_the_way_is_that_of_an_exponential() -> None:
+    k = np.array([0.0, 10, 1000])
+    assert on_the_way(k, np.exp(-0.01 * k), 123) == pytest.approx(np.exp(-1.23), rel=1e-12)
+    assert np.isnan(on_the_way(k, k + 1, 1001))
+    assert on_the_way(k, [1, 1, 0], 500) == 0
 
 
 def test_nothing_deviates_where_nothing_does() -> None:

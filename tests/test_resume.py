@@ -1,6 +1,7 @@
 """Resuming: what determines a record is in its fingerprint, and only records with the right one are reused."""
 
 import logging
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +16,10 @@ from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines.evaluation import EVALUATION, evaluate_points
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.resume import NOT_RESULTS, POINTS_SAY, Stage, compute_points
-from implicit_bias.theory import draw_data, reparametrize
+from implicit_bias.plan import data_sets, sweep_params
+from implicit_bias.resume import Stage, StaleRecords
+from implicit_bias.sweep_records import NOT_RESULTS, POINTS_SAY, compute_points, point_fingerprint
+from implicit_bias.theory import Problem, draw_data, reparametrize
 
 STAGES = (INITIALIZATION, TRAINING, EVALUATION)
 SWEEP: dict[str, Any] = {
@@ -81,7 +84,7 @@ def test_a_fingerprint_changes_with_what_its_stage_depends_on(name: str) -> None
     changes = {name: CHANGED[name]} | ({"alpha": [], "figure": "imbalance"} if name == "cases" else {})
     before, after = sweep(), sweep(**changes)
     for stage in STAGES:
-        prints = [stage.fingerprint(each.points()[0], each, "data") for each in (before, after)]
+        prints = [point_fingerprint(stage, each.points()[0], each, "data") for each in (before, after)]
         same = name in FIRST | AFTER[stage.output] or name == "redraw_data"  # draw 0 is that of seed 0
         assert (prints[0] == prints[1]) == same, stage.output
 
@@ -90,11 +93,11 @@ def test_a_fingerprint_changes_with_point_data_and_numerics() -> None:
     base = sweep()
     first, second, *_ = base.points()
     for stage in STAGES:
-        prints = {stage.fingerprint(first, base, "data"), stage.fingerprint(second, base, "data")}
-        prints.add(stage.fingerprint(first, base, "other data"))
-        other = Stage(stage.name, stage.output, stage.compute, stage.ignores)
+        prints = {point_fingerprint(stage, first, base, "data"), point_fingerprint(stage, second, base, "data")}
+        prints.add(point_fingerprint(stage, first, base, "other data"))
+        other = replace(stage)
         vars(other)["numerics"] = "another version"
-        prints.add(other.fingerprint(first, base, "data"))
+        prints.add(point_fingerprint(other, first, base, "data"))
         assert len(prints) == 4
 
 
@@ -180,7 +183,19 @@ def double(point: Any, sweep: Any, problem: dict[str, Any], *inputs: dict[str, A
     return {"twice": 2 * point.width}
 
 
-FAKE = Stage("double", "doubles", double, frozenset({"delta"}))
+FAKE = Stage("double", "doubles", "doubling", double, frozenset({"delta"}))
+
+
+def plan_of(sweep: Sweep, problem: dict[str, Any]) -> dict[str, Any]:
+    points: dict[str, Any] = {point.key: {"params": {}} for point in sweep.points()}
+    datasets = data_sets({"line-draw=0": Problem(**problem)})
+    return {"points": points, "params": sweep_params(sweep), "datasets": datasets}
+
+
+def checked(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without its fingerprint."""
+    assert record["fingerprint"]
+    return {name: value for name, value in record.items() if name != "fingerprint"}
 
 
 def run(
@@ -194,7 +209,7 @@ def run(
         return files.get(key)
 
     calls.clear()
-    plan = {"points": {point.key: {} for point in sweep.points()}}
+    plan = plan_of(sweep, problem)
     problems = {"line-draw=0": lambda: problem}
     files |= dict(compute_points(FAKE, sweep, plan, problems, {"doubles": read}, inputs or {}))
     return files
@@ -209,7 +224,7 @@ def test_only_what_is_missing_is_computed(problem: dict[str, Any], caplog: pytes
     again = run(dict(files), sweep(), problem)
     assert calls == []
     assert again == files
-    assert "double: 4 of 4 points were done before" in caplog.text
+    assert "double: 4 of 4 were done before" in caplog.text
     more = run(dict(files), sweep(seeds=[0, 1, 2]), problem)
     assert len(calls) == 2
     assert all("seed=2" in key for key in calls)
@@ -234,7 +249,7 @@ def test_other_data_leave_nothing(problem: dict[str, Any]) -> None:
 def test_failed_points_are_tried_again(problem: dict[str, Any]) -> None:
     files = run({}, sweep(seeds=[0, 99]), problem)
     failed = [key for key in files if "seed=99" in key]
-    assert all(files[key] == {"error": "FloatingPointError: diverged"} for key in failed)
+    assert all(checked(files[key]) == {"error": "FloatingPointError: diverged"} for key in failed)
     run(files, sweep(seeds=[0, 99]), problem)
     assert calls == failed
 
@@ -260,7 +275,7 @@ def test_stale_or_damaged_inputs_are_not_used(problem: dict[str, Any]) -> None:
     base = sweep(widths=[20])
     first, second = base.points()
     good = INITIALIZATION.compute(first, base, problem)
-    mark = INITIALIZATION.fingerprint(first, base, digest(problem))
+    mark = point_fingerprint(INITIALIZATION, first, base, digest(problem))
 
     def damaged() -> None:
         raise DatasetError("b.npz is not a readable array file")
@@ -268,9 +283,9 @@ def test_stale_or_damaged_inputs_are_not_used(problem: dict[str, Any]) -> None:
     loaders = {first.key: lambda: good | {"fingerprint": mark}, second.key: damaged}
     files = run({}, base, problem, {INITIALIZATION: loaders})
     assert files[first.key]["twice"] == 40
-    assert files[second.key] == {"error": "b.npz is not a readable array file"}
-    files = run({}, sweep(widths=[20], seed=5), problem, {INITIALIZATION: loaders})
-    assert "is of other parameters, data or numerics" in files[first.key]["error"]
+    assert checked(files[second.key]) == {"error": "b.npz is not a readable array file"}
+    with pytest.raises(StaleRecords, match=rf"what initial_states holds of '{first.key}' is of other parameters, data"):
+        run({}, sweep(widths=[20], seed=5), problem, {INITIALIZATION: loaders})
 
 
 def test_a_point_whose_input_is_not_there_fails_alone(problem: dict[str, Any]) -> None:
@@ -278,18 +293,36 @@ def test_a_point_whose_input_is_not_there_fails_alone(problem: dict[str, Any]) -
     base = sweep(widths=[20])
     first, second = base.points()
     good = INITIALIZATION.compute(first, base, problem)
-    mark = INITIALIZATION.fingerprint(first, base, digest(problem))
+    mark = point_fingerprint(INITIALIZATION, first, base, digest(problem))
     files = run({}, base, problem, {INITIALIZATION: {first.key: lambda: good | {"fingerprint": mark}}})
     assert files[first.key]["twice"] == 40
-    assert files[second.key] == {"error": "initial_states holds nothing of this point: run the stage that makes it"}
+    assert checked(files[second.key]) == {
+        "error": "initial_states holds nothing of this point: run the stage that makes it"
+    }
 
 
-@pytest.mark.parametrize("widths", [[20], [20, 40, 80], [20, 30]])
-def test_a_plan_of_other_parameters_is_refused(problem: dict[str, Any], widths: list[int]) -> None:
-    """Otherwise a stage run by itself would leave out points without a word."""
-    plan = {"points": {point.key: {} for point in sweep().points()}}
-    records = compute_points(FAKE, sweep(widths=widths), plan, {"line-draw=0": lambda: problem}, {"doubles": str}, {})
-    with pytest.raises(ValueError, match=r"the plan was made for other parameters: .* such as 'width="):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"widths": [20]}, "widths was 20 40 and is 20"),
+        ({"seed": 7}, "seed was 0 and is 7"),
+        ({"seed": 7, "delta": 0.1, "stop": {"tolerance": 1.0, "relative": True}}, "and 1 more"),
+    ],
+)
+def test_a_plan_of_other_parameters_is_refused(problem: dict[str, Any], change: dict[str, Any], said: str) -> None:
+    """Otherwise a stage run by itself would leave out points, or take over others, without a word."""
+    plan, changed = plan_of(sweep(), problem), sweep(**change)
+    records = compute_points(FAKE, changed, plan, {"line-draw=0": lambda: problem}, {"doubles": str}, {})
+    with pytest.raises(StaleRecords, match=rf"the plan was made for other parameters, .*{said}: run .* initialization"):
+        next(records)
+
+
+def test_a_plan_of_other_data_is_refused(problem: dict[str, Any]) -> None:
+    other = problem | {"Y_tilde": 2 * problem["Y_tilde"]}
+    records = compute_points(
+        FAKE, sweep(), plan_of(sweep(), problem), {"line-draw=0": lambda: other}, {"doubles": str}, {}
+    )
+    with pytest.raises(StaleRecords, match="other data than those that 'line-draw=0' has now"):
         next(records)
 
 
@@ -320,6 +353,7 @@ def test_points_are_reused_with_the_figures_they_were_asked_for(problem: dict[st
         before, figures = dict(files["evaluations"]), dict[str, bytes]()
         stored = {"evaluations": partial(read, "evaluations"), "point_figures": partial(read, "figures")}
         states, trajectories = loaders("states"), loaders("trajectories")
+        plan = plan_of(wanted, problem)
         for images, records in evaluate_points(problems, wanted, plan, stored, states, trajectories):
             figures |= images
             files["evaluations"] |= records
@@ -329,14 +363,13 @@ def test_points_are_reused_with_the_figures_they_were_asked_for(problem: dict[st
         return len(new) + len(changed), len(figures)
 
     drawn, plain = sweep(), sweep(point_figures=False)
-    plan = {"points": {point.key: {} for point in drawn.points()}}
     for stage, name, inputs in (
         (INITIALIZATION, "states", {}),
         (TRAINING, "trajectories", {INITIALIZATION: "states"}),
     ):
         load = {each: loaders(held) for each, held in inputs.items()}
         nothing = {stage.output: lambda key: None}
-        files[name] = dict(compute_points(stage, drawn, plan, problems, nothing, load))
+        files[name] = dict(compute_points(stage, drawn, plan_of(drawn, problem), problems, nothing, load))
     assert evaluate(plain) == (4, 0)
     assert evaluate(plain) == (0, 0)
     assert evaluate(drawn) == (4, 4)

@@ -194,7 +194,7 @@ def test_curves_longer_than_a_batch(store: Store) -> None:
         assert history(store, run_id, f"curve/{name}") == [(i, float(i)) for i in range(1500)]
     written = read(store, run_id).data.params
     assert len(written) == 152
-    assert set(map(len, written.values())) >= {6000}
+    assert set(map(len, written.values())) >= {500}  # what every server takes; the rest is in files
 
 
 def record_until(end: float) -> dict[str, Any]:

@@ -57,13 +57,13 @@ def test_a_problem_that_fails_is_an_error_of_its_own(finished, table, tmp_path):
     project = make_project(tmp_path)
     broken = project.path / "sitecustomize.py"
     broken.write_text(
-        "from implicit_bias.pipelines import verification\n"
-        "whole = verification.check_index\n"
+        "from implicit_bias.pipelines import checks\n"
+        "whole = checks.check_index\n"
         "def check_index(seed, index):\n"
         "    if index == 7:\n"
         "        raise ArithmeticError('no such number')\n"
         "    return whole(seed, index)\n"
-        "verification.check_index = check_index\n"
+        "checks.check_index = check_index\n"
     )
     output = project.run("--pipelines=verification", check=False, env={"PYTHONPATH": str(project.path)})
     assert (

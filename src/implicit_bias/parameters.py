@@ -38,6 +38,12 @@ MOST_DECADES = 100
 MOST_NUMBERS = 2**30
 """Numbers the data sets of one name may hold, 8 bytes each."""
 
+WIDTH_DIGITS = 16
+"""Digits of the width in a point's key, enough for any width: keys sort by width, and do not depend on other points."""
+
+BALANCED = "balanced"
+"""The case of a balanced start."""
+
 OWN = "own"
 """Name of the data set that is made of the tables X and Y of a project."""
 
@@ -68,7 +74,7 @@ class Model(BaseModel):
 
 
 class Engine(Model):
-    """Where the points are computed."""
+    """Where the points are computed, and whether those that are done are computed again."""
 
     workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
     backend: Literal["loky", "dask", "ray"] = Field("loky", description="processes of this machine, or a cluster")
@@ -77,6 +83,7 @@ class Engine(Model):
         description="tcp://host:port of a Dask scheduler, host:port or ray://host:port of a Ray cluster; "
         "by default a cluster of that kind is started on this machine",
     )
+    fresh: bool = Field(False, description="compute everything again, and start a new tracked run")
 
     @model_validator(mode="after")
     def _engine_exists(self) -> Self:
@@ -178,6 +185,10 @@ class Cases(Model):
             raise ValueError("ratios and product go together: give both or neither")
         if not self.scales():
             raise ValueError("give at least one of pairs, or ratios with their product")
+        if len(set(self.scales())) < len(self.scales()):
+            raise ValueError(
+                f"initial scales must differ from each other, pairs, ratios and product give {self.scales()}"
+            )
         for sigmas in self.scales():
             if not all(0 < sigma < float("inf") for sigma in sigmas):
                 raise ValueError(f"sigma_U and sigma_V must be positive and finite, product and ratios give {sigmas}")
@@ -194,7 +205,7 @@ class Point:
     """One training run of a sweep.
 
     Attributes:
-        key: name of its partition, unique in the sweep.
+        key: name of its partition, unique in the sweep; it depends on the point alone.
         problem: name of its data set.
         width: hidden width h.
         seed: selects the draw of U0, V0.
@@ -246,7 +257,6 @@ class Sweep(Engine):
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
     point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
     seed: Seed = 0
-    fresh: bool = Field(False, description="compute every point again, and start a new tracked run")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -275,17 +285,17 @@ class Sweep(Engine):
                 raise ValueError(
                     f"h^-alpha must be within 1e±{MOST_DECADES}, alpha = {alpha} at h = {max(self.widths)}"
                 )
-        count = prod(map(len, (self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization)))
+        lists: list[list[Any]] = [self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization]
+        count = prod(map(len, lists))
         if count > MOST_POINTS:
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
 
     def points(self) -> list[Point]:
         """Every point of the sweep, in a fixed order."""
-        digits = len(str(max(self.widths)))
         return [
             Point(
-                key=f"width={h:0{digits}d}-{label}{_suffix(initialization)}-seed={seed}-{solver}",
+                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_suffix(initialization)}-seed={seed}-{solver}",
                 problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
                 width=h,
                 seed=seed,
@@ -294,26 +304,31 @@ class Sweep(Engine):
                 **scales(h),
             )
             for h in self.widths
-            for label, scales in self._initial_scales().items()
+            for label, scales in self._initial_scales()
             for initialization in self.initialization
             for seed in self.seeds
             for solver in self.solvers
         ]
 
-    def _initial_scales(self) -> dict[str, Callable[[int], dict[str, Any]]]:
-        """Label of each initialisation -> its part of a Point, given the width."""
+    def _initial_scales(self) -> list[tuple[str, Callable[[int], dict[str, Any]]]]:
+        """Of each initialisation its part of a key, and its part of a Point, given the width."""
         if self.cases is None:
-            return {f"alpha={alpha}": partial(_power_scales, alpha) for alpha in self.alpha}
+            return [(f"alpha={alpha}", partial(_power_scales, alpha)) for alpha in self.alpha]
         pairs = self.cases.scales()
-        named = {str(i): pair for i, pair in enumerate(pairs, start=1)}
+        named = [(str(number), pair) for number, pair in enumerate(pairs, start=1)]
         if self.cases.balanced:
-            named["balanced"] = pairs[0]
-        return {f"case={case}": partial(_case_scales, case, pair) for case, pair in named.items()}
+            named.append((BALANCED, pairs[0]))
+        return [(_scales_label(case, *pair), partial(_case_scales, case, pair)) for case, pair in named]
 
 
 def _suffix(initialization: str) -> str:
     """Part of a point's key; that of a Gaussian network says nothing of it."""
     return "" if initialization == "gaussian" else f"-{initialization}"
+
+
+def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:
+    """Part of a point's key; the number of a case depends on the others, and is none."""
+    return f"sigma_u={sigma_u}-sigma_v={sigma_v}{f'-{BALANCED}' if case == BALANCED else ''}"
 
 
 def _power_scales(alpha: float, h: int) -> dict[str, Any]:
@@ -358,8 +373,14 @@ class DescentStudy(Engine):
 
     def points(self) -> dict[str, tuple[float, float]]:
         """Name of each start -> its (sigma_U, sigma_V)."""
-        named = {f"ratio={ratio:g}": ratio for ratio in self.ratios} | ({"balanced": 1.0} if self.balanced else {})
+        named = {f"ratio={_shortest(ratio)}": ratio for ratio in self.ratios}
+        named |= {BALANCED: 1.0} if self.balanced else {}
         return {key: ((self.product * ratio) ** 0.5, (self.product / ratio) ** 0.5) for key, ratio in named.items()}
+
+
+def _shortest(value: float) -> str:
+    """The shortest text that is this number and no other."""
+    return repr(value).removesuffix(".0")
 
 
 class Verification(Engine):

@@ -1,18 +1,31 @@
 """A sweep written down before it is run: what tracking shows of it and of each of its points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic import BaseModel
 
 from implicit_bias.fingerprints import digest
 from implicit_bias.parameters import Engine, Point, Sweep
+from implicit_bias.resume import StaleRecords
 from implicit_bias.theory.problem import Problem
 
 STEPS_PER_DECADE = 12
 """How densely curves are tracked, at steps that all points share."""
 
 
+DIGEST = 16
+"""Characters of the digest of a problem that a plan has."""
+
+SHORTEST_RANGE = 4
+"""Whole numbers in equal steps that are written as a range."""
+
+SHOWN = 3
+"""Parameters that a refusal names."""
+
+
 def sweep_plan(
-    sweep: Sweep, problems: dict[str, Problem], numerics: str, own_data: dict[str, Any] | None = None
+    sweep: Sweep, problems: dict[str, Problem], numerics: str, data: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Title, description, flat parameters, points and data sets of a sweep.
 
@@ -20,15 +33,13 @@ def sweep_plan(
         sweep: the validated parameters.
         problems: name -> problem, for every problem that a point names.
         numerics: version of the code that computes the points.
-        own_data: how the tables of one's own were prepared, if the data were made of such.
+        data: how the data were drawn, or the tables of one's own prepared: what is tracked of it, by name.
     """
     points, compare = sweep.points(), _compare(sweep)
-    settings = sweep.model_dump(exclude={*Engine.model_fields, "fresh"}) | ({"own_data": own_data} if own_data else {})
-    params = _flatten(settings)
     return {
         "name": sweep.title,
         "description": _description(sweep, problems, len(points)),
-        "params": {name: _scalar(value) for name, value in params.items()},
+        "params": sweep_params(sweep) | written(data or {}),
         "points": {
             point.key: {
                 "name": _name(point, sweep),
@@ -46,12 +57,47 @@ def sweep_plan(
     }
 
 
+def sweep_params(sweep: BaseModel) -> dict[str, Any]:
+    """The parameters of a sweep, or of a study, as its plan has them: those that say what is computed."""
+    return written(sweep.model_dump(exclude=set(Engine.model_fields)))
+
+
+def check_plan(plan: Mapping[str, Any], params: Mapping[str, Any], data: Mapping[str, str], pipeline: str) -> None:
+    """Refuse a plan that was made for other parameters or other data.
+
+    Args:
+        plan: the plan.
+        params: what it should have, as `sweep_params` gives it.
+        data: name -> digest of the problems it should be for.
+        pipeline: the pipeline that makes it.
+
+    Raises:
+        StaleRecords: it is another one.
+    """
+    planned = plan["params"]
+    changed = [
+        f"{name} was {planned.get(name)} and is {value}" for name, value in params.items() if planned.get(name) != value
+    ]
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        raise StaleRecords(
+            f"the plan was made for other parameters, {', '.join(changed[:SHOWN])}{more}: "
+            f"run what makes it again, the pipeline {pipeline}"
+        )
+    digests = {each["name"]: each["digest"] for each in plan.get("datasets", ())}
+    if other := [name for name, found in data.items() if digests.get(name) != found[:DIGEST]]:
+        raise StaleRecords(
+            f"the plan was made for other data than those that {other[0]!r} has now: "
+            f"run what makes it again, the pipeline {pipeline}"
+        )
+
+
 def data_sets(problems: dict[str, Problem]) -> list[dict[str, Any]]:
     """Name, digest and size of each problem, as a plan has them."""
     return [
         {
             "name": name,
-            "digest": digest(vars(problem))[:16],
+            "digest": digest(vars(problem))[:DIGEST],
             "profile": {"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
         }
         for name, problem in problems.items()
@@ -147,15 +193,37 @@ def _point_description(point: Point, sweep: Sweep) -> str:
     )
 
 
-def _flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def written(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as flat names and texts or numbers, lists as `listed` writes them."""
     flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}.")
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= written(value, f"{prefix}{name}.")
         else:
-            flat[f"{prefix}{name}"] = value
+            flat[f"{prefix}{name}"] = listed(value) if isinstance(value, list) else value
     return flat
 
 
-def _scalar(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+def listed(values: Sequence[Any]) -> str:
+    """A list as it is written in parameters: whole numbers in equal steps as start:end:step, the others one by one."""
+    words, i = [], 0
+    while i < len(values):
+        end = _run_end(values, i)
+        if end - i < SHORTEST_RANGE:
+            words.append(str(values[i]))
+            i += 1
+        else:
+            step = values[i + 1] - values[i]
+            words.append(f"{values[i]}:{values[end - 1]}" + (f":{step}" if step > 1 else ""))
+            i = end
+    return " ".join(words)
+
+
+def _run_end(values: Sequence[Any], start: int) -> int:
+    """Where the whole numbers end that rise from `start` on in equal steps; `start` itself where there are none."""
+    numbers, end = values[start : start + 2], start + 2
+    if not all(type(value) is int for value in numbers) or len(numbers) < 2 or numbers[1] <= numbers[0]:
+        return start
+    while end < len(values) and type(values[end]) is int and values[end] - values[end - 1] == numbers[1] - numbers[0]:
+        end += 1
+    return end

@@ -8,9 +8,6 @@ import click
 from implicit_bias.cli.columns import aligned
 from implicit_bias.cli.tracked import open_reader, store_options
 
-MOST_LETTERS = 40
-"""Of a value that is printed; --json has all."""
-
 
 @click.command(
     "compare", short_help="Two tracked runs side by side, with a figure.", context_settings={"show_default": True}
@@ -78,7 +75,7 @@ def _tables(found: dict[str, Any]) -> str:
         (run["name"], run["status"], f"{run['points']} point{'s' if run['points'] > 1 else ''}", run["id"])
         for run in found["runs"]
     ]
-    params = [("", *names), *((name, *map(_short, values)) for name, values in found["params"].items())]
+    params = [("", *names), *((name, *_contrast(values)) for name, values in found["params"].items())]
     metrics = [("", *names), *((name, *map(_spread, values)) for name, values in found["metrics"].items())]
     groups = [
         (_label(each["group"]), *map(_spread, each["distance"]), _ratio(*each["distance"])) for each in found["groups"]
@@ -95,9 +92,12 @@ def _tables(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _short(value: str | None) -> str:
-    text = "–" if value is None else value
-    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
+def _contrast(values: list[str | None]) -> tuple[str, str]:
+    """The two values of a parameter, so far shortened that they are seen to differ; --json has them whole."""
+    from implicit_bias.tracking.limits import contrast
+
+    first, second = ("–" if value is None else value for value in values)
+    return contrast(first, second)
 
 
 def _spread(values: dict[str, Any] | None) -> str:

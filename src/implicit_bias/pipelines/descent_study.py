@@ -1,6 +1,7 @@
 """Gradient descent against the flow over a grid of imbalances: the gap, the largest step, the fastest rate."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,15 @@ from kedro.pipeline import Node, Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.engines import check
-from implicit_bias.fingerprints import numerics
-from implicit_bias.parameters import DescentStudy, Engine
+from implicit_bias.fingerprints import digest, numerics
+from implicit_bias.parameters import BALANCED, DescentStudy, Engine
 from implicit_bias.pipelines import report
 from implicit_bias.pipelines.sections import profiles, provenance, reasons, shown, whereabouts
-from implicit_bias.plan import data_sets
-from implicit_bias.points import Loaders, require, run_points
+from implicit_bias.plan import check_plan, data_sets, sweep_params
+from implicit_bias.points import Loaders, require
 from implicit_bias.report.descent import PICTURES, descent_section
 from implicit_bias.report.section import Origin
+from implicit_bias.resume import STAMP, Reader, Stage, Task, check_table, compute_tasks, load, stamp
 from implicit_bias.theory import steps
 from implicit_bias.theory.certificates import largest_certified_step
 from implicit_bias.theory.flow import gradient_flow
@@ -37,34 +39,61 @@ def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
         ValueError: the data set it names does not exist.
     """
     check(study)
-    name = f"{study.problem}-draw=0"
+    name = _problem(study)
     if name not in problems:
         raise ValueError(f"problem {study.problem!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
-    size = study.model_dump(exclude=set(Engine.model_fields))
     return {
         "name": study.title,
         "description": f"Gradient descent beside the flow from {len(study.points())} initialisations: how far apart "
         "they are, the largest step that arrives, and the fastest rate.",
-        "params": {key: " ".join(map(str, v)) if isinstance(v, list) else v for key, v in size.items()},
+        "params": sweep_params(study),
         "points": {
             key: {"name": key, "params": {"case": key, "sigma_u": u, "sigma_v": v, "problem": name}}
             for key, (u, v) in study.points().items()
         },
         "numerics": numerics(__name__),
+        "fresh": study.fresh,
         "datasets": data_sets({name: Problem(**problems[name]())}),
     }
 
 
-def study_descents(study: DescentStudy, problems: Loaders, plan: dict[str, Any]) -> Iterator[dict[str, dict[str, Any]]]:
-    """Study every initialisation of the grid; each is saved as soon as it is done.
+def study_descents(
+    study: DescentStudy, problems: Loaders, plan: dict[str, Any], stored: dict[str, Reader]
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Study every initialisation of the grid, but those that are done; each is saved at once.
 
     Yields:
-        point -> what `study_descent` measures; {"error": ...} if it failed.
+        point -> what `study_descent` measures; one with "error" if it failed.
     """
-    problem = problems[f"{study.problem}-draw=0"]()
-    tasks = ((key, (study, problem, key)) for key in plan["points"])
-    for key, record in run_points(study_descent, tasks, len(plan["points"]), study, "descend"):
+    expected = fingerprints(study, plan, problems)
+    problem = problems[_problem(study)]()
+    tasks = [Task(key, mark, partial(_arguments, study, problem, key)) for key, mark in expected.items()]
+    for key, record in compute_tasks(DESCENT, tasks, stored, study):
         yield {key: record}
+
+
+def _arguments(study: DescentStudy, problem: dict[str, Any], key: str) -> tuple[Any, ...]:
+    return study, problem, key
+
+
+def _problem(study: DescentStudy) -> str:
+    return f"{study.problem}-draw=0"
+
+
+def fingerprints(study: DescentStudy, plan: dict[str, Any], problems: Loaders) -> dict[str, str]:
+    """Point -> what its record must carry.
+
+    Raises:
+        StaleRecords: the plan is of other parameters or data.
+    """
+    name = _problem(study)
+    require([name], problems, "problems", "reparametrization")
+    data = digest(problems[name]())
+    check_plan(plan, sweep_params(study), {name: data}, "descent_study")
+    settings = study.model_dump(exclude=set(NOT_RESULTS))
+    return {
+        key: DESCENT.fingerprint([data, key == BALANCED, scales, settings]) for key, scales in study.points().items()
+    }
 
 
 def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str) -> dict[str, Any]:
@@ -109,7 +138,7 @@ def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str)
         "gap_order": steps.observed_order(gaps.apart),
         "away_order": steps.observed_order(away),
     }
-    if key != "balanced":
+    if key != BALANCED:
         wide = large_width_limit(problem, *(study.width * scale**2 for scale in study.points()[key]))
         R = np.real(block_diag(sqrtm(wide.U1U1t), sqrtm(wide.VVt)))
         metrics["step_law"] = steps.forecast(problem, R).largest
@@ -120,29 +149,39 @@ def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str)
     return record | {"scan_rates": rates, "scan_distances": np.array([each.distance for each in scan])}
 
 
+DESCENT = Stage("descend", "studies", "descent_study", study_descent)
+
+NOT_RESULTS = frozenset({"title", "problem", "product", "ratios", "balanced", *Engine.model_fields})
+"""Parameters that no record depends on, or that are known from its data and its scales."""
+
+
 def initial_state(study: DescentStudy, problem: Problem, key: str) -> State:
     """The network of a point; all share one draw of U0 and V0, that of the imbalance sweep."""
     rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(0, study.width)))
     state = scaled(standard_normal(problem, study.width, rng), *study.points()[key])
-    return balanced(problem, state) if key == "balanced" else state
+    return balanced(problem, state) if key == BALANCED else state
 
 
-def tabulate_descents(plan: dict[str, Any], studies: Loaders) -> pd.DataFrame:
-    """One row a finished point: its parameters and its metrics."""
+def tabulate_descents(study: DescentStudy, plan: dict[str, Any], problems: Loaders, studies: Loaders) -> pd.DataFrame:
+    """One row per finished point: its parameters, its metrics, and the stamp of its record."""
+    expected = fingerprints(study, plan, problems)
     require(plan["points"], studies, "studies", "descent_study")
     rows = []
     for key, point in plan["points"].items():
-        record = studies[key]()
+        record = load(DESCENT, studies, key, expected[key])
         if "error" not in record:
             metrics = {name.removeprefix("metric/"): v for name, v in record.items() if name.startswith("metric/")}
-            rows.append({"point": key, **point["params"], **metrics})
+            rows.append({"point": key, **point["params"], **metrics, STAMP: stamp(expected[key])})
     if not rows:
         raise RuntimeError("no initialisation could be studied; the reasons are above")
     return pd.DataFrame(rows)
 
 
-def summarize_descents(plan: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+def summarize_descents(
+    study: DescentStudy, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame
+) -> dict[str, Any]:
     """Metrics of the study as a whole."""
+    check_table(DESCENT, table, fingerprints(study, plan, problems))
     return {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
@@ -152,30 +191,41 @@ def summarize_descents(plan: dict[str, Any], table: pd.DataFrame) -> dict[str, A
     }
 
 
-def draw_descents(study: DescentStudy, problems: Loaders, table: pd.DataFrame, studies: Loaders) -> tuple[Any, Any]:
+def draw_descents(
+    study: DescentStudy, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, studies: Loaders
+) -> tuple[Any, Any]:
     """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
     from implicit_bias.figures.descent import gap_figure, step_figure
 
-    require(table["point"], studies, "studies", "descent_study")
-    records = {key: studies[key]() for key in table["point"]}
-    scaled_points = table[table["point"] != "balanced"]
+    expected = fingerprints(study, plan, problems)
+    check_table(DESCENT, table, expected)
+    records = {key: load(DESCENT, studies, key, expected[key]) for key in table["point"]}
+    scaled_points = table[table["point"] != BALANCED]
     ratio = np.abs(np.log(scaled_points["sigma_u"] / scaled_points["sigma_v"]))
-    shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else "balanced"
-    n = Problem(**problems[f"{study.problem}-draw=0"]()).n
+    shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
+    n = Problem(**problems[_problem(study)]()).n
     columns = {str(name): column.to_numpy() for name, column in table.items()}
     return gap_figure(records, shown, n), step_figure(columns)
 
 
 def describe_descents(
-    plan: dict[str, Any], table: pd.DataFrame, studies: Loaders, tracked: dict[str, Any], *images: bytes
+    study: DescentStudy,
+    plan: dict[str, Any],
+    problems: Loaders,
+    table: pd.DataFrame,
+    studies: Loaders,
+    tracked: dict[str, Any],
+    *images: bytes,
 ) -> dict[str, Any]:
     """What the report says of the study, as JSON takes it; `images` are its PICTURES, as PNG."""
+    expected = fingerprints(study, plan, problems)
+    check_table(DESCENT, table, expected)
     section = descent_section(
         Origin(plan["params"], provenance(), shown(PICTURES, images), whereabouts(tracked)),
         planned=len(plan["points"]),
         datasets=profiles(plan),
         points=table,
-        failures=reasons(plan, table, studies),
+        failures=reasons(plan, table, lambda key: load(DESCENT, studies, key, expected[key])),
     )
     return section.model_dump(mode="json")
 
@@ -183,36 +233,37 @@ def describe_descents(
 def create_pipeline(**_: Any) -> Pipeline:
     """Problems -> the points, table, summary and figures of the study, and the report."""
     params, figures = "params:descent_study", ["descent.gap_figure", "descent.step_figure"]
+    known = [params, "descent.plan", "problems"]
     study = Pipeline(
         [
             Node(plan_descents, inputs=[params, "problems"], outputs="descent.plan", name="plan_descents"),
             Node(
                 study_descents,
-                inputs=[params, "problems", "descent.plan"],
+                inputs=[params, "problems", "descent.plan", "descent.stored"],
                 outputs="descent.studies",
                 name="study_descents",
             ),
             Node(
                 tabulate_descents,
-                inputs=["descent.plan", "descent.studies"],
+                inputs=[*known, "descent.studies"],
                 outputs="descent.table",
                 name="tabulate_descents",
             ),
             Node(
                 summarize_descents,
-                inputs=["descent.plan", "descent.table"],
+                inputs=[*known, "descent.table"],
                 outputs="descent.summary",
                 name="summarize_descents",
             ),
             Node(
                 draw_descents,
-                inputs=[params, "problems", "descent.table", "descent.studies"],
+                inputs=[*known, "descent.table", "descent.studies"],
                 outputs=figures,
                 name="draw_descents",
             ),
             Node(
                 describe_descents,
-                inputs=["descent.plan", "descent.table", "descent.studies", "descent.tracked", *figures],
+                inputs=[*known, "descent.table", "descent.studies", "descent.tracked", *figures],
                 outputs="descent.section",
                 name="describe_descents",
             ),

@@ -12,7 +12,8 @@ from implicit_bias.parameters import Point, Sweep
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.points import Loaders
-from implicit_bias.resume import Reader, Stage, compute_points
+from implicit_bias.resume import Reader, Stage
+from implicit_bias.sweep_records import compute_points
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.evaluation import evaluate
 from implicit_bias.theory.problem import Problem
@@ -101,7 +102,7 @@ def checksum(figure: bytes) -> str:
     return hashlib.sha256(figure).hexdigest()
 
 
-EVALUATION = Stage("evaluate", "evaluations", evaluate_point)
+EVALUATION = Stage("evaluate", "evaluations", "evaluation", evaluate_point)
 
 
 def restored(kind: type[Kept], record: dict[str, Any]) -> Kept:

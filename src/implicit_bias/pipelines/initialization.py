@@ -13,13 +13,17 @@ from implicit_bias.fingerprints import numerics
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.plan import sweep_plan
 from implicit_bias.points import Loaders
-from implicit_bias.resume import Reader, Stage, compute_points
+from implicit_bias.resume import Reader, Stage
+from implicit_bias.sweep_records import compute_points
 from implicit_bias.theory import initialization
 from implicit_bias.theory.entries import ENTRIES, check_width, unit_entries
 from implicit_bias.theory.problem import Problem
 
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
 """Modules that compute what is tracked of a point."""
+
+DATA_TOLD = {"own_data": "preparation", "data": "drawn"}
+"""What is tracked of how data were made -> the entry of a data set that says it, as JSON."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
     """Write down every point of the sweep with all that determines it, before any of them is run.
 
     Args:
-        data: name -> loader of X, Y and, of tables of one's own, how they were prepared.
+        data: name -> loader of X, Y and how they were drawn, or tables of one's own prepared.
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
 
@@ -56,8 +60,9 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
             logger.warning("h = %d < min(r, m) = %d of %s: it cannot fit every Y, may end late", narrowest, rank, name)
     for point in sweep.points():
         check_width(loaded[point.problem], point.width, point.initialization)
-    own_data = data[needed[0]]().get("preparation")
-    return sweep_plan(sweep, loaded, numerics(*COMPUTING), json.loads(own_data) if own_data else None)
+    first = data[needed[0]]()
+    told = {name: json.loads(first[entry]) for name, entry in DATA_TOLD.items() if entry in first}
+    return sweep_plan(sweep, loaded, numerics(*COMPUTING), told)
 
 
 def initialize_points(
@@ -97,6 +102,7 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any])
 INITIALIZATION = Stage(
     "initialise",
     "initial_states",
+    "initialization",
     initialize_point,
     frozenset({"step_size", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
 )

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Point, Sweep
 from implicit_bias.pipelines.evaluation import restored
+from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
-from implicit_bias.points import Loaders, Record, run_points
+from implicit_bias.pipelines.training import TRAINING
+from implicit_bias.points import Loaders, Record
+from implicit_bias.resume import Reader, Stage
+from implicit_bias.sweep_records import Fingerprints, compute_points
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.infinite_width import infinite_width_flow
 from implicit_bias.theory.law import kernel_change, large_width_limit
@@ -20,61 +23,36 @@ from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
 from implicit_bias.theory.trajectory import Trajectory
 
-Trained = tuple[Point, Record, Record]
-"""A point with the fields of its initial state and of its trajectory."""
-
 
 def compare_points(
-    problems: Loaders, sweep: Sweep, plan: dict[str, Any], initial_states: Loaders, trajectories: Loaders
+    problems: Loaders,
+    sweep: Sweep,
+    plan: dict[str, Any],
+    stored: dict[str, Reader],
+    initial_states: Loaders,
+    trajectories: Loaders,
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Compare every trained point with its linearised flow and its infinite-width flow.
-
-    Points of the same data set and the same sigma_U^2 h, sigma_V^2 h share one infinite-width flow, and are one task.
+    """Compare every trained point with its linearised flow and its infinite-width flow, but those that are done.
 
     Args:
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to compare.
+        stored: what earlier runs have left.
         initial_states: point -> loader of a State's fields.
         trajectories: point -> loader of a Trajectory's fields.
 
     Yields:
         point -> the losses, distances and gaps of its two companions.
     """
-    groups: dict[tuple[str, float, float], list[Point]] = {}
-    for point in sweep.points():
-        if point.key in plan["points"]:
-            groups.setdefault((point.problem, *_gram(point)), []).append(point)
-    tasks = (
-        (str(key), ([(p, initial_states[p.key](), trajectories[p.key]()) for p in points], sweep, problems[key[0]]()))
-        for key, points in groups.items()
-    )
-    for _, records in run_points(compare_group, tasks, len(groups), sweep, "compare"):
-        if "error" not in records:
-            yield records
+    inputs = {INITIALIZATION: initial_states, TRAINING: trajectories}
+    for key, record in compute_points(COMPARISON, sweep, plan, problems, stored, inputs):
+        yield {key: record}
 
 
 def _gram(point: Point) -> tuple[float, float]:
-    """(a, b) = (sigma_U^2 h, sigma_V^2 h), to 12 digits, so that rounding does not tell equal ones apart."""
-    a, b = (float(f"{scale**2 * point.width:.12g}") for scale in (point.sigma_u, point.sigma_v))
-    return a, b
-
-
-def compare_group(trained: list[Trained], sweep: Sweep, problem_fields: Record) -> dict[str, Record]:
-    """Compare the points that share an infinite-width flow."""
-    problem, finished = Problem(**problem_fields), [each for each in trained if "error" not in each[2]]
-    if not finished:
-        return {}
-    a, b = _gram(finished[0][0])
-    wide = [trajectory["t"] for point, _, trajectory in finished if _has_infinite_width(point, problem)]
-    times = np.unique(np.concatenate([*wide, [0.0]]))[1:]
-    flow = infinite_width_flow(problem, a, b, times, sweep.flow_tolerance) if times.size else None
-    return {
-        point.key: compare_point(
-            problem, point, restored(State, state), restored(Trajectory, trajectory), flow, sweep.step_size
-        )
-        for point, state, trajectory in finished
-    }
+    """(a, b) = (sigma_U^2 h, sigma_V^2 h)."""
+    return point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
 
 
 def _has_infinite_width(point: Point, problem: Problem) -> bool:
@@ -82,13 +60,18 @@ def _has_infinite_width(point: Point, problem: Problem) -> bool:
 
 
 def compare_point(
-    problem: Problem, point: Point, state: State, trajectory: Trajectory, flow: Trajectory | None, step_size: float
-) -> dict[str, Any]:
+    point: Point, sweep: Sweep, problem_fields: Record, state_fields: Record, trajectory_fields: Record
+) -> Record:
     """Losses and distances of a point's companions, and their largest gaps to the point."""
-    a, b = _gram(point)
+    if "error" in trajectory_fields:
+        return trajectory_fields
+    problem, state = Problem(**problem_fields), restored(State, state_fields)
+    trajectory = restored(Trajectory, trajectory_fields)
     companions: dict[str, Companion] = {"lin": linearized_companion(problem, state, trajectory.t)}
-    record: dict[str, Any] = {"curve/iteration": problem.iterations(trajectory.t, step_size)}
-    if flow is not None and _has_infinite_width(point, problem):
+    record: Record = {"curve/iteration": problem.iterations(trajectory.t, sweep.step_size)}
+    if _has_infinite_width(point, problem) and trajectory.t.size > 1:
+        a, b = _gram(point)
+        flow = infinite_width_flow(problem, a, b, trajectory.t[1:], sweep.flow_tolerance)
         companions["inf"] = infinite_width_companion(problem, state, flow, a, b, trajectory.t)
         record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, a, b))
     for name, companion in companions.items():
@@ -102,10 +85,21 @@ def compare_point(
     return record
 
 
-def draw_companions(companions: pd.DataFrame) -> tuple[Any, Any]:
+COMPARISON = Stage("compare", "comparisons", "lazy", compare_point, TRAINING.ignores)
+
+
+def tabulate_companions(
+    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, comparisons: Loaders
+) -> pd.DataFrame:
+    """The table of the sweep with the metrics of the comparison; see `join_metrics`."""
+    return join_metrics(COMPARISON, Fingerprints(sweep, plan, problems), table, comparisons)
+
+
+def draw_companions(sweep: Sweep, plan: dict[str, Any], problems: Loaders, companions: pd.DataFrame) -> tuple[Any, Any]:
     """The gaps to both companions, and kernel movement and final rate beside their closed forms."""
     from implicit_bias.figures.lazy import gaps_figure, kernel_figure
 
+    Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
     if "case" in companions:  # a balanced start has no sigma_U / sigma_V to be drawn against
         companions = companions[companions["case"] != "balanced"]
     columns = {str(name): column.to_numpy() for name, column in companions.items()}
@@ -113,33 +107,39 @@ def draw_companions(companions: pd.DataFrame) -> tuple[Any, Any]:
 
 
 def describe_lazy(
-    plan: dict[str, Any], companions: pd.DataFrame, tracked: dict[str, Any], *images: bytes
+    sweep: Sweep,
+    plan: dict[str, Any],
+    problems: Loaders,
+    companions: pd.DataFrame,
+    tracked: dict[str, Any],
+    *images: bytes,
 ) -> dict[str, Any]:
     """What the report says of the comparison; see `describe_study`."""
+    Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
     return describe_study("lazy", plan, companions, tracked, *images)
 
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Trajectories and table -> comparisons, their table and figures, section of the report."""
-    figures = ["gaps_figure", "kernel_figure"]
+    figures, known = ["gaps_figure", "kernel_figure"], ["params:sweep", "plan", "problems"]
     return Pipeline(
         [
             Node(
                 compare_points,
-                inputs=["problems", "params:sweep", "plan", "initial_states", "trajectories"],
+                inputs=["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
                 outputs="comparisons",
                 name="compare_points",
             ),
             Node(
-                join_metrics,
-                inputs=["table", "comparisons"],
+                tabulate_companions,
+                inputs=[*known, "table", "comparisons"],
                 outputs="companions",
                 name="tabulate_companions",
             ),
-            Node(draw_companions, inputs="companions", outputs=figures, name="draw_companions"),
+            Node(draw_companions, inputs=[*known, "companions"], outputs=figures, name="draw_companions"),
             Node(
                 describe_lazy,
-                inputs=["plan", "companions", "tracked", *figures],
+                inputs=[*known, "companions", "tracked", *figures],
                 outputs="lazy_section",
                 name="describe_lazy",
             ),

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
 from implicit_bias.points import Loaders, require
+from implicit_bias.sweep_records import Fingerprints
 from implicit_bias.theory.answers import (
     attained_tolerances,
     expected_excess_risk,
@@ -36,9 +37,9 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
     """
     from implicit_bias.figures.questions import questions_figure, spread_rows
 
+    Fingerprints(sweep, plan, problems)  # refuses a plan of other parameters or data
     name = next(iter(plan["points"].values()))["params"]["problem"]
     require([name], data, "data", "data_generation")
-    require([name], problems, "problems", "reparametrization")
     problem, arrays = Problem(**problems[name]()), data[name]()
     X_test, Y_test = (np.asarray(arrays.get(key, ())) for key in ("X_test", "Y_test"))
     if reason := unanswered(sweep, problem, len(X_test)):

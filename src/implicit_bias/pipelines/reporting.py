@@ -8,8 +8,11 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines import questions, sections
+from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.points import Loaders, require
-from implicit_bias.resume import check_plan
+from implicit_bias.resume import STAMP, Stage, stamp
+from implicit_bias.sweep_records import Fingerprints
 from implicit_bias.theory.entries import ENTRIES
 from implicit_bias.theory.law import Scaling, lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.prediction import predict_band
@@ -20,42 +23,63 @@ BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
 
 
-def tabulate_points(plan: dict[str, Any], trajectories: Loaders, evaluations: Loaders) -> pd.DataFrame:
-    """One row a finished point: its parameters, how it ended, and its metrics.
+def tabulate_points(
+    sweep: Sweep, plan: dict[str, Any], problems: Loaders, trajectories: Loaders, evaluations: Loaders
+) -> pd.DataFrame:
+    """One row per finished point: its parameters, how it ended, its metrics, and the stamp of its evaluation.
 
     Args:
+        sweep: parameters of the sweep.
         plan: the points of the sweep.
+        problems: name -> loader of a Problem's fields.
         trajectories: point -> loader of what training recorded.
         evaluations: point -> loader of metrics and curves.
+
+    Raises:
+        StaleRecords: the plan, or one of the records, is of other parameters, data or numerics.
     """
+    fingerprints = Fingerprints(sweep, plan, problems)
     require(plan["points"], trajectories, "trajectories", "training")
     require(plan["points"], evaluations, "evaluations", "evaluation")
     rows = []
     for key, point in plan["points"].items():
-        trained, measured = trajectories[key](), evaluations[key]()
+        measured = fingerprints.load(EVALUATION, evaluations, key)
         if "error" in measured:
             continue
+        trained = fingerprints.load(TRAINING, trajectories, key)
         tracked = {
             name.partition("/")[2]: value
             for name, value in (trained | measured).items()
             if name.startswith(("param/", "metric/"))
         }
-        rows.append({"point": key, **point["params"], **tracked})
+        rows.append({"point": key, **point["params"], **tracked, STAMP: stamp(fingerprints.of(EVALUATION, key))})
     return pd.DataFrame(rows)
 
 
-def join_metrics(table: pd.DataFrame, records: Loaders) -> pd.DataFrame:
-    """The table of a sweep, with the metrics that other records have of its points.
+def join_metrics(stage: Stage, fingerprints: Fingerprints, table: pd.DataFrame, records: Loaders) -> pd.DataFrame:
+    """The table of a sweep, with the metrics that the records of a study have of its points, and their stamps.
 
     Args:
-        table: one row a point.
+        stage: what has made the records.
+        fingerprints: what the records must carry.
+        table: one row per point.
         records: point -> loader of metrics and curves.
+
+    Raises:
+        StaleRecords: the table, or one of the records, is of other parameters, data or numerics.
     """
+    fingerprints.check(EVALUATION, table)
+    require(table["point"], records, stage.output, stage.pipeline)
     rows = {
-        key: {name.removeprefix("metric/"): value for name, value in load().items() if name.startswith("metric/")}
-        for key, load in records.items()
+        key: {
+            name.removeprefix("metric/"): value
+            for name, value in fingerprints.load(stage, records, key).items()
+            if name.startswith("metric/")
+        }
+        | {STAMP: stamp(fingerprints.of(stage, key))}
+        for key in table["point"]
     }
-    return table.join(pd.DataFrame.from_dict(rows, orient="index"), on="point")
+    return table.drop(columns=STAMP).join(pd.DataFrame.from_dict(rows, orient="index"), on="point")
 
 
 def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame) -> dict[str, Any]:
@@ -68,9 +92,9 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         table: one row a point.
 
     Raises:
-        ValueError: the plan is that of other parameters, as it may be where a stage is run by itself.
+        StaleRecords: the plan or the table is of other parameters, data or numerics.
     """
-    check_plan(sweep, plan)
+    Fingerprints(sweep, plan, problems).check(EVALUATION, table)
     summary: dict[str, Any] = {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
@@ -101,7 +125,9 @@ def log_slope(width: Array, distance: Array) -> tuple[float, float]:
     return float(slope), float(np.sqrt(rest @ rest / (x.size - 2) / (x @ x)))
 
 
-def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> tuple[Any, Any, Any]:
+def draw_sweep(
+    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
+) -> tuple[Any, Any, Any]:
     """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
 
     The companion of a sweep over widths is the distance below all that bounds it, at the alpha nearest to 1/2; that of
@@ -110,15 +136,18 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
 
     Args:
         sweep: parameters of the sweep.
+        plan: the points of the sweep.
         problems: name -> loader of a Problem's fields.
-        table: one row a point.
+        table: one row per point.
         evaluations: point -> loader of metrics and curves.
     """
     from implicit_bias import figures
 
+    fingerprints = Fingerprints(sweep, plan, problems)
+    fingerprints.check(EVALUATION, table)
     drawn = _problems(problems, table)
     if sweep.figure == "imbalance":
-        cases = _cases(table, evaluations)
+        cases = _cases(fingerprints, table, evaluations)
         main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=drawn[0].n)
         compared = table[(table["width"] == table["width"].iloc[0]) & (table["solver"] == table["solver"].iloc[0])]
         return main, main, figures.rate_bias_figure(_columns(compared[compared["case"] != "balanced"]))
@@ -137,13 +166,17 @@ def draw_sweep(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations
     return main, main, figures.companion_figure(points)
 
 
-def draw_interactive(sweep: Sweep, problems: Loaders, table: pd.DataFrame, evaluations: Loaders) -> Any:
+def draw_interactive(
+    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
+) -> Any:
     """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
     from implicit_bias.figures import interactive
 
+    fingerprints = Fingerprints(sweep, plan, problems)
+    fingerprints.check(EVALUATION, table)
     points = _columns(table)
     if sweep.figure == "imbalance":
-        return interactive.interactive_cases(_cases(table, evaluations), points)
+        return interactive.interactive_cases(_cases(fingerprints, table, evaluations), points)
     return interactive.interactive_widths(points, _law(sweep, _problems(problems, table)))
 
 
@@ -191,14 +224,14 @@ def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
     }
 
 
-def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
+def _cases(fingerprints: Fingerprints, table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
     """Curves of each case's first finished width and seed; descent beside the flow where both were run."""
     require(table["point"], evaluations, "evaluations", "evaluation")
     cases = []
     for case, points in table.groupby("case", sort=False):
         first = points.iloc[0]
         rows = points[(points["width"] == first["width"]) & (points["seed"] == first["seed"])]
-        solved = {row.solver: evaluations[row.point]() for row in rows.itertuples()}
+        solved = {row.solver: fingerprints.load(EVALUATION, evaluations, row.point) for row in rows.itertuples()}
         descent = solved.get("gradient_descent")
         curves = next((record for solver, record in solved.items() if solver != "gradient_descent"), descent)
         assert curves is not None
@@ -226,29 +259,30 @@ def _cases(table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Evaluations -> table, summary, figures, section of the report."""
+    known = ["params:sweep", "plan", "problems"]
     reports = Pipeline(
         [
             Node(
                 tabulate_points,
-                inputs=["plan", "trajectories", "evaluations"],
+                inputs=[*known, "trajectories", "evaluations"],
                 outputs="table",
                 name="tabulate_points",
             ),
             Node(
                 summarize_sweep,
-                inputs=["params:sweep", "plan", "problems", "table"],
+                inputs=[*known, "table"],
                 outputs="summary",
                 name="summarize_sweep",
             ),
             Node(
                 draw_sweep,
-                inputs=["params:sweep", "problems", "table", "evaluations"],
+                inputs=[*known, "table", "evaluations"],
                 outputs=["figure", "figure_pdf", "companion"],
                 name="draw_sweep",
             ),
             Node(
                 draw_interactive,
-                inputs=["params:sweep", "problems", "table", "evaluations"],
+                inputs=[*known, "table", "evaluations"],
                 outputs="interactive",
                 name="draw_interactive",
             ),

@@ -1,18 +1,23 @@
 """Part of stage 6: what the report says of a sweep, and of a study of it."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.points import Loaders, require
+from implicit_bias.parameters import Sweep
+from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.points import Loaders, Record, require
+from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.section import Origin, Provenance, Tracked
 from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
+from implicit_bias.sweep_records import Fingerprints
 from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
 
 FIGURES = ("figure", "companion", "questions")
@@ -21,28 +26,47 @@ PROCESS = uuid.uuid4().hex
 
 
 def describe_sweep(
-    plan: dict[str, Any], table: pd.DataFrame, evaluations: Loaders, tracked: dict[str, Any], *images: bytes
+    sweep: Sweep,
+    plan: dict[str, Any],
+    problems: Loaders,
+    table: pd.DataFrame,
+    evaluations: Loaders,
+    tracked: dict[str, Any],
+    *images: bytes,
 ) -> dict[str, Any]:
     """Write down what the report says of the sweep.
 
     Args:
+        sweep: parameters of the sweep.
         plan: title, parameters, points and data sets of the sweep.
-        table: one row a finished point.
+        problems: name -> loader of a Problem's fields.
+        table: one row per finished point.
         evaluations: point -> loader of metrics and curves, or of the error that took their place.
         tracked: where the sweep is tracked; empty if it is not.
         images: its FIGURES, as PNG.
 
     Returns:
         the section of the sweep, as JSON takes it.
+
+    Raises:
+        StaleRecords: the plan, the table or a record is of other parameters, data or numerics.
     """
+    fingerprints = Fingerprints(sweep, plan, problems)
+    fingerprints.check(EVALUATION, table)
     require(plan["points"], evaluations, "evaluations", "evaluation")
+
+    def loss_at(key: str, iteration: int) -> float:
+        record = fingerprints.load(EVALUATION, evaluations, key)
+        return on_the_way(record["curve/iteration"], record["curve/excess"], iteration)
+
     section = sweep_section(
         Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
         planned=len(plan["points"]),
         names={key: point["name"] for key, point in plan["points"].items()},
         datasets=profiles(plan),
         points=table,
-        failures=reasons(plan, table, evaluations),
+        failures=reasons(plan, table, partial(fingerprints.load, EVALUATION, evaluations)),
+        loss_at=loss_at,
     )
     return section.model_dump(mode="json")
 
@@ -79,10 +103,10 @@ def profiles(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": each["name"], **each["profile"]} for each in plan["datasets"]]
 
 
-def reasons(plan: dict[str, Any], table: pd.DataFrame, records: Loaders) -> dict[str, str]:
+def reasons(plan: dict[str, Any], table: pd.DataFrame, load: Callable[[str], Record]) -> dict[str, str]:
     """Planned points that are not in the table -> why, as far as their records say."""
     finished = set(table["point"])
-    return {key: str(records[key]().get("error", "")) for key in plan["points"] if key not in finished}
+    return {key: str(load(key).get("error", "")) for key in plan["points"] if key not in finished}
 
 
 def provenance() -> Provenance:
@@ -103,7 +127,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 describe_sweep,
-                inputs=["plan", "table", "evaluations", "tracked", *FIGURES],
+                inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *FIGURES],
                 outputs="section",
                 name="describe_sweep",
             )

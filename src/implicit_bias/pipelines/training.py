@@ -9,7 +9,8 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.parameters import Point, Stopping, Sweep
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.points import Loaders
-from implicit_bias.resume import Reader, Stage, compute_points
+from implicit_bias.resume import Reader, Stage
+from implicit_bias.sweep_records import compute_points
 from implicit_bias.theory.experiment import train
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.state import State
@@ -72,7 +73,7 @@ def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
     return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)
 
 
-TRAINING = Stage("train", "trajectories", train_point, frozenset({"delta", "point_figures"}))
+TRAINING = Stage("train", "trajectories", "training", train_point, frozenset({"delta", "point_figures"}))
 
 
 def create_pipeline(**_: Any) -> Pipeline:

@@ -101,7 +101,7 @@ class Section(Record):
         summary: one sentence or two: what was run.
         outcome: how it ended, in a few words.
         faults: what is not as it should be, one sentence each.
-        deviations: where it is not close to what the paper says, one sentence each.
+        deviations: where its settings are not the paper's, or its numbers not close to those, one sentence each.
         pictures: its figures.
         tables: its tables, the most telling first.
         failures: the points that could not be computed, and why.

@@ -8,7 +8,8 @@ import pandas as pd
 
 from implicit_bias.numerals import number
 from implicit_bias.report import findings
-from implicit_bias.report.paper import reproduced, reproduction
+from implicit_bias.report.paper import LossAt, reproduction
+from implicit_bias.report.paper_settings import beside_paper
 from implicit_bias.report.section import Failure, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
 
@@ -28,7 +29,7 @@ ROUNDING = 1e-6
 
 FIGURES = {
     "width": (
-        "The paper's Figure 1: distance and iterations against width",
+        "Distance and iterations against width",
         "Mean and standard deviation over the seeds. The black line with its grey band is the law of the distance: "
         "predicted before training, not fitted.",
     ),
@@ -41,7 +42,7 @@ FIGURES = {
         "Each dot is one run, each line the predicted law, with its lazy and rich limits.",
     ),
     "imbalance": (
-        "The paper's Figure 2: loss under different initialisations",
+        "Loss under different initialisations",
         "Solid lines are measured, dashed ones guaranteed before training (Theorem 1), dotted ones certified after it.",
     ),
     "universality": (
@@ -84,6 +85,7 @@ def sweep_section(
     datasets: Sequence[Mapping[str, Any]],
     points: pd.DataFrame,
     failures: Mapping[str, str],
+    loss_at: LossAt,
 ) -> Section:
     """What the report says of a sweep.
 
@@ -94,11 +96,12 @@ def sweep_section(
         datasets: `name`, `n`, `D`, `m`, `r`, `cond` of each data set.
         points: one row a finished point: params and metrics.
         failures: key -> reason of every point that failed.
+        loss_at: the loss of a finished point on the way.
     """
     params = {key: str(value) for key, value in origin.params.items()}
     results = result_table(points)
-    figure = reproduced(params, datasets)
-    beside, far = reproduction(figure, points) if figure and len(points) else (None, [])
+    paper = beside_paper(params, datasets)
+    beside, far = reproduction(paper.figure, points, loss_at) if paper.figure and len(points) else (None, [])
     missing = planned - len(points)
     outcome = f"{len(points):,} of {planned:,} points finished" if missing else f"all {planned:,} points finished"
     return Section(
@@ -106,8 +109,8 @@ def sweep_section(
         summary=_summary(params, planned, datasets),
         outcome=outcome,
         faults=_faults(points, missing),
-        deviations=far,
-        pictures=_pictures(origin.images, params.get("figure", ""), points),
+        deviations=paper.deviations + far,
+        pictures=_pictures(origin.images, params.get("figure", ""), points, paper.figure),
         tables=[table for table in (results, beside, data_table(datasets)) if table is not None],
         failures=_failures(names, failures),
         params={key: _brief(value) for key, value in params.items() if value not in ("", "None")},
@@ -154,7 +157,7 @@ def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[Fai
     return [*shown, Failure(point=f"{rest:,} more", reason="see the tracked runs")] if rest > 0 else shown
 
 
-def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame) -> list[Picture]:
+def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame, paper: str) -> list[Picture]:
     words = {
         "figure": FIGURES.get(figure, ("Figure", "")),
         "companion": COMPANIONS.get(figure, COMPANIONS[""]),
@@ -163,6 +166,8 @@ def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame) ->
     pictures = []
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
         title, drawn = words.get(name, (name.replace("_", " ").capitalize(), ""))
+        if name == "figure" and paper:
+            title = f"The paper's {paper}: {title[0].lower()}{title[1:]}"
         shows = FINDINGS[name, figure](points) if (name, figure) in FINDINGS and len(points) else ""
         told = _told(points, figure) if name == "figure" else shows
         pictures.append(Picture.of(images[name], title, _joined(drawn, shows), _joined(f"{title}.", told)))

@@ -38,7 +38,7 @@ def compare(reader: Reader, references: Sequence[str]) -> dict[str, Any]:
         [child for child in children if child.info.status == "FINISHED"] if children else [run]
         for run, children in zip(runs, points, strict=True)
     ]
-    params = [_params(run, children, sweeps) for run, children in zip(runs, points, strict=True)]
+    params = [_params(reader, run, children, sweeps) for run, children in zip(runs, points, strict=True)]
     metrics = [_metrics(run, children, sweeps) for run, children in zip(runs, finished, strict=True)]
     tables = [points_table(children) for children in finished]
     return {
@@ -68,10 +68,10 @@ def _names(tables: Iterable[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for table in tables for name in table))
 
 
-def _params(run: Run, children: Sequence[Run], sweeps: bool) -> dict[str, str]:
+def _params(reader: Reader, run: Run, children: Sequence[Run], sweeps: bool) -> dict[str, str]:
     """The params of a point; those of a sweep beside another, or what its points have beside a point."""
     if not children:
-        return dict(run.data.params)
+        return reader.params(run)
     values: dict[str, dict[str, None]] = {}
     for child in children:
         for name, value in child.data.params.items():
@@ -81,7 +81,7 @@ def _params(run: Run, children: Sequence[Run], sweeps: bool) -> dict[str, str]:
         return joined
     inputs = run.inputs.dataset_inputs if run.inputs else []
     data = {"data": " ".join(each.dataset.digest for each in inputs)} if inputs else {}
-    return {**run.data.params, **{name: joined[name] for name in DATA if name in joined}, **data}
+    return {**reader.params(run), **{name: joined[name] for name in DATA if name in joined}, **data}
 
 
 def _metrics(run: Run, points: Sequence[Run], sweeps: bool) -> dict[str, Spread]:

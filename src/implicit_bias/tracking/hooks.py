@@ -14,7 +14,7 @@ and its role says what is done with it:
     trajectory      {point: record}: starts the child run of each point
     comparison      {point: record}: adds to it, even after its end, if this run has started it
     evaluation      {point: record}: ends it
-    failure         {point: {"error": text}}: ends it as FAILED, as such a record does under any of these roles
+    failure         {point: {"error": text}}: ends it as FAILED, as such a record does as trajectory or evaluation
     point_figure    {point: bytes}: a file of each point
     summary         a record: metrics and curves of the parent run
     figure, table, report    a file of the parent run; of several where the sweep is "" (all) or ends with *
@@ -392,10 +392,10 @@ def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> N
     match mark.role:
         case "trajectory" | "comparison" | "evaluation" | "failure":
             for key, record in data.items():
-                if "error" in record:
-                    sweep.fail(key, record["error"])
-                else:
+                if "error" not in record:
                     sweep.log(key, name if mark.role == "comparison" else mark.role, record)
+                elif mark.role != "comparison":  # a point that cannot be compared has not failed
+                    sweep.fail(key, record["error"])
         case "point_figure":
             for key, image in data.items():
                 sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)

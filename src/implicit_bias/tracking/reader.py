@@ -15,12 +15,14 @@ from mlflow.entities import Run
 
 from implicit_bias.report.claims import claims_section
 from implicit_bias.report.descent import descent_section
+from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.section import Origin, Provenance, Section, Tracked
 from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
+from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.store import CHILD_OF, WORKFLOW, Store, find_runs, now
+from implicit_bias.tracking.store import CHILD_OF, WORKFLOW, Store, find_runs, now, parameter_file
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
@@ -90,6 +92,20 @@ class Reader:
         query = f"{CHILD_OF} = '{run.info.run_id}'"
         return find_runs(self.client, run.info.experiment_id, query)[::-1]
 
+    def params(self, run: Run) -> dict[str, str]:
+        """The parameters of a run, those that had to be shortened from the files that keep them whole."""
+        return {name: self._whole(run, name, value) for name, value in run.data.params.items()}
+
+    def _whole(self, run: Run, name: str, value: str) -> str:
+        if not SHORTENED.search(value):
+            return value
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = self.client.download_artifacts(run.info.run_id, parameter_file(name), folder)
+            except (MlflowException, OSError):  # a person has deleted it
+                return value
+            return str(json.loads(Path(path).read_text(encoding="utf-8")))
+
     def curve(self, run: Run, name: str) -> tuple[list[int], list[float]]:
         """Steps and values of a tracked curve; empty if there is none."""
         history = self.client.get_metric_history(run.info.run_id, f"curve/{name}")
@@ -114,7 +130,7 @@ class Reader:
                 for name, path in files.items()
                 if name.endswith(".png")
             }
-            params = {"title": run.info.run_name, **run.data.params}
+            params = {"title": run.info.run_name, **self.params(run)}
             origin = Origin(params, _provenance(run), images, self._tracked(run))
             if "claims.csv" in files:
                 errors = [error] if (error := run.data.tags.get("error")) else []
@@ -137,7 +153,11 @@ class Reader:
         names = {key: str(child.info.run_name) for key, child in keys.items()}
         drawn = {name for study in STUDIES.values() for name in study.pictures}
         main = replace(origin, images={name: image for name, image in origin.images.items() if name not in drawn})
-        sections = {"": sweep_section(main, planned, names, _datasets(run), points, failures)}
+
+        def loss_at(key: str, iteration: int) -> float:
+            return on_the_way(*self.curve(keys[key], "excess"), iteration)
+
+        sections = {"": sweep_section(main, planned, names, _datasets(run), points, failures, loss_at)}
         compared = {name: study for name, study in STUDIES.items() if study.pictures.keys() & origin.images.keys()}
         return sections | {name: study_section(name, origin, planned, points) for name in compared}
 

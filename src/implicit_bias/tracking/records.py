@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from mlflow.entities import Metric
 
+from implicit_bias.tracking.limits import short_name
+
 
 class TrackingError(RuntimeError):
     """The tracking store cannot be used, or was given something it cannot hold."""
@@ -23,7 +25,7 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
         if number.ndim:
             raise TrackingError(f"metric/{name} must be a number, got shape {number.shape}")
         if np.isfinite(number):
-            metrics.append(Metric(name, float(number), timestamp, 0))
+            metrics.append(Metric(short_name(name), float(number), timestamp, 0))
         else:
             skipped.append(name)
     curves = entries(record, "curve/")
@@ -38,7 +40,8 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
             skipped.append(f"curve/{name}")
         distinct, first = np.unique(np.rint(steps[finite]).astype(np.int64), return_index=True)
         points = zip(distinct.tolist(), values[finite][first].tolist(), strict=True)
-        metrics += [Metric(f"curve/{name}", number, timestamp, step) for step, number in points]
+        key = short_name(f"curve/{name}")
+        metrics += [Metric(key, number, timestamp, step) for step, number in points]
     return metrics, skipped
 
 

@@ -9,6 +9,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,12 +24,23 @@ from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.connection import first_line, impatient, one_at_a_time, probe, quiet, redacted
+from implicit_bias.tracking.limits import (
+    DATASET_NAME,
+    NAME,
+    NOTE,
+    PROFILE,
+    SCHEMA,
+    contrast,
+    short_name,
+    short_value,
+)
 from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, place, process_tag, user, versions
 from implicit_bias.tracking.records import TrackingError, entries, last_step, metrics_of, on_common_steps, rest_of
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
 COMPARED = 10  # runs in a comparison link: more are unreadable side by side
 KEPT_VIEWS = 40  # views of sweeps that an experiment keeps
+NUMBER = 10  # characters kept for the number in the name of a run
 MOST_CHANGES = 8  # changed parameters named in a description
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
@@ -218,6 +230,12 @@ class Sweep:
             self._start(tags)
         else:
             self._go_on(run_id, tags)
+        try:
+            self._describe()
+        except Exception:
+            with suppress(Exception):  # of a store that is lost
+                client.set_terminated(self.run_id, "FAILED")
+            raise
 
     def _start(self, tags: dict[str, str]) -> None:
         """Start the parent run."""
@@ -226,13 +244,15 @@ class Sweep:
         self.name = _next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = str(plan.get("description", "")) + (_changes(plan, before[0]) if before else "")
         tags["mlflow.note.content"] = self.description
-        self.run_id = client.create_run(experiment_id, self._started, tags, self.name).info.run_id
-        self._describe()
+        cut = {name: short_value(value, NOTE) for name, value in tags.items()}
+        self.run_id = client.create_run(experiment_id, self._started, cut, self.name).info.run_id
 
     def _describe(self) -> None:
         """Give the parent run its parameters, data sets and views."""
         client, plan = self.client, self.plan
-        client.log_batch(self.run_id, params=_params(_strings(plan.get("params", {}))))
+        params = _strings(plan.get("params", {}))
+        client.log_batch(self.run_id, params=_params(params))
+        self._keep_whole(self.run_id, params)
         datasets = [_dataset(entry) for entry in plan.get("datasets", ())]
         if datasets:
             client.log_inputs(self.run_id, [DatasetInput(dataset) for dataset in datasets])
@@ -257,7 +277,6 @@ class Sweep:
                     point.logged = {file.path for file in self.client.list_artifacts(point.run_id)}
                     point.status = "FINISHED"
                 self.points[key] = point
-        self._describe()
         done = len(self.plan["points"]) - len(self.missing())
         logger.info("MLflow: %s goes on, %d of %d points are there", self.name, done, len(self.plan["points"]))
 
@@ -320,7 +339,7 @@ class Sweep:
             metrics, _ = metrics_of(record, now())
             axis = self.plan.get("compare", {}).get("axis")
             if axis:  # not the curves of the points, whose steps are iterations
-                named = ((metric, metric.key.replace("curve/", f"by_{axis}/")) for metric in metrics)
+                named = ((metric, short_name(metric.key.replace("curve/", f"by_{axis}/"))) for metric in metrics)
                 metrics = [Metric(key, metric.value, metric.timestamp, metric.step) for metric, key in named]
             latest = {metric.key: metric.value for metric in metrics}
             changed = [metric for metric in metrics if self._known.get(metric.key) != latest[metric.key]]
@@ -426,10 +445,10 @@ class Sweep:
             if key not in self.plan["points"]:
                 raise TrackingError(f"Point {key!r} is not in the plan of sweep {self.plan['sweep']!r}")
             planned = self.plan["points"][key]
-            name = str(planned.get("name", key))
+            name = short_name(str(planned.get("name", key)))
             tags = {**self._common, "mlflow.parentRunId": self.run_id, "point": key}
             if note := planned.get("description"):
-                tags["mlflow.note.content"] = str(note)
+                tags["mlflow.note.content"] = short_value(str(note), NOTE)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
             self.points[key] = Point(self.client.create_run(self.experiment_id, start, tags, name).info.run_id, start)
@@ -451,17 +470,24 @@ class Sweep:
         point = self.points[key]
         planned = _strings(self.plan["points"][key].get("params", {}))
         params = _strings(params or {})
-        known = planned | point.params
-        for name, value in params.items():
-            if known.get(name, value) != value:
-                raise TrackingError(f"Point {key!r}: param {name!r} is {value}, but was {known[name]} before")
-        new = {name: value for name, value in (planned | params).items() if name not in point.params}
+        known = point.params
+        for name, value in _shortened(params).items():
+            if (before := (_shortened(planned) | known).get(name, value)) != value:
+                raise TrackingError(f"Point {key!r}: param {name!r} is {value}, but was {before} before")
+        new = {name: value for name, value in (planned | params).items() if short_name(name) not in known}
         self.client.log_batch(point.run_id, metrics, _params(new), _tags(tags or {}))
-        point.params |= new
+        self._keep_whole(point.run_id, new)
+        point.params |= _shortened(new)
 
     def _end(self, point: Point, status: str) -> None:
         self.client.set_terminated(point.run_id, status)
         point.status = status
+
+    def _keep_whole(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Keep parameters whose values had to be shortened as files, one each."""
+        for name, value in params.items():
+            if short_value(value) != value:
+                self._upload(run_id, parameter_file(name), json.dumps(value, ensure_ascii=False).encode())
 
     def _upload(self, run_id: str, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -484,6 +510,7 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
 
 def _next_name(name: str, taken: Sequence[str]) -> str:
     """The name, with the next number if it is taken; runs of the sweep with other titles have numbers of their own."""
+    name = short_name(name, NAME - NUMBER)
     found = (re.fullmatch(re.escape(name) + r"(?: #(\d+))?", each) for each in taken)
     numbers = [int(each[1] or 1) for each in found if each]
     return f"{name} #{max(numbers) + 1}" if numbers else name
@@ -511,7 +538,10 @@ def _dataset(entry: Mapping[str, Any]) -> Dataset:
         value if value is None or isinstance(value, str) else json.dumps(value)
         for value in (entry.get("schema"), entry.get("profile"))
     )
-    return Dataset(str(entry["name"]), str(entry["digest"])[:36], kind, json.dumps({key: source}), schema, profile)
+    name, address = short_name(str(entry["name"]), DATASET_NAME), json.dumps({key: short_value(source, NOTE)})
+    schema = schema if len(schema or "") <= SCHEMA else None
+    profile = profile if len(profile or "") <= PROFILE else None
+    return Dataset(name, str(entry["digest"])[:36], kind, address, schema, profile)
 
 
 def _changes(plan: Mapping[str, Any], before: Run) -> str:
@@ -519,8 +549,9 @@ def _changes(plan: Mapping[str, Any], before: Run) -> str:
     name = before.info.run_name
     if before.data.tags.get("plan") == fingerprint(plan):
         return f"\n\nA repetition of {name}."
-    old, new = before.data.params, _strings(plan.get("params", {}))
-    changed = [f"{key} {old.get(key, '–')} → {new.get(key, '–')}" for key in new if old.get(key) != new[key]]
+    old, new = before.data.params, _shortened(_strings(plan.get("params", {})))
+    pairs = {key: contrast(old.get(key, "–"), value) for key, value in new.items() if old.get(key) != value}
+    changed = [f"{key} {' → '.join(pair)}" for key, pair in pairs.items()]
     more = ", …" if len(changed) > MOST_CHANGES else ""
     return (
         f"\n\nSince {name}: {', '.join(changed[:MOST_CHANGES])}{more}."
@@ -533,12 +564,21 @@ def _strings(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items()}
 
 
+def _shortened(values: Mapping[str, str]) -> dict[str, str]:
+    return {short_name(name): short_value(value) for name, value in values.items()}
+
+
 def _params(values: Mapping[str, str]) -> list[Param]:
-    return [Param(name, value) for name, value in values.items()]
+    return [Param(name, value) for name, value in _shortened(values).items()]
 
 
 def _tags(values: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name, value) for name, value in values.items()]
+    return [RunTag(short_name(name), short_value(value, NOTE)) for name, value in values.items()]
+
+
+def parameter_file(name: str) -> str:
+    """The artifact that keeps the whole of a parameter whose value had to be shortened, as a JSON text."""
+    return f"parameters/{short_name(name)}.json"
 
 
 def _folder(name: str) -> str | None:
