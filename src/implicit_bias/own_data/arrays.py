@@ -19,11 +19,14 @@ def read_npy(path: Path) -> NDArray[np.generic]:
         ValueError: it is not one of numbers.
     """
     try:
-        return _numbers(np.load(path, mmap_mode="r", allow_pickle=False))
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
     except Exception as error:  # a damaged header fails in too many ways to list
         raise ValueError(f"not a .npy file of numbers ({str(error).partition(chr(10))[0][:200]})") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError("not a .npy file of numbers (an archive of several)")
+    return _numbers(array)
 
 
 def read_npz(path: Path, name: str) -> NDArray[np.generic]:

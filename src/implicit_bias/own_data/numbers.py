@@ -79,7 +79,7 @@ def _refuse_other_than_numbers(
             continue
         for row, value in enumerate(column):
             if not (_is_missing(value) or _is_real(value)):
-                bad[i] = (row, value)
+                bad[i] = _first_word(column) if isinstance(value, str) else (row, value)
                 break
             if isinstance(value, Integral) and abs(int(value)) > EXACT:
                 raise ValueError(_inexact(name, frame, row, columns[i], value))
@@ -106,6 +106,15 @@ def _inexact(name: str, frame: "pd.DataFrame", row: int, column: str, value: Any
         f"{name}: {str(value)[:40]} in {_row(frame, row)}, column {column!r} is beyond 2^53 and not exact as float64: "
         "leave the column out if it is an identifier, or make it a float"
     )
+
+
+def _first_word(column: "pd.Series") -> tuple[int, Any]:
+    """The first text of a column that is not a number in text; the first one if all are."""
+    import pandas as pd
+
+    words = [(row, value) for row, value in enumerate(column) if isinstance(value, str)]
+    numeric = pd.to_numeric(pd.Series([value for _, value in words], dtype=object), errors="coerce").notna()
+    return words[0 if numeric.all() else int((~numeric).argmax())]
 
 
 def _is_missing(value: Any) -> bool:

@@ -43,11 +43,23 @@ def prepare_data(
     Raises:
         ValueError: a table, or what the parameters ask of it, cannot be used.
     """
-    inputs, targets = read_tables(X, Y, own_data)
+    inputs, targets, data = read_data_set(X, own_data, Y, X_test, Y_test)
     for said in filter(None, map(said_of_row_numbers, (inputs, targets))):
         logger.warning("%s", said)
+    return {f"{OWN}-draw=0": data}
+
+
+def read_data_set(
+    X: Any, own_data: OwnData, Y: Any = None, X_test: Any = None, Y_test: Any = None
+) -> tuple[Matrix, Matrix, dict[str, Any]]:
+    """Inputs and targets of tables as they came, and the data set that is made of them.
+
+    Raises:
+        ValueError: a table, or what the parameters ask of it, cannot be used.
+    """
+    inputs, targets = read_tables(X, Y, own_data)
     test = None if X_test is None else _read_test(X_test, Y_test, inputs, targets, own_data)
-    return {f"{OWN}-draw=0": prepare(inputs, targets, own_data, test)}
+    return inputs, targets, prepare(inputs, targets, own_data, test)
 
 
 def prepare(
@@ -114,22 +126,34 @@ def read_tables(X: Any, Y: Any, own_data: OwnData) -> tuple[Matrix, Matrix]:
     return inputs, targets
 
 
-def read_rows(name: str, table: Any, columns: Matrix, own_data: OwnData) -> "pd.DataFrame":
+def read_rows(name: str, table: Any, like: Matrix, own_data: OwnData, width: int) -> "pd.DataFrame":
     """The columns of a matrix from another table, such as one of test rows.
 
+    Args:
+        name: what messages call the table.
+        table: the other table.
+        like: the matrix.
+        own_data: how the rows are labelled.
+        width: how many columns there may be in it if they have no names.
+
     Raises:
-        ValueError: a column is missing.
+        ValueError: a column is missing, or there are more than could be told apart by their number.
     """
-    return select_like(name, _frame(name, table, own_data), columns.columns, columns.name)
+    frame = _frame(name, table, own_data)
+    unnamed = like.columns == tuple(map(str, range(len(like.columns)))) == tuple(map(str, frame.columns))[: len(like.columns)]
+    if unnamed and frame.shape[1] > width:
+        raise ValueError(f"{name} has {frame.shape[1]} columns without names, {like.name} has {len(like.columns)}")
+    return select_like(name, frame, like.columns, like.name)
 
 
 def _read_test(
     X_test: Any, Y_test: Any, inputs: Matrix, targets: Matrix, own_data: OwnData
 ) -> tuple[Array, Array]:
     """Test rows with the columns of the training rows."""
-    x_frame = read_rows("X_test", X_test, inputs, own_data)
-    y_name, table = ("X_test", X_test) if Y_test is None else ("Y_test", Y_test)
-    y_frame = pair_rows("X_test", x_frame, y_name, read_rows(y_name, table, targets, own_data))
+    D, m = len(inputs.columns), len(targets.columns)
+    y_name, table, width = ("X_test", X_test, D + m) if Y_test is None else ("Y_test", Y_test, m)
+    x_frame = read_rows("X_test", X_test, inputs, own_data, D + m if Y_test is None else D)
+    y_frame = pair_rows("X_test", x_frame, y_name, read_rows(y_name, table, targets, own_data, width))
     x, y = to_matrix("X_test", x_frame).numbers, to_matrix(y_name, y_frame).numbers
     if len(x) != len(y):
         raise ValueError(f"X_test has {len(x)} rows, Y_test has {len(y)}: they must have as many")

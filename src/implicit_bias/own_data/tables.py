@@ -76,8 +76,9 @@ def require_columns(frames: "Mapping[str, pd.DataFrame]", patterns: Sequence[str
     columns = {name: [str(column) for column in frame.columns] for name, frame in frames.items()}
     for pattern in patterns:
         if not any(_matches(each, [pattern]) for each in columns.values()):
-            there = ", ".join(f"{name} has {named(each)}" for name, each in columns.items())
-            raise ValueError(f"{parameter}: there is no column {pattern!r}, {there}")
+            there = ", ".join(f"{'it' if len(columns) == 1 else name} has {named(each)}" for name, each in columns.items())
+            none = f"{next(iter(columns))} has no" if len(columns) == 1 else f"neither {' nor '.join(columns)} has a"
+            raise ValueError(f"{parameter}: {none} column {pattern!r}, {there}")
 
 
 def select_like(name: str, frame: "pd.DataFrame", columns: Sequence[str], other: str) -> "pd.DataFrame":

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from implicit_bias.own_data.header import has_header
+from implicit_bias.own_data.header import has_header, is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,9 +58,9 @@ def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: s
         sep=delimiter,
         decimal=decimal,
         header=0 if header else None,
-        float_precision="round_trip",
         skipinitialspace=True,
         low_memory=False,
+        **({} if _reads_to_the_last_bit() else {"float_precision": "round_trip"}),
     )
     if frame.index.nlevels > 1:
         raise ValueError(f"the header has {len(cells[0])} cells, the line below {len(cells[1])}")
@@ -68,9 +68,18 @@ def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: s
 
 
 def said_of_header(path: Path, header: bool, first: Sequence[str]) -> None:
-    """Log what the first line of a file was taken for."""
+    """Log what the first line of a file was taken for, if it has numbers."""
+    if not any(map(is_number, first)):
+        return
     shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
     logger.info("%s: the first line is taken as %s (%s)", path, "names of columns" if header else "a sample", shown)
+
+
+def _reads_to_the_last_bit() -> bool:
+    """Whether that is what pandas does by itself, as from 3.1 on, where the argument for it is deprecated."""
+    import pandas as pd
+
+    return tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
 
 
 def _decoded(path: Path) -> str:
