@@ -10,7 +10,6 @@ import click
 from implicit_bias.cli.reading import load_dataset
 
 if TYPE_CHECKING:
-    import numpy as np
     from kedro.pipeline import Pipeline
     from pydantic import BaseModel
 
@@ -76,8 +75,8 @@ def command(namespace: str | None, env: str | None) -> None:
 
 def find_instances(pipelines: "Mapping[str, Pipeline]") -> dict[str, Instance]:
     """The pipelines for own data among those of a project, by namespace."""
+    from implicit_bias.own_data.prepare import prepare_data
     from implicit_bias.pipelines.initialization import plan_points
-    from implicit_bias.pipelines.own_data import prepare_data
 
     nodes = {node.name: node for pipeline in pipelines.values() for node in pipeline.nodes}.values()
     found = {}
@@ -121,9 +120,9 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     Raises:
         ValueError: it cannot be run; one line for each fault.
     """
-    from implicit_bias.parameters import OWN, OwnData, Reparametrization, Sweep
     from implicit_bias.own_data.checks import said_of_row_numbers
     from implicit_bias.own_data.prepare import read_data_set
+    from implicit_bias.parameters import OWN, OwnData, Reparametrization, Sweep
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
@@ -186,9 +185,7 @@ def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield from _named(value, f"{prefix}{key}.")
 
 
-def _data_lines(
-    instance: Instance, own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]
-) -> list[str]:
+def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]) -> list[str]:
     from implicit_bias.own_data.tables import named
 
     done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
@@ -210,7 +207,13 @@ def _problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametr
     sigma = np.linalg.svd(X, compute_uv=False)
     svd = rank_cut(X.shape, sigma[0])
     cut = rank_cut(X.shape, sigma[0], rule.rank_rtol, record["rounding"])
-    words = "rank_rtol" if rule.rank_rtol is not None else "rounding of the data" if cut > svd else "max(n, D) × machine epsilon"
+    words = (
+        "rank_rtol"
+        if rule.rank_rtol is not None
+        else "rounding of the data"
+        if cut > svd
+        else "max(n, D) × machine epsilon"
+    )
     chosen = f"rank = {rule.rank}" if rule.rank is not None else f"σᵢ > {cut / sigma[0]:.2g} σ₁ ({words})"
     rest = f", the next one is {sigma[problem.r] / sigma[0]:.2g} σ₁" if problem.r < sigma.size else ""
     floor = 2 * problem.loss_floor / problem.y_norm**2

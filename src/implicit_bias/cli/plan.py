@@ -34,7 +34,9 @@ def _in_range(condition: str, low: float, high: float) -> Any:
 @click.command(
     "plan", short_help="The width a network needs, without training.", context_settings={"show_default": True}
 )
-@click.option("--x", "x_name", required=True, help="Data X (n, D), one sample a row: a file or a dataset of the catalog.")
+@click.option(
+    "--x", "x_name", required=True, help="Data X (n, D), one sample a row: a file or a dataset of the catalog."
+)
 @click.option("--y", "y_name", required=True, help="Targets Y (n, m); the same as --x if they are its columns.")
 @click.option(
     "--epsilon",

@@ -21,7 +21,9 @@ OPTIONS = (
     click.option("--header/--no-header", default=None, help="The first line names the columns.  [default: found out]"),
     click.option("--delimiter", help="Between the cells of a line of text.  [default: found out]"),
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal sign of text.  [default: found out]"),
-    click.option("--rank-rtol", type=float, help="Singular values above rank-rtol * sigma_1 count.  [default: rounding]"),
+    click.option(
+        "--rank-rtol", type=float, help="Singular values above rank-rtol * sigma_1 count.  [default: rounding]"
+    ),
     click.option("--rank", type=int, help="The rank of X.  [default: by its rounding]"),
     click.option("--env", help="Environment of the catalog, as of kedro run.  [default: local]"),
 )

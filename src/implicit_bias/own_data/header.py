@@ -28,16 +28,12 @@ def has_header(lines: Sequence[Sequence[str]]) -> bool:
     numbers = [i for i, cell in enumerate(first) if is_number(cell)]
     if not below or not numbers:
         return not numbers
-    over_numbers = [
-        i
-        for i, cell in enumerate(first)
-        if cell.strip() and i not in numbers and any(is_number(line[i]) for line in below if i < len(line))
-    ]
-    columns = [i for i in numbers if all(i < len(line) and is_number(line[i]) for line in below)]
-    if len(columns) < len(numbers) or not columns:
+    if any(i >= len(line) or not is_number(line[i]) for i in numbers for line in below):
         return False
-    named = _names_by_numbers([first[i] for i in columns], [[line[i] for i in columns] for line in below])
-    return named and not (over_numbers and len(columns) == 1)
+    words = [i for i, cell in enumerate(first) if cell.strip() and i not in numbers]
+    if len(numbers) == 1 and any(is_number(line[i]) for i in words for line in below if i < len(line)):
+        return False
+    return _names_by_numbers([first[i] for i in numbers], [[line[i] for i in numbers] for line in below])
 
 
 def is_number(cell: str) -> bool:
@@ -47,29 +43,24 @@ def is_number(cell: str) -> bool:
 
 def _names_by_numbers(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a line of numbers names the columns of the lines below."""
-    D = len(first)
-    head, rows = _values(first), [_values(line) for line in below]
-    whole = all(INTEGER.fullmatch(cell.strip()) for cell in first)
-    fractions_below = all(not all(INTEGER.fullmatch(cell.strip()) for cell in line) for line in below)
-    counted = np.array_equal(head, np.arange(D)) or (D > 1 and np.array_equal(head, np.arange(1, D + 1)))
-    if D < 3:
-        return _if_clear(whole and fractions_below, first) if counted else False
-    if not _in_order(head):
+    D, head, rows = len(first), _values(first), [_values(line) for line in below]
+    counts = any(np.array_equal(head, np.arange(start, start + D)) for start in ((0, 1) if D > 1 else (0,)))
+    if not counts and (D < 3 or not _in_order(head)):
         return False
-    if any(map(_in_order, rows)) and (not _evenly(head) or any(map(_evenly, rows))):
-        return _if_clear(False, first) if D >= LONG and not all(map(_in_order, rows)) or counted else False
-    if D >= LONG or (whole and fractions_below):
+    whole_over_fractions = _is_whole(first) and not any(map(_is_whole, below))
+    even_alone = _evenly(head) and not any(map(_evenly, rows))
+    if whole_over_fractions or (D >= LONG and (even_alone or not any(map(_in_order, rows)))):
         return True
-    return _if_clear(False, first) if counted or (_evenly(head) and not whole) else False
-
-
-def _if_clear(clear: bool, first: Sequence[str]) -> bool:
-    if not clear:
-        shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
+    if counts or D >= LONG or (even_alone and not _is_whole(first)):
+        shown = ", ".join(first[:3]) + (", ..." if D > 3 else "")
         raise AmbiguousHeader(
             f"the first line, {shown}, may name the columns or be a sample: say which by --header or --no-header"
         )
-    return True
+    return False
+
+
+def _is_whole(cells: Sequence[str]) -> bool:
+    return all(INTEGER.fullmatch(cell.strip()) for cell in cells)
 
 
 def _values(cells: Sequence[str]) -> np.ndarray:
@@ -83,4 +74,4 @@ def _in_order(values: np.ndarray) -> bool:
 
 def _evenly(values: np.ndarray) -> bool:
     steps = np.diff(values)
-    return bool(np.ptp(steps) <= 1e-6 * np.abs(steps).max())
+    return bool(np.ptp(steps) <= 1e-6 * np.abs(steps).max()) if steps.size else False

@@ -149,5 +149,3 @@ def _row(frame: "pd.DataFrame", row: int) -> str:
     """A row as messages call it: counted from 1, with its label if it has one."""
     label = frame.index[row]
     return f"row {row + 1}" if label == row else f"row {row + 1} ({label!r})"
-
-

@@ -140,15 +140,15 @@ def read_rows(name: str, table: Any, like: Matrix, own_data: OwnData, width: int
         ValueError: a column is missing, or there are more than could be told apart by their number.
     """
     frame = _frame(name, table, own_data)
-    unnamed = like.columns == tuple(map(str, range(len(like.columns)))) == tuple(map(str, frame.columns))[: len(like.columns)]
+    unnamed = (
+        like.columns == tuple(map(str, range(len(like.columns)))) == tuple(map(str, frame.columns))[: len(like.columns)]
+    )
     if unnamed and frame.shape[1] > width:
         raise ValueError(f"{name} has {frame.shape[1]} columns without names, {like.name} has {len(like.columns)}")
     return select_like(name, frame, like.columns, like.name)
 
 
-def _read_test(
-    X_test: Any, Y_test: Any, inputs: Matrix, targets: Matrix, own_data: OwnData
-) -> tuple[Array, Array]:
+def _read_test(X_test: Any, Y_test: Any, inputs: Matrix, targets: Matrix, own_data: OwnData) -> tuple[Array, Array]:
     """Test rows with the columns of the training rows."""
     D, m = len(inputs.columns), len(targets.columns)
     y_name, table, width = ("X_test", X_test, D + m) if Y_test is None else ("Y_test", Y_test, m)

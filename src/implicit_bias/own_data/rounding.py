@@ -99,7 +99,7 @@ def _exponents(values: Array) -> np.ndarray:
 def _is_float32_in_text(values: Array) -> bool:
     """Whether numbers of seven to nine digits are those that float32 is written with."""
     sample = values.ravel()[:LOOKED_AT]
-    if not sample.size or _digits(sample, np.finfo(float).eps).max() not in FLOAT32_DIGITS:
+    if not sample.size or _digits(sample, np.full(sample.shape, np.finfo(float).eps)).max() not in FLOAT32_DIGITS:
         return False
     with np.errstate(over="ignore"):
         return bool(np.all(sample.astype(np.float32).astype(str).astype(float) == sample))

@@ -1,6 +1,7 @@
 """Rows of two tables paired: by their labels where both have some, else by position."""
 
 import logging
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,8 @@ def pair_rows(x_name: str, X: "pd.DataFrame", y_name: str, Y: "pd.DataFrame") ->
     counted = has_row_numbers(X.index), has_row_numbers(Y.index)
     if all(counted):
         return Y
-    first: Sequence[Hashable]
-    second: Sequence[Hashable]
-    first, second = list(X.index), list(Y.index)
+    first: list[Hashable] = list(X.index)
+    second: list[Hashable] = list(Y.index)
     if any(counted):
         if set(first) == set(second):
             raise ValueError(
@@ -80,15 +80,13 @@ def pair_rows(x_name: str, X: "pd.DataFrame", y_name: str, Y: "pd.DataFrame") ->
         which, other = (y_name, x_name) if counted[0] else (x_name, y_name)
         logger.info("%s has labels of rows, %s has none: paired by position", which, other)
         return Y
-    if set(first) != set(second):
-        as_text = list(map(str, first)), list(map(str, second))
-        if set(as_text[0]) == set(as_text[1]):
-            logger.info("labels of rows of %s and %s are of different types, and compared as text", x_name, y_name)
-            first, second = as_text
+    if set(first) != set(second) and set(map(str, first)) == set(map(str, second)):
+        logger.info("labels of rows of %s and %s are of different types, and compared as text", x_name, y_name)
+        first, second = list(map(str, first)), list(map(str, second))
     if first == second:
         return Y
     for name, labels in ((x_name, first), (y_name, second)):
-        if twice := [label for label in dict.fromkeys(labels) if labels.count(label) > 1][:NAMED]:
+        if twice := [label for label, count in Counter(labels).items() if count > 1]:
             raise ValueError(
                 f"{name} has the label {_shown(twice)} more than once, and {x_name} and {y_name} differ in their order"
             )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 NAMED = 5
 """How many columns a message names."""
 
+
 def as_frame(name: str, table: Any) -> "pd.DataFrame":
     """A table of any kind as a pandas frame.
 
@@ -76,7 +77,9 @@ def require_columns(frames: "Mapping[str, pd.DataFrame]", patterns: Sequence[str
     columns = {name: [str(column) for column in frame.columns] for name, frame in frames.items()}
     for pattern in patterns:
         if not any(_matches(each, [pattern]) for each in columns.values()):
-            there = ", ".join(f"{'it' if len(columns) == 1 else name} has {named(each)}" for name, each in columns.items())
+            there = ", ".join(
+                f"{'it' if len(columns) == 1 else name} has {named(each)}" for name, each in columns.items()
+            )
             none = f"{next(iter(columns))} has no" if len(columns) == 1 else f"neither {' nor '.join(columns)} has a"
             raise ValueError(f"{parameter}: {none} column {pattern!r}, {there}")
 

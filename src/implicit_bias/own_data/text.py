@@ -1,4 +1,4 @@
-"""Tables in text: the delimiter, the decimal sign, the encoding and the header are found, and what was taken is logged."""
+"""Tables in text: delimiter, decimal sign, encoding and header are found, and what was taken is logged."""
 
 import csv
 import io
