@@ -113,7 +113,9 @@ def load_table(argument: str, name: str, form: "Format", env: str | None) -> Any
     from kedro.utils import find_kedro_project
 
     if path.suffix or path.exists() or find_kedro_project(Path.cwd()) is None:
-        raise click.BadParameter(f"{name!r} is no file and no dataset of a catalog", param_hint=f"--{argument.lower()}")
+        raise click.BadParameter(
+            f"{name!r} is no file and no dataset of a catalog", param_hint=f"'--{argument.lower()}'"
+        )
     from kedro.framework.session import KedroSession
 
     from implicit_bias.cli.project import current_project

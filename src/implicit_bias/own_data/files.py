@@ -74,7 +74,7 @@ def _excel(path: Path, name: str, form: Format) -> "pd.DataFrame":
     import pandas as pd
 
     with pd.ExcelFile(path) as book:
-        grid = book.parse(0, header=None)
+        grid = pd.read_excel(book, header=None)
         if len(book.sheet_names) > 1:
             logger.info("%s: sheet %r of %d is read", path, book.sheet_names[0], len(book.sheet_names))
     grid = grid.dropna(how="all").dropna(how="all", axis=1)

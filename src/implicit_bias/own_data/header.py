@@ -18,22 +18,25 @@ class AmbiguousHeader(ValueError):
 def has_header(lines: Sequence[Sequence[str]]) -> bool:
     """Whether the first of several lines of cells is a header.
 
-    It is one if it has text over numbers and no numbers beside, such as names. If it is of numbers, such as
+    It is one if it has text and no numbers, or a number or nothing over a column of words. If it is of numbers, such as
     wavelengths, it is one if they are in order and those of the other lines are not.
 
     Raises:
         AmbiguousHeader: it may be one and may not.
     """
-    first, below = lines[0], lines[1:]
+    first, below = lines[0], [line for line in lines[1:] if any(line)]
     numbers = [i for i, cell in enumerate(first) if is_number(cell)]
     if not below or not numbers:
         return not numbers
-    if any(i >= len(line) or not is_number(line[i]) for i in numbers for line in below):
+    columns = {i: [line[i] for line in below if i < len(line) and line[i]] for i in range(len(first))}
+    words = {i: cells and not any(map(is_number, cells)) for i, cells in columns.items()}
+    if any(words[i] and (i in numbers or not cell) for i, cell in enumerate(first)):
+        return True
+    whole = [line for line in below if all(i < len(line) and is_number(line[i]) for i in numbers)]
+    words_over_numbers = any(cell and i not in numbers and not words[i] for i, cell in enumerate(first))
+    if not whole or (len(numbers) == 1 and words_over_numbers):
         return False
-    words = [i for i, cell in enumerate(first) if cell.strip() and i not in numbers]
-    if len(numbers) == 1 and any(is_number(line[i]) for i in words for line in below if i < len(line)):
-        return False
-    return _names_by_numbers([first[i] for i in numbers], [[line[i] for i in numbers] for line in below])
+    return _names_by_numbers([first[i] for i in numbers], [[line[i] for i in numbers] for line in whole])
 
 
 def is_number(cell: str) -> bool:
@@ -41,15 +44,21 @@ def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell.strip()) is not None
 
 
+def in_order(cells: Sequence[str]) -> bool:
+    """Whether several cells hold numbers that only rise or only fall."""
+    steps = np.diff(_values(cells))
+    return bool(steps.size and (np.all(steps > 0) or np.all(steps < 0)))
+
+
 def _names_by_numbers(first: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Whether a line of numbers names the columns of the lines below."""
     D, head, rows = len(first), _values(first), [_values(line) for line in below]
     counts = any(np.array_equal(head, np.arange(start, start + D)) for start in ((0, 1) if D > 1 else (0,)))
-    if not counts and (D < 3 or not _in_order(head)):
+    if not counts and (D < 3 or not in_order(first)):
         return False
     whole_over_fractions = _is_whole(first) and not any(map(_is_whole, below))
     even_alone = _evenly(head) and not any(map(_evenly, rows))
-    if whole_over_fractions or (D >= LONG and (even_alone or not any(map(_in_order, rows)))):
+    if whole_over_fractions or (D >= LONG and (even_alone or not any(map(in_order, below)))):
         return True
     if counts or D >= LONG or (even_alone and not _is_whole(first)):
         shown = ", ".join(first[:3]) + (", ..." if D > 3 else "")
@@ -65,11 +74,6 @@ def _is_whole(cells: Sequence[str]) -> bool:
 
 def _values(cells: Sequence[str]) -> np.ndarray:
     return np.array([float(cell.strip().replace(",", ".")) for cell in cells])
-
-
-def _in_order(values: np.ndarray) -> bool:
-    steps = np.diff(values)
-    return bool(np.all(steps > 0) or np.all(steps < 0))
 
 
 def _evenly(values: np.ndarray) -> bool:

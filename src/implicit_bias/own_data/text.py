@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from implicit_bias.own_data.header import has_header, is_number
+from implicit_bias.own_data.header import has_header, in_order, is_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,9 @@ def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: s
 
 
 def said_of_header(path: Path, header: bool, first: Sequence[str]) -> None:
-    """Log what the first line of a file was taken for, if it has numbers."""
-    if not any(map(is_number, first)):
+    """Log what the first line of a file was taken for, where it might have been taken otherwise."""
+    numbers = [cell for cell in first if is_number(cell)]
+    if not numbers or not (header or in_order(numbers)):
         return
     shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
     logger.info("%s: the first line is taken as %s (%s)", path, "names of columns" if header else "a sample", shown)
