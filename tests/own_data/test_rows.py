@@ -67,6 +67,7 @@ def test_tables_without_labels_pair_by_position(table: Any) -> None:
         ("aab", "aba", "X has the label 'a' more than once, and X and Y differ in their order"),
         ([2, 0, 1], [0, 1, 2], "X has the rows 2, 0, 1, Y has 0, 1, 2: by number or by position?"),
         ([0, 1, 2], [2, 1, 0], "X has the rows 0, 1, 2, Y has 2, 1, 0: by number or by position?"),
+        (["3", "1", "2"], [1, 2, 3], "X has the rows '3', '1', '2', Y has 1, 2, 3: by number or by position?"),
         (["1", "2", "3"], [1, 2, 4], "Y has no row '1', '2', '3' of X (3 of 3 are missing)"),
     ],
 )
@@ -78,10 +79,10 @@ def test_rows_that_may_belong_elsewhere_are_refused(x_index: Any, y_index: Any, 
 
 def test_labels_of_different_types_are_compared_as_text(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    text, numbers = X.set_axis(["3", "1", "2"], axis=0), Y.set_axis([1, 2, 3], axis=0)
+    text, numbers = X.set_axis(["9", "5", "7"], axis=0), Y.set_axis([5, 7, 9], axis=0)
     assert targets(text, numbers) == [2.5, 3.0, 1.0]
     assert "labels of rows of X and Y are of different types, and compared as text" in caplog.messages
-    assert "rows of Y put into the order of the labels of X: '3', '1', '2'" in caplog.messages
+    assert "rows of Y put into the order of the labels of X: '9', '5', '7'" in caplog.messages
 
 
 def test_a_column_of_labels_pairs_the_rows_and_is_no_input() -> None:

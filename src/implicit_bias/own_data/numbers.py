@@ -53,17 +53,22 @@ def to_matrix(name: str, frame: "pd.DataFrame") -> Matrix:
             as float64.
     """
     columns, dtypes = tuple(map(str, frame.columns)), frame.dtypes.to_numpy()
-    kinds = ["O" if str(dtype) == "category" else getattr(dtype, "kind", "O") for dtype in dtypes]
-    _refuse_other_than_numbers(name, frame, columns, [i for i, kind in enumerate(kinds) if kind not in "biuf"])
+    names: dict[Any, str] = {dtype: str(dtype) for dtype in set(dtypes)}
+    kinds = {dtype: "O" if names[dtype] == "category" else getattr(dtype, "kind", "O") for dtype in names}
+    suspects, integers = (
+        [i for i, dtype in enumerate(dtypes) if (kinds[dtype] in given) == inside]
+        for given, inside in (("biuf", False), ("iu", True))
+    )
+    _refuse_other_than_numbers(name, frame, columns, suspects)
     values = np.ascontiguousarray(frame.to_numpy(dtype=float, na_value=np.nan))
     _refuse_missing(name, frame, columns, values)
-    _refuse_inexact(name, frame, columns, values, [i for i, kind in enumerate(kinds) if kind in "iu"])
-    types = [str(dtype) for dtype in dtypes]
-    converted = [each for each in types if each not in ("float64", "Float64")]
-    if converted:
-        of = ", ".join(sorted(set(converted)))
-        logger.info("%s: %d of %d columns converted to float64 from %s", name, len(converted), len(columns), of)
-    eps = np.array([SHORT_FLOATS.get(each.lower(), np.finfo(float).eps) for each in types])
+    _refuse_inexact(name, frame, columns, values, integers)
+    others = {dtype for dtype, each in names.items() if each not in ("float64", "Float64")}
+    if others:
+        count, of = sum(dtype in others for dtype in dtypes), ", ".join(sorted(names[dtype] for dtype in others))
+        logger.info("%s: %d of %d columns converted to float64 from %s", name, count, len(columns), of)
+    precision = {dtype: SHORT_FLOATS.get(each.lower(), np.finfo(float).eps) for dtype, each in names.items()}
+    eps = np.array([precision[dtype] for dtype in dtypes])
     return Matrix(name, columns, values, eps)
 
 

@@ -30,11 +30,9 @@ def rounding_deviation(values: Array, eps: Array) -> Array:
         eps: (D,) machine epsilon of the type of each column.
     """
     eps = eps.copy()
-    with np.errstate(over="ignore"):
-        exact = np.all(values * 8 == np.rint(values * 8), axis=0)
+    exact = _is_exact(values)
     for short in (np.float32, np.float16):
-        with np.errstate(over="ignore"):
-            fits = np.all(values.astype(short) == values, axis=0) & ~exact
+        fits = _have_the_bits_of(short, values) & ~exact
         eps[fits] = np.maximum(eps[fits], np.finfo(short).eps)
     written, units = _decimal_units(values, np.flatnonzero(~exact), eps)
     if _is_float32_in_text(values[:, written]):
@@ -53,6 +51,20 @@ def error_norm(values: Array, deviation: Array) -> float:
     """
     row_copies, column_copies = _copies(values), _copies(values.T)
     return rounding_norm(deviation, len(values), row_copies, column_copies)
+
+
+def _is_exact(values: Array) -> np.ndarray:
+    """(D,) whether a column has integers or multiples of 1/8, and not such as float32 makes of larger numbers."""
+    with np.errstate(over="ignore"):
+        integers, eighths = (np.all(values * part == np.rint(values * part), axis=0) for part in (1, 8))
+        parts = np.abs(values).max(axis=0) * np.where(integers, 1, 8)
+    return eighths & ~((parts >= 2.0 ** np.finfo(np.float32).nmant) & _have_the_bits_of(np.float32, values))
+
+
+def _have_the_bits_of(short: type[np.floating], values: Array) -> np.ndarray:
+    """(D,) whether all numbers of a column have no more significant bits than a format, whatever their size."""
+    mantissa = np.frexp(values)[0] * 2.0 ** (np.finfo(short).nmant + 1)
+    return np.all(mantissa == np.rint(mantissa), axis=0)
 
 
 def _copies(rows: Array) -> int:

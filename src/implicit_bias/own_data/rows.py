@@ -72,7 +72,10 @@ def pair_rows(x_name: str, X: "pd.DataFrame", y_name: str, Y: "pd.DataFrame") ->
     first: list[Hashable] = list(X.index)
     second: list[Hashable] = list(Y.index)
     if any(counted):
-        if set(first) == set(second):
+        words = list(map(str, first)), list(map(str, second))
+        if words[0] == words[1]:
+            return Y
+        if set(words[0]) == set(words[1]):
             raise ValueError(
                 f"{x_name} has the rows {_shown(first)}, {y_name} has {_shown(second)}: by number or by position? "
                 f"Put {y_name} into the order of {x_name}, or take the numbers away (reset_index(drop=True))"
