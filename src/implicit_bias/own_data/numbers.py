@@ -82,7 +82,9 @@ def _refuse_other_than_numbers(
         if str(column.dtype) == "category":
             bad[i] = (0, column.iloc[0])
             continue
-        for row, value in enumerate(column):
+        for row, value in enumerate(column.to_list()):
+            if type(value) is float:
+                continue
             if not (_is_missing(value) or _is_real(value)):
                 bad[i] = _first_word(column) if isinstance(value, str) else (row, value)
                 break
