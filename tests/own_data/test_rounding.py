@@ -182,7 +182,7 @@ def test_the_ranks_between_which_to_choose_are_counted_from_ten_times_the_cut() 
 
 
 def test_a_rank_is_given_once_and_within_reach() -> None:
-    with pytest.raises(ValueError, match="give either rank or rank_rtol, got 3 and 0.1"):
+    with pytest.raises(ValueError, match=r"give either rank or rank_rtol, got 3 and 0.1"):
         Reparametrization(rank=3, rank_rtol=0.1)
     X, Y = low_rank(6, 9)
     assert reparametrize(X, Y, rank=3).r == 3
@@ -190,5 +190,5 @@ def test_a_rank_is_given_once_and_within_reach() -> None:
         reparametrize(X, Y, rank=7)
     with pytest.raises(ValueError, match="rounding must be finite and >= 0, got -1"):
         reparametrize(X, Y, rounding=-1.0)
-    with pytest.raises(ValueError, match="its largest singular value .* is below its rounding, 1e"):
+    with pytest.raises(ValueError, match=r"its largest singular value .* is below its rounding, 1e"):
         reparametrize(X, Y, rounding=1e9)
