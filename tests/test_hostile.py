@@ -14,7 +14,7 @@ from kedro_datasets.partitions import PartitionedDataset
 from pydantic import ValidationError
 
 from implicit_bias.datasets import ArrayDataset
-from implicit_bias.matrices import read_matrix
+from implicit_bias.own_data.files import read_table
 from implicit_bias.parameters import MOST_POINTS, MOST_VALUES, DataSets, Sweep, Verification
 from implicit_bias.tracking.connection import SECRETS, use_credentials
 
@@ -74,7 +74,7 @@ def test_a_billion_rows_in_a_header_are_not_believed(tmp_path):
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 400)})
     (tmp_path / "x.npy").write_bytes(header.getvalue() + bytes(3200))
     with pytest.raises(ValueError, match=r"x\.npy: not a \.npy file of numbers"):
-        read_matrix(tmp_path / "x.npy")
+        read_table(tmp_path / "x.npy")
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("X.npy", header.getvalue() + bytes(3200))
     with pytest.raises(DatasetError, match="has 3200 bytes for shape"):

@@ -60,7 +60,7 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
                     raise ValueError(f"it declares {size} bytes, more than max_bytes = {self._max_bytes}")
                 if size > self._filepath.stat().st_size:  # compressed, or one array under many names
                     raise ValueError(f"it declares {size} bytes, more than it has")
-                arrays = {member.filename.removesuffix(".npy"): _read(archive, member) for member in members}
+                arrays = {member.filename.removesuffix(".npy"): read_member(archive, member) for member in members}
                 listed = sum(_LOCAL_HEADER + len(each.orig_filename.encode()) + each.compress_size for each in members)
                 if listed != archive.start_dir:  # checksums cover the arrays, not the list of them
                     raise ValueError("its list of arrays is incomplete")
@@ -178,7 +178,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
     """Read one .npy member; its header must account for every byte, so that nothing is allocated on its word alone."""
     with archive.open(member) as stream:
         version = npy.read_magic(stream)

@@ -131,20 +131,25 @@ class DataSets(RootModel[dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9
 
 
 Names = Annotated[list[str], BeforeValidator(lambda value: _texts(value))]
+Name = Annotated[str, BeforeValidator(lambda value: _text(value))]
 
 
 def _texts(value: Any) -> Any:
     """Names of columns; numbers are names, too, and one name is a list of one."""
-    values = value if isinstance(value, list | tuple) else [value]
-    return [str(each) if isinstance(each, int | float) and not isinstance(each, bool) else each for each in values]
+    return [_text(each) for each in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class OwnData(Model):
     """How tables X and Y become a data set: the columns that are used, and what is done to their numbers."""
 
     columns: Names | None = Field(None, description="columns of X, names or patterns like nm_*; by default all")
-    drop: Names = Field([], description="columns of X to leave out, names or patterns")
+    drop: Names = Field([], description="columns of X and of Y to leave out, names or patterns")
     targets: Names | None = Field(None, description="columns of Y, names or patterns; by default all")
+    labels: Name | None = Field(None, description="column of every table that names its rows; neither input nor target")
     center_x: bool = Field(False, description="subtract the mean of each column of X")
     center_y: bool = Field(False, description="subtract the mean of each target")
     scale_x: Scale = "none"
@@ -158,8 +163,17 @@ class Reparametrization(Model):
     """How the data are reparametrised."""
 
     rank_rtol: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        None, description="singular values above rank_rtol * sigma_1 count; by default max(n, D) * eps"
+        None,
+        description="singular values above rank_rtol * sigma_1 count; by default max(n, D) * eps, or the rounding of "
+        "the data where that is larger",
     )
+    rank: Count | None = Field(None, description="the rank itself, whatever the spectrum")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.rank is not None and self.rank_rtol is not None:
+            raise ValueError(f"give either rank or rank_rtol, got {self.rank} and {self.rank_rtol}")
+        return self
 
 
 class Stopping(Model):

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from implicit_bias.cli.reading import load_dataset
+
 if TYPE_CHECKING:
-    import numpy as np
     from kedro.pipeline import Pipeline
     from pydantic import BaseModel
 
-    from implicit_bias.parameters import OwnData, Sweep
+    from implicit_bias.parameters import OwnData, Reparametrization, Sweep
     from implicit_bias.theory.problem import Problem
 
 MB = 1e6
@@ -57,7 +59,8 @@ def command(namespace: str | None, env: str | None) -> None:
         failed = 0
         for instance in _chosen(find_instances(pipelines), namespace):
             try:
-                lines = check_instance(instance, parameters, _loader(context, project.project_path.name))
+                load = partial(load_dataset, context.catalog, project.project_path.name)
+                lines = check_instance(instance, parameters, load)
                 click.echo("\n".join([f"{instance.namespace}: can be run", *(f"  {line}" for line in lines)]))
             except ValueError as error:
                 failed += 1
@@ -72,8 +75,8 @@ def command(namespace: str | None, env: str | None) -> None:
 
 def find_instances(pipelines: "Mapping[str, Pipeline]") -> dict[str, Instance]:
     """The pipelines for own data among those of a project, by namespace."""
+    from implicit_bias.own_data.prepare import prepare_data
     from implicit_bias.pipelines.initialization import plan_points
-    from implicit_bias.pipelines.own_data import prepare_data
 
     nodes = {node.name: node for pipeline in pipelines.values() for node in pipeline.nodes}.values()
     found = {}
@@ -106,31 +109,6 @@ def _chosen(found: dict[str, Instance], namespace: str | None) -> list[Instance]
     return [found[namespace]]
 
 
-def _loader(context: Any, project: str) -> Any:
-    """A function from the name of a dataset to its table."""
-    from kedro.io.core import DatasetError
-
-    def load(argument: str, dataset: str) -> Any:
-        if dataset not in context.catalog:
-            raise ValueError(
-                f"{argument}: dataset {dataset!r} is not in the catalog of {project}: add it, of any type that loads "
-                "to a table, or name another by init"
-            )
-        try:
-            return context.catalog.load(dataset)
-        except DatasetError as error:
-            raise ValueError(f"{argument}: dataset {dataset!r} cannot be loaded: {_cause(error)}") from None
-
-    return load
-
-
-def _cause(error: BaseException) -> str:
-    """First line of what an error comes from in the end."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).partition("\n")[0] or type(error).__name__
-
-
 def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any) -> list[str]:
     """What there is to say of a pipeline for own data that can be run.
 
@@ -142,9 +120,10 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     Raises:
         ValueError: it cannot be run; one line for each fault.
     """
+    from implicit_bias.own_data.checks import said_of_row_numbers
+    from implicit_bias.own_data.prepare import read_data_set
     from implicit_bias.parameters import OWN, OwnData, Reparametrization, Sweep
-    from implicit_bias.pipelines.own_data import prepare_data
-    from implicit_bias.theory.problem import reparametrize
+    from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
     valid: Any = validated(instance.namespace, models | dict.fromkeys(instance.sweeps, Sweep), parameters)
@@ -156,10 +135,14 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
             )
     own_data: OwnData = valid["own_data"]
     tables = {argument: load(argument, dataset) for argument, dataset in instance.tables.items()}
-    record = prepare_data(own_data=own_data, **tables)[f"{OWN}-draw=0"]
-    X, rtol = record["X"], valid["reparametrization"].rank_rtol
-    problem = reparametrize(X, record["Y"], rtol)
-    lines = [*_data_lines(instance, own_data, record), *_problem_lines(problem, X, rtol)]
+    inputs, targets, record = read_data_set(own_data=own_data, **tables)
+    rule: Reparametrization = valid["reparametrization"]
+    problem = reparametrized(record, rule)
+    lines = _data_lines(instance, own_data, record, targets.columns)
+    lines += [said for each in (inputs, targets) if (said := said_of_row_numbers(each))]
+    lines += _problem_lines(problem, record, rule)
+    if said := said_of_rank(problem, record, rule):
+        lines.append(said)
     for sweep in instance.sweeps:
         lines += [f"{sweep}:", *(f"  {line}" for line in _sweep_lines(problem, valid[sweep]))]
     return lines
@@ -202,27 +185,42 @@ def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield from _named(value, f"{prefix}{key}.")
 
 
-def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any]) -> list[str]:
+def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]) -> list[str]:
+    from implicit_bias.own_data.tables import named
+
     done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
     scales = (("X", own_data.scale_x), ("Y", own_data.scale_y))
     done += [f"{name} scaled by {scale}" for name, scale in scales if scale != "none"]
     tables = ", ".join(f"{argument} from {dataset!r}" for argument, dataset in instance.tables.items())
-    return [f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows"]
+    return [
+        f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows",
+        f"targets: {named(targets)}",
+    ]
 
 
-def _problem_lines(problem: "Problem", X: "np.ndarray[Any, Any]", rtol: float | None) -> list[str]:
+def _problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametrization") -> list[str]:
     import numpy as np
 
-    rounding = max(X.shape) * np.finfo(float).eps
-    cut = rounding if rtol is None else rtol
-    rule = "max(n, D) × machine epsilon" if rtol is None else "rank_rtol"
+    from implicit_bias.theory.problem import rank_cut
+
+    X = record["X"]
     sigma = np.linalg.svd(X, compute_uv=False)
+    svd = rank_cut(X.shape, sigma[0])
+    cut = rank_cut(X.shape, sigma[0], rule.rank_rtol, record["rounding"])
+    words = (
+        "rank_rtol"
+        if rule.rank_rtol is not None
+        else "rounding of the data"
+        if cut > svd
+        else "max(n, D) × machine epsilon"
+    )
+    chosen = f"rank = {rule.rank}" if rule.rank is not None else f"σᵢ > {cut / sigma[0]:.2g} σ₁ ({words})"
     rest = f", the next one is {sigma[problem.r] / sigma[0]:.2g} σ₁" if problem.r < sigma.size else ""
     floor = 2 * problem.loss_floor / problem.y_norm**2
-    beyond = f"{100 * floor:.2g} %" if floor > rounding**2 else "nothing"
+    beyond = f"{100 * floor:.2g} %" if floor > (max(X.shape) * np.finfo(float).eps) ** 2 else "nothing"
     return [
         f"n = {problem.n}, D = {problem.D}, m = {problem.m}, r = {problem.r}, cond Σx = {problem.cond:.4g}",
-        f"rank rule: σᵢ > {cut:.2g} σ₁ ({rule}); the smallest kept is {sigma[problem.r - 1] / sigma[0]:.2g} σ₁{rest}",
+        f"rank rule: {chosen}; the smallest kept is {sigma[problem.r - 1] / sigma[0]:.2g} σ₁{rest}",
         f"‖Θ̂‖_F = {np.linalg.norm(problem.min_norm_coordinates):.4g}; {beyond} of ‖Y‖² is out of reach",
     ]
 

@@ -1,11 +1,11 @@
 """kedro implicit-bias plan: the width a network needs on given data, answered without training."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from implicit_bias.cli.columns import aligned
+from implicit_bias.cli.reading import notes_shown, read_data, reading_options
 
 if TYPE_CHECKING:
     from implicit_bias.theory.problem import Array
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 WIDTHS = (100, 1_000, 10_000, 100_000, 1_000_000)
 """Widths at which the distance is predicted, beside those that are needed."""
 
-FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 MEANING = {
     "distance": "‖UVᵀ − Θ̂‖_F ≤ ε",
     "prediction": "‖UVᵀx − Θ̂ᵀx‖ ≤ ε at all test rows",
@@ -35,8 +34,10 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
 @click.command(
     "plan", short_help="The width a network needs, without training.", context_settings={"show_default": True}
 )
-@click.option("--x", "x_path", type=FILE, required=True, help="Data X (n, D): CSV or .npy, one sample a row.")
-@click.option("--y", "y_path", type=FILE, required=True, help="Targets Y (n, m): CSV or .npy.")
+@click.option(
+    "--x", "x_name", required=True, help="Data X (n, D), one sample a row: a file or a dataset of the catalog."
+)
+@click.option("--y", "y_name", required=True, help="Targets Y (n, m); the same as --x if they are its columns.")
 @click.option(
     "--epsilon",
     type=float,
@@ -58,10 +59,18 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
     callback=_in_range("finite and at least 1/4, below which the deviation grows", 0.25, float("inf"), True),
     help="Entries of U(0), V(0) are N(0, h^(-2 alpha)).",
 )
-@click.option("--test", "test_path", type=FILE, help="Test rows (N, D), for predictions and risk: CSV or .npy.")
+@click.option("--test", "test_name", help="Test rows (N, D), for predictions and risk: a file or a dataset.")
+@reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of tables.")
 def command(
-    x_path: Path, y_path: Path, epsilon: float, delta: float, alpha: float, test_path: Path | None, as_json: bool
+    x_name: str,
+    y_name: str,
+    epsilon: float,
+    delta: float,
+    alpha: float,
+    test_name: str | None,
+    as_json: bool,
+    **reading: Any,
 ) -> None:
     """How wide must a two-layer linear network be to end within epsilon of ridgeless regression?
 
@@ -71,12 +80,23 @@ def command(
     there, whose expectation is the excess test risk over ridgeless
     regression.
 
-    The first line of a CSV file is taken as a header if none of its cells is a number. Exit codes: 0 answered, 1 the
-    data cannot be used, 2 wrong usage.
+    Files are CSV and other text (.gz, .zip, .bz2, .xz too), Parquet, Feather, Excel, .npy and .npz. What was taken for
+    a header, for row labels or for a decimal sign is said on standard error, as is a rank that the data leave open.
+    Exit codes: 0 answered, 1 the data cannot be used, 2 wrong usage.
     """
     try:
-        X, Y = _rows(x_path, y_path)
-        answer = answer_plan(X, Y, epsilon, delta, alpha, _test_rows(test_path, X))
+        with notes_shown():
+            data, rule = read_data(x_name, y_name, test_name, **reading)
+            answer = answer_plan(
+                data["X"],
+                data["Y"],
+                epsilon,
+                delta,
+                alpha,
+                data["X_test"],
+                **rule.model_dump(),
+                rounding=data["rounding"],
+            )
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -88,7 +108,13 @@ def command(
 
 
 def answer_plan(
-    X: "Array", Y: "Array", epsilon: float, delta: float, alpha: float = 0.5, X_test: "Array | None" = None
+    X: "Array",
+    Y: "Array",
+    epsilon: float,
+    delta: float,
+    alpha: float = 0.5,
+    X_test: "Array | None" = None,
+    **rule: Any,
 ) -> dict[str, Any]:
     """What the command prints, as a record: the problem, the widths needed, and the predicted distances.
 
@@ -99,6 +125,7 @@ def answer_plan(
         delta: probability of exceeding it.
         alpha: the initial entries are N(0, h^(-2 alpha)).
         X_test: (N, D) test rows.
+        rule: rank_rtol, rank and rounding, as of `reparametrize`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -108,7 +135,7 @@ def answer_plan(
     from implicit_bias.theory.prediction import predict_distance
     from implicit_bias.theory.problem import reparametrize
 
-    problem, scaling = reparametrize(X, Y), Scaling(alpha)
+    problem, scaling = reparametrize(X, Y, **rule), Scaling(alpha)
     needed = needed_widths(problem, epsilon, delta, scaling, X_test)
     widths = sorted({*WIDTHS, *(width for width in needed.widths.values() if width)})
     law = predict_distance(problem, widths, scaling, delta)
@@ -119,28 +146,6 @@ def answer_plan(
         **{"epsilon": epsilon, "delta": delta, "alpha": alpha, "limit_const": limit_const(problem)},
         **{"widths": needed.widths, "reasons": needed.reasons, "predicted": predicted},
     }
-
-
-def _rows(x_path: Path, y_path: Path) -> "tuple[Array, Array]":
-    from implicit_bias.matrices import read_matrix
-
-    X, Y = read_matrix(x_path), read_matrix(y_path)
-    if len(X) != len(Y):
-        raise ValueError(f"{x_path} has {len(X)} rows, {y_path} has {len(Y)}: they must have as many")
-    if not X.any():
-        raise ValueError(f"{x_path}: every entry is 0, which leaves nothing to learn from")
-    return X, Y
-
-
-def _test_rows(path: Path | None, X: "Array") -> "Array | None":
-    from implicit_bias.matrices import read_matrix
-
-    if path is None:
-        return None
-    X_test = read_matrix(path)
-    if X_test.shape[1] != X.shape[1]:
-        raise ValueError(f"{path} has {X_test.shape[1]} columns, the data have D = {X.shape[1]}")
-    return X_test
 
 
 def _table(answer: dict[str, Any]) -> str:

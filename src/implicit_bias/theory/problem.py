@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from implicit_bias.theory.rounding import binary_deviation, rounding_norm
+
 Array = NDArray[np.floating[Any]]
 
 
@@ -106,30 +108,83 @@ def as_matrix(name: str, value: ArrayLike) -> Array:
     return matrix
 
 
-def reparametrize(X: ArrayLike, Y: ArrayLike, rank_rtol: float | None = None) -> Problem:
+def rank_cut(shape: tuple[int, int], sigma_1: float, rank_rtol: float | None = None, rounding: float = 0.0) -> float:
+    """The singular value up to which the data cannot be told from rounding.
+
+    Args:
+        shape: (n, D).
+        sigma_1: the largest singular value.
+        rank_rtol: the cut relative to sigma_1, whatever the rounding; None means max(n, D) * machine epsilon * sigma_1,
+            the error of the SVD itself, or `rounding` where that is larger.
+        rounding: bound of the spectral norm of the rounding errors in X.
+
+    Raises:
+        ValueError: rank_rtol is outside [0, 1), or rounding is negative or not finite.
+    """
+    if rank_rtol is not None and not 0 <= rank_rtol < 1:
+        raise ValueError(f"rank_rtol must be in [0, 1), got {rank_rtol}")
+    if not 0 <= rounding < np.inf:
+        raise ValueError(f"rounding must be finite and >= 0, got {rounding}")
+    if rank_rtol is not None:
+        return rank_rtol * sigma_1
+    return max(max(shape) * float(np.finfo(float).eps) * sigma_1, rounding)
+
+
+def doubtful_ranks(sigma: Array, cut: float) -> tuple[int, int] | None:
+    """The ranks between which a spectrum leaves the choice; None if it has a gap at the cut.
+
+    A singular value less than ten times the cut is known to less than one digit, so that the rank may be any from the
+    number of those above ten times the cut to the number of those above the cut.
+
+    Args:
+        sigma: singular values in any order; those below the cut make no difference.
+        cut: the size of the rounding.
+    """
+    low, high = int(np.count_nonzero(sigma > 10 * cut)), int(np.count_nonzero(sigma > cut))
+    return (low, high) if low < high else None
+
+
+def reparametrize(
+    X: ArrayLike,
+    Y: ArrayLike,
+    rank_rtol: float | None = None,
+    rounding: float | None = None,
+    rank: int | None = None,
+) -> Problem:
     """Reparametrise a regression problem by the thin SVD of its data (paper, section 2.1).
 
-    The numerical rank r counts the singular values sigma_i > rank_rtol * sigma_1.
+    The numerical rank r counts the singular values above `rank_cut`.
 
     Args:
         X: (n, D) data, one sample a row.
         Y: (n, m) or (n,) targets.
-        rank_rtol: relative rank cut; None means max(n, D) * machine epsilon.
+        rank_rtol: relative rank cut; None means max(n, D) * machine epsilon, or `rounding` where that is larger.
+        rounding: bound of the spectral norm of the rounding errors in X, as of `rounding_norm`; None means that of the
+            type of X where it is float32 or float16, else 0. Data that were shifted, scaled or rounded before carry
+            more than their numbers show.
+        rank: the rank itself, whatever the spectrum.
 
     Raises:
-        ValueError: X or Y is not a finite matrix, their rows differ, X is zero, or rank_rtol is outside [0, 1).
+        ValueError: X or Y is not a finite matrix, their rows differ, X is zero, rank_rtol is outside [0, 1), rounding
+            is negative, all of X is below the rounding, or there is no such rank.
     """
+    eps = _precision(X)
     X, Y = as_matrix("X", X), as_matrix("Y", Y)
     if X.shape[0] != Y.shape[0]:
         raise ValueError(f"X and Y must have the same number of rows, got {X.shape[0]} and {Y.shape[0]}")
-    if rank_rtol is None:
-        rank_rtol = max(X.shape) * np.finfo(float).eps
-    if not 0 <= rank_rtol < 1:
-        raise ValueError(f"rank_rtol must be in [0, 1), got {rank_rtol}")
+    if rounding is None:
+        rounding = rounding_norm(binary_deviation(X, eps), X.shape[0]) if eps else 0.0
     W, sigma, PhiT = np.linalg.svd(X, full_matrices=False)
-    r = int(np.count_nonzero(sigma > rank_rtol * sigma[0]))
-    if r == 0:
+    cut = rank_cut(X.shape, float(sigma[0]), rank_rtol, rounding)
+    if sigma[0] == 0:
         raise ValueError("X must have rank at least 1, got a zero matrix")
+    if rank is not None and not 1 <= rank <= np.count_nonzero(sigma):
+        raise ValueError(f"rank must be from 1 to {np.count_nonzero(sigma)}, got {rank}")
+    r = int(np.count_nonzero(sigma > cut)) if rank is None else rank
+    if r == 0:
+        raise ValueError(
+            f"X must have rank at least 1: its largest singular value {sigma[0]:.3g} is below its rounding, {cut:.3g}"
+        )
     W, sigma, Phi1 = W[:, :r], sigma[:r], np.ascontiguousarray(PhiT[:r].T)
     Y_tilde = W.T @ Y
     return Problem(
@@ -139,3 +194,10 @@ def reparametrize(X: ArrayLike, Y: ArrayLike, rank_rtol: float | None = None) ->
         Y_tilde=Y_tilde,
         loss_floor=float(0.5 * np.sum((Y - W @ Y_tilde) ** 2)),
     )
+
+
+def _precision(value: ArrayLike) -> float:
+    """Machine epsilon of floats shorter than float64; 0 for all other numbers."""
+    dtype = getattr(value, "dtype", None)
+    short = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize < 8
+    return float(np.finfo(dtype).eps) if short else 0.0

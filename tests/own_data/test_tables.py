@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from implicit_bias.tables import Matrix, as_frame, check_pair, select, select_like, standardize, to_matrix
+from implicit_bias.own_data.checks import check_pair
+from implicit_bias.own_data.numbers import Matrix, to_matrix
+from implicit_bias.own_data.standardize import standardize
+from implicit_bias.own_data.tables import as_frame, require_columns, select, select_like
 
 NUMBERS = np.array([[1.0, 2.0, 0.0], [3.0, 4.0, 1.0]])
 
@@ -138,8 +141,8 @@ def test_unknown_columns_are_refused_with_those_there_are() -> None:
     frame = pd.DataFrame([[0, 1]], columns=["a", "b"])
     with pytest.raises(ValueError, match=r"^own_data.targets: Y has no column 'z\*', it has columns 'a', 'b'$"):
         select("Y", frame, ["z*"], "own_data.targets")
-    with pytest.raises(ValueError, match=r"^own_data.drop: X has no column 'c', it has columns 'a', 'b'$"):
-        select("X", frame, None, "own_data.columns", ["c"])
+    with pytest.raises(ValueError, match=r"^own_data.drop: neither X nor Y has a column 'c', X has columns 'a', 'b', "):
+        require_columns({"X": frame, "Y": frame}, ["c"], "own_data.drop")
     with pytest.raises(ValueError, match=r"^X: no column is left of columns 'a', 'b'$"):
         select("X", frame, ["a"], "own_data.columns", ["a"])
 

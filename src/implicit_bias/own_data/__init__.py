@@ -1,0 +1,1 @@
+"""Tables of one's own: read from files or from a catalog, checked, and turned into a data set."""
