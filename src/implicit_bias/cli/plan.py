@@ -75,7 +75,7 @@ def command(
     """How wide must a two-layer linear network be to end within epsilon of ridgeless regression?
 
     Answered for Gaussian initial weights and gradient flow from one SVD of the data, without training, with
-    probability 1 - delta over the draw of the network, by the law of the distance to the min-norm solution at any width.
+    probability 1 - delta over the draw of the network, by the law of the distance to the min-norm solution.
     With test rows also for predictions, at all of them jointly, and for the mean square difference of predictions
     there, whose expectation is the excess test risk over ridgeless
     regression.
