@@ -82,8 +82,15 @@ lint: $(SETUP)  ## ruff, types, import contracts
 mutate: $(SETUP)  ## breaks formulas one by one: a test must fail for each; keeps docs/mutation.md
 	$(BIN)/python -m tests.mutation --write docs/mutation.md
 
+# The search of pages that are opened from a folder needs a script, which the builder would let them fetch from elsewhere.
 docs: $(DOCS)  ## docs/ and the docstrings as a site, strictly: site/index.html
 	$(BIN)/zensical build --clean --strict
+	sed -i 's#https://unpkg.com/iframe-worker/shim#assets/iframe-worker/shim.js#' site/*.html
+	sed -i 's#https://unpkg.com/iframe-worker/shim#../assets/iframe-worker/shim.js#' site/*/*.html
+
+docs-serve: docs  ## the site on http://127.0.0.1:8000
+	@echo "The site: http://127.0.0.1:8000"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
 notebooks: $(DOCS)  ## the notebooks as .ipynb
 	$(BIN)/jupytext --to ipynb notebooks/*.py
