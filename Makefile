@@ -82,6 +82,9 @@ lint: $(SETUP)  ## ruff, types, import contracts
 mutate: $(SETUP)  ## breaks formulas one by one: a test must fail for each; keeps docs/mutation.md
 	$(BIN)/python -m tests.mutation --write docs/mutation.md
 
+docs-numbers: $(SETUP)  ## numbers and console output in the pages, beside what the commands give now
+	$(BIN)/python -m tests.numbers
+
 # The search of pages that are opened from a folder needs a script, which the builder would let them fetch from elsewhere.
 docs: $(DOCS)  ## docs/ and the docstrings as a site, strictly: site/index.html
 	$(BIN)/zensical build --clean --strict
