@@ -6,7 +6,9 @@ import pytest
 
 from tests.numbers import MARK, SOURCES, Commands, blocks, check, pages, same_text, shown_like, unit
 
-MARKED = [page for page in pages() if page.exists() and (MARK.search(text := page.read_text("utf-8")) or [*blocks(text)])]
+MARKED = [
+    page for page in pages() if page.exists() and (MARK.search(text := page.read_text("utf-8")) or [*blocks(text)])
+]
 
 
 @pytest.fixture(scope="module")
