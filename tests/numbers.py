@@ -196,10 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         commands = Commands(Path(folder))
         findings = [
-            finding
-            for page in chosen
-            if page.exists()
-            for finding in check(page, commands, slow=not options.fast, write=options.write)
+            finding for page in chosen for finding in check(page, commands, slow=not options.fast, write=options.write)
         ]
     for finding in findings:
         state = "agrees" if finding.agrees else "DIFFERS"

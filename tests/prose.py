@@ -42,12 +42,9 @@ def readable(text: str) -> str:
 
 def sentences(prose: str) -> Iterator[tuple[int, str]]:
     """Position and text of each sentence of the paragraphs and items; rows of tables are left out."""
-    starts = [
-        0,
-        *(match.end() for match in re.finditer(r"\n\s*\n", prose)),
-        *(item.start() for item in ITEM.finditer(prose)),
-    ]
-    for start, end in zip(sorted(set(starts)), [*sorted(set(starts))[1:], len(prose)], strict=True):
+    ends = (match.end() for match in re.finditer(r"\n\s*\n", prose))
+    starts = sorted({0, *ends, *(item.start() for item in ITEM.finditer(prose))})
+    for start, end in zip(starts, [*starts[1:], len(prose)], strict=True):
         block = prose[start:end]
         if not block.lstrip().startswith(("|", "#")):
             for match in re.finditer(r".+?(?:[.!?:;](?=\s)|$)", block.rstrip(), re.DOTALL):

@@ -1,14 +1,19 @@
 """The numbers of the documentation are those that the commands give."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.numbers import MARK, SOURCES, Commands, blocks, check, pages, same_text, shown_like, unit
 
-MARKED = [
-    page for page in pages() if page.exists() and (MARK.search(text := page.read_text("utf-8")) or [*blocks(text)])
-]
+
+def marked(page: Path) -> bool:
+    text = page.read_text("utf-8")
+    return bool(MARK.search(text) or list(blocks(text)))
+
+
+MARKED = [page for page in pages() if marked(page)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +43,7 @@ def test_every_mark_names_a_source() -> None:
 
 @pytest.mark.parametrize(("shown", "step"), [("0.788", "0.001"), ("81,300", "100"), ("3.5e-3", "0.0001"), ("−5", "1")])
 def test_unit_of_the_last_digit(shown: str, step: str) -> None:
-    assert unit(shown) == pytest.approx(unit(step)) and str(unit(shown).normalize()) == str(unit(step).normalize())
+    assert unit(shown) == Decimal(step)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +83,5 @@ def test_a_wrong_output_is_seen_and_mended(tmp_path: Path, commands: Commands, m
     monkeypatch.setattr(Commands, "output", lambda self, command: "0.792")
     monkeypatch.setattr(Commands, "number", lambda self, *words: 0.8449)
     assert [finding.agrees for finding in check(page, commands, write=True)] == [False, False]
-    assert page.read_text().split() == [
-        *"```console $ implicit-bias --version-of-nothing 0.792 ```".split(),
-        *"0.84<!-- number: width: x -->".split(),
-    ]
+    assert page.read_text().splitlines()[2::2] == ["0.792", "0.84<!-- number: width: x -->"]
     assert all(finding.agrees for finding in check(page, commands))
