@@ -8,6 +8,9 @@ A comment after a number says which command gives it and how it is read from the
 `0.788<!-- number: width: distance.mean() @ width == 500 -->` is the mean of the column `distance` over the rows of
 width 500 of the table `width` in SOURCES. Without `@` all rows count.
 
+A comment above a table says it for all cells but those of the first column, which stand for ROW in the condition:
+`<!-- numbers: width == ROW | glucose: distance.mean() | glucose: law_rms.mean() -->`, one source for each column.
+
 Numbers agree if they differ by at most one unit of the last digit shown. Commands run in a throwaway project.
 """
 
@@ -23,6 +26,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,7 +47,19 @@ PROGRAMS = {"python": [], "implicit-bias": ["-m", "implicit_bias.cli"], "kedro":
 
 NUMBER = r"[-−]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
 MARK = re.compile(rf"({NUMBER})<!-- number: (\w+): (.+?)(?: @ (.+?))? -->")
+TABLE = re.compile(r"<!-- numbers: (.+?) -->\n+((?:\|.*\n)+)")
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 BLOCK = re.compile(r"(?<=```console\n)\$ .*?(?=^```$)", re.MULTILINE | re.DOTALL)
+
+
+class Mark(NamedTuple):
+    """A number in a page, and how it is read from a table: an expression in the columns, over rows that meet a condition."""
+
+    at: int
+    shown: str
+    source: str
+    expression: str
+    where: str | None
 
 
 @dataclass(frozen=True)
@@ -161,6 +177,26 @@ def blocks(text: str) -> Iterator[tuple[int, str, str]]:
             yield block.start() + part.start(2), part[1], part[2]
 
 
+def marks(text: str) -> Iterator[Mark]:
+    """The marked numbers of a page."""
+    for mark in MARK.finditer(text):
+        yield Mark(mark.start(), *mark.groups())
+    for table in TABLE.finditer(text):
+        where, *columns = (part.strip() for part in table[1].split("|"))
+        for row in [*re.finditer(r"\|.*\n", table[2])][2:]:
+            first, *cells = re.finditer(r"[^|\n]+", row[0])
+            for cell, (source, expression) in zip(cells, (column.split(": ", 1) for column in columns), strict=True):
+                at = table.start(2) + row.start() + cell.start() + len(cell[0]) - len(cell[0].lstrip())
+                yield Mark(at, cell[0].strip(), source, expression, where.replace("ROW", row_key(first[0].strip())))
+
+
+def row_key(cell: str) -> str:
+    """What the first cell of a row stands for in a condition: a number, a power of ten, or a text."""
+    if power := re.fullmatch(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", cell):
+        return f"1e{power[1].translate(SUPERSCRIPTS)}"
+    return cell.replace(",", "") if re.fullmatch(NUMBER, cell) else repr(cell.strip("`"))
+
+
 def check(page: Path, commands: Commands, slow: bool = True, fast: bool = True, write: bool = False) -> list[Finding]:
     """What a page shows beside what is the case: console blocks (fast), numbers of whole runs (slow)."""
     text = page.read_text("utf-8")
@@ -174,10 +210,9 @@ def check(page: Path, commands: Commands, slow: bool = True, fast: bool = True, 
 
     for at, command, shown in blocks(text) if fast else ():
         note(at, shown, text_of(commands.output(command)), command)
-    for mark in MARK.finditer(text) if slow else ():
-        shown, source, expression, where = mark.groups()
+    for at, shown, source, expression, where in marks(text) if slow else ():
         now = shown_like(shown, commands.number(source, expression, where))
-        note(mark.start(), shown, now, f"kedro run {SOURCES[source][0]}: {expression}{f' @ {where}' if where else ''}")
+        note(at, shown, now, f"kedro run {SOURCES[source][0]}: {expression}{f' @ {where}' if where else ''}")
     if write and not all(finding.agrees for finding in findings):
         for at, shown, now in sorted(edits, reverse=True):
             text = text[:at] + now + text[at + len(shown) :]

@@ -5,12 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.numbers import MARK, SOURCES, Commands, blocks, check, pages, same_text, shown_like, unit
+from tests.numbers import (
+    MARK,
+    SOURCES,
+    TABLE,
+    Commands,
+    blocks,
+    check,
+    marks,
+    pages,
+    row_key,
+    same_text,
+    shown_like,
+    unit,
+)
 
 
 def marked(page: Path) -> bool:
     text = page.read_text("utf-8")
-    return bool(MARK.search(text) or list(blocks(text)))
+    return bool([*marks(text), *blocks(text)])
 
 
 MARKED = [page for page in pages() if marked(page)]
@@ -34,11 +47,23 @@ def test_marked_numbers_are_those_of_the_runs(page: Path, commands: Commands) ->
         assert finding.agrees, f"{finding}: run `make docs-numbers`"
 
 
-def test_every_mark_names_a_source() -> None:
+def test_every_mark_is_understood() -> None:
     for page in MARKED:
-        for mark in MARK.finditer(page.read_text("utf-8")):
-            assert mark[2] in SOURCES, f"{page.name}: {mark[0]}"
-        assert page.read_text("utf-8").count("<!-- number:") == len(MARK.findall(page.read_text("utf-8"))), page.name
+        text = page.read_text("utf-8")
+        assert {mark.source for mark in marks(text)} <= SOURCES.keys(), page.name
+        assert text.count("<!-- number: ") == len(MARK.findall(text)), page.name
+        assert text.count("<!-- numbers: ") == len(TABLE.findall(text)), page.name
+
+
+def test_cells_of_a_table_are_marks() -> None:
+    text = "<!-- numbers: width == ROW | a: x.mean() | b: y -->\n\n| h | A | B |\n|---|---|---|\n| 10³ | 1.5 | −2 |\n"
+    found = list(marks(text))
+    assert [(mark.shown, *mark[2:]) for mark in found] == [
+        ("1.5", "a", "x.mean()", "width == 1e3"),
+        ("−2", "b", "y", "width == 1e3"),
+    ]
+    assert all(text.startswith(mark.shown, mark.at) for mark in found)
+    assert [row_key(cell) for cell in ("10⁻²", "9,500", "`balanced`")] == ["1e-2", "9500", "'balanced'"]
 
 
 @pytest.mark.parametrize(("shown", "step"), [("0.788", "0.001"), ("81,300", "100"), ("3.5e-3", "0.0001"), ("−5", "1")])
