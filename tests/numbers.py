@@ -53,7 +53,7 @@ BLOCK = re.compile(r"(?<=```console\n)\$ .*?(?=^```$)", re.MULTILINE | re.DOTALL
 
 
 class Mark(NamedTuple):
-    """A number in a page, and how it is read from a table: an expression in the columns, over rows that meet a condition."""
+    """A number in a page, and its place in a table: an expression in columns, for rows that meet a condition."""
 
     at: int
     shown: str
