@@ -45,8 +45,8 @@ def test_on_a_phone_neither_page_nor_table_is_cut(page: Any, report: Path) -> No
     page.goto(report.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
     assert page.evaluate("[...document.querySelectorAll('table')].length") > 0
-    cut = "[...document.querySelectorAll('table, tbody th, tbody td')].filter(e => e.getBoundingClientRect().right > innerWidth)"
-    assert page.evaluate(f"{cut}.length") == 0
+    cells = "[...document.querySelectorAll('table, tbody th, tbody td')]"
+    assert page.evaluate(f"{cells}.filter(cell => cell.getBoundingClientRect().right > innerWidth).length") == 0
 
 
 def test_the_keyboard_reaches_everything(page: Any, report: Path) -> None:
