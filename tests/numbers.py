@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress
 
-from tests.project import REPOSITORY, Project, make_project
+from tests.project import REPOSITORY, Project, _environment, make_project
 
 SOURCES = {
     "width": ("--pipelines=width_sweep", "data/08_reporting/width_points.csv"),
@@ -130,14 +130,16 @@ class Commands:
     def output(self, command: str) -> str:
         program, *arguments = shlex.split(command)
         words = [sys.executable, *PROGRAMS[program], *arguments]
-        result = subprocess.run(words, cwd=self.project.path, capture_output=True, text=True, timeout=900, check=False)
+        result = subprocess.run(
+            words, cwd=self.project.path, env=_environment(), capture_output=True, text=True, check=False
+        )
         assert result.returncode == 0, f"{command}\n{result.stderr}"
         return result.stdout.strip()
 
     def table(self, source: str) -> pd.DataFrame:
         options, _ = SOURCES[source]
         if source not in self.tables:
-            self.project.kedro("run", *options.split())
+            self.output(f"kedro run {options}")
             for name, (others, file) in SOURCES.items():
                 if others == options:
                     self.tables[name] = pd.read_csv(self.project.path / file)
