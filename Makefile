@@ -10,7 +10,7 @@ PYTHONS := 3.12 3.13
 TELLING := tests/theory/test_exponential.py tests/theory/test_law.py tests/theory/test_initialization.py \
 	tests/test_parameters.py tests/test_datasets.py tests/test_tables.py tests/test_sources.py tests/test_own_data.py \
 	tests/test_check.py tests/test_run.py::test_results_do_not_depend_on_the_number_of_workers
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -31,6 +31,7 @@ claims: $(SETUP)  ## every claim of the paper on random problems; keeps docs/cla
 setup: $(SETUP)
 
 $(SETUP): pyproject.toml constraints.txt
+	@echo "Installing pinned packages into .venv, once: about 3 minutes and 1.4 GB"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) -e '.[viz,test,lint]'
 	touch $@
@@ -46,12 +47,12 @@ $(LOWEST): pyproject.toml constraints-lowest.txt
 	touch $@
 
 $(BROWSER): $(SETUP)
-	$(INSTALL) -e '.[browser,dask,ray,server]'
-	$(INSTALL) --no-deps --upgrade --target $(BESIDE) kedro-mlflow
+	$(INSTALL) --quiet -e '.[browser,dask,ray,server]'
+	$(INSTALL) --quiet --no-deps --upgrade --target $(BESIDE) kedro-mlflow
 	touch $@
 
 $(DOCS): $(SETUP)
-	$(INSTALL) -e '.[docs,notebooks]'
+	$(INSTALL) --quiet -e '.[docs,notebooks]'
 	touch $@
 
 test: $(SETUP)  ## all tests but soaks and version matrices
@@ -73,17 +74,30 @@ test-pythons:  ## tests that tell, with every other Python that pyproject.toml d
 fuzz: $(SETUP)  ## hostile input, twenty times as much as in test-slow: about half an hour
 	FUZZ=20 $(BIN)/python -m pytest tests/test_fuzz.py -m slow -n auto
 
-lint: $(SETUP)  ## ruff, types, import contracts
+lint: $(SETUP)  ## ruff, types, import contracts, spelling, plain English
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src tests notebooks conf Makefile pyproject.toml \
+		--skip='docs/assets/*,*.png'
+	$(BIN)/python -m tests.prose
 
 mutate: $(SETUP)  ## breaks formulas one by one: a test must fail for each; keeps docs/mutation.md
 	$(BIN)/python -m tests.mutation --write docs/mutation.md
 
+docs-numbers: $(SETUP)  ## numbers and console output in the pages, beside what the commands give now
+	$(BIN)/python -m tests.numbers
+
+# The search of pages that are opened from a folder needs a script, which the builder would let them fetch from elsewhere.
 docs: $(DOCS)  ## docs/ and the docstrings as a site, strictly: site/index.html
 	$(BIN)/zensical build --clean --strict
+	sed -i 's#https://unpkg.com/iframe-worker/shim#assets/iframe-worker/shim.js#' site/*.html
+	sed -i 's#https://unpkg.com/iframe-worker/shim#../assets/iframe-worker/shim.js#' site/*/*.html
+
+docs-serve: docs  ## the site on http://127.0.0.1:8000
+	@echo "The site: http://127.0.0.1:8000"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
 notebooks: $(DOCS)  ## the notebooks as .ipynb
 	$(BIN)/jupytext --to ipynb notebooks/*.py
@@ -107,9 +121,10 @@ bench: $(SETUP)  ## cost ratios, side by side in one run
 soak: $(SETUP)  ## 5,000 tracked points: cost, memory and store from the first to the last; 10 minutes and more
 	$(BIN)/python -m tests.benchmarks.soak
 
-clean:  ## remove what runs and tools wrote; keeps .venv and mlflow.db
+clean:  ## remove what runs and tools wrote; keeps .venv and the tracked runs
 	find data -mindepth 1 ! -name README.md ! -path 'data/reference*' -delete
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .viz build dist site
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .viz .cache build dist site
+	@echo "Kept: .venv, the tracked runs (mlflow.db, mlruns, mlartifacts), data/reference"
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -353,7 +353,7 @@ def test_hostile_text_is_text() -> None:
     assert not any(name.startswith("on") for _, attributes, _ in parsed.elements for name in attributes)
     assert parsed.texts("h2") == [HOSTILE]
     assert HOSTILE in parsed.texts("dd")
-    assert HOSTILE in parsed.texts("td")
+    assert HOSTILE in parsed.texts("th")
 
 
 def test_a_browser_loads_nothing_and_runs_nothing() -> None:
@@ -372,14 +372,17 @@ def test_the_page_can_be_read_by_everyone() -> None:
     parsed = page(width=section(), imbalance=section())
     assert next(parsed.all("html"))[1]["lang"] == "en"
     assert all(attributes["alt"] for _, attributes, _ in parsed.all("img"))
-    assert all(attributes.get("scope") == "col" for _, attributes, _ in parsed.all("th"))
+    assert all(attributes.get("scope") in ("col", "row") for _, attributes, _ in parsed.all("th"))
+    row_headers = [attributes for _, attributes, _ in parsed.all("th") if attributes["scope"] == "row"]
+    assert len([*parsed.all("tr")]) == len(row_headers) + len([*parsed.all("thead")])
     levels = [int(tag[1]) for tag, _, _ in parsed.all("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
     ids = [attributes["id"] for _, attributes, _ in parsed.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
     anchors = {a["href"][1:] for _, a, _ in parsed.all("a") if a["href"].startswith("#")}
-    assert anchors == {"width", "imbalance"}
+    assert {"content", "width", "imbalance"} <= anchors <= set(ids)
+    assert {f"{name}-deviations" for name in ("width", "imbalance")} <= anchors
     assert {a["aria-labelledby"] for _, a, _ in parsed.elements if "aria-labelledby" in a} <= set(ids)
     assert f"{points((500,))['distance'].mean():.3g} at width 500" in next(parsed.all("img"))[1]["alt"]
 
