@@ -1,0 +1,1 @@
+"""Deep linear networks of any depth and width: exact reduction, training, law and bounds (docs/depth.md)."""
