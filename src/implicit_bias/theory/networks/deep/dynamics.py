@@ -96,14 +96,13 @@ def imbalances(layers: Layers) -> list[Array]:
     return [V.T @ V - W @ W.T for V, W in zip(layers[:-1], layers[1:], strict=True)]
 
 
-def leak(state: DeepState, layers: Layers, r: int, m: int) -> float:
+def leak(state: DeepState, P: list[Array], S: list[Array]) -> float:
     """Largest part, relative, of what meets an inner layer where its images are cut off; 0 of a closed state.
 
-    For each inner layer the norm of A W_2 ... W_{l-1} on unexplored rows and of W_{l+1} ... W_L on unexplored columns.
+    For each inner layer the norm of A W_2 ... W_{l-1} on unexplored rows and of W_{l+1} ... W_L on unexplored columns,
+    of the heads P and tails S of layers in the bases of `state`.
     """
-    if state.closed:
-        return 0.0
-    P, S, worst = heads(layers, r), tails(layers, m), 0.0
+    worst = 0.0
     for index, (rows, columns) in enumerate(state.explored):
         for whole, cut in (
             (P[index + 1], P[index + 1][:, rows:]),

@@ -8,6 +8,7 @@ from implicit_bias.theory.bounds import Bound
 from implicit_bias.theory.evaluation import Evaluation, _tightness, final_rate
 from implicit_bias.theory.law import distance_law
 from implicit_bias.theory.networks.deep import bounds
+from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState
 from implicit_bias.theory.problem import Array, Problem
@@ -25,6 +26,8 @@ def evaluate_deep(
     flow: bool = True,
 ) -> Evaluation:
     """Measure a run: distance to the min-norm solution, the law, bounds, imbalances, leak.
+
+    `imbalance/<l>` is ||Lambda_l||_F in the kept directions of hidden layer l.
 
     Args:
         problem: the reparametrised problem.
@@ -46,14 +49,15 @@ def evaluate_deep(
         "distance_init": u2v[0],
         "u2v": u2v[-1],
         "loss": float(problem.averaged(run.excess[-1] + problem.loss_floor)),
-        "imbalance_drift": float(np.max(run.drift)),
+        "imbalance_drift": run.drift,
         "kernel_move": run.kernel_change[-1],
         "rate": final_rate(cast(Trajectory, run)),
         "depth": state.depth,
         "levels": state.levels,
         "leak": run.leak,
     }
-    metrics |= {f"imbalance/{layer}": drift for layer, drift in enumerate(np.max(run.drifts, axis=0), start=1)}
+    for layer, (Lambda, drift) in enumerate(zip(imbalances(state.layers), run.drifts, strict=True), start=1):
+        metrics |= {f"imbalance/{layer}": float(np.linalg.norm(Lambda)), f"imbalance_drift/{layer}": float(drift)}
     curves: dict[str, Array] = {
         "loss": problem.averaged(run.excess + problem.loss_floor),
         "excess": problem.averaged(run.excess),

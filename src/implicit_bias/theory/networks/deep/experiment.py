@@ -63,21 +63,23 @@ def train_deep(
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}")
     if not leak_tol > 0:
         raise ValueError(f"leak_tol must be positive, got {leak_tol}")
+    reason = "what its layers lead to is not all there"
     while True:
         state = network.state()
-        try:
-            return state, *_run(problem, state, solver, step_size, stop, points, tol, leak_tol)
-        except LeakError as error:
-            network.grow()
-            grown = network.state()
-            weights = sum(W.size for W in grown.layers)
-            if weights > most_weights:
-                raise LevelBudgetError(
-                    f"{error}; level {grown.levels} of a network of depth {state.depth} needs hidden layers of "
-                    f"{grown.sizes} directions, {weights} weights, more than most_weights = {most_weights}: allow more "
-                    f"weights or a larger leak_tol, take fewer layers, data of lower rank (r = {problem.r}), a shorter "
-                    f"run, narrower layers, which close, or orthogonal inner layers"
-                ) from None
+        weights = sum(W.size for W in state.layers)
+        if weights > most_weights:
+            raise LevelBudgetError(
+                f"{reason}; level {state.levels} of a network of depth {state.depth} has hidden layers of {state.sizes} "
+                f"directions, {weights} weights, more than most_weights = {most_weights}: allow more weights or a "
+                f"larger leak_tol, take fewer layers, data of lower rank (r = {problem.r}), a shorter run, narrower "
+                f"layers, which close, or orthogonal inner layers"
+            )
+        if network.closed or network.levels >= state.depth:
+            try:
+                return state, *_run(problem, state, solver, step_size, stop, points, tol, leak_tol)
+            except LeakError as error:
+                reason = str(error)
+        network.grow()
 
 
 def _run(

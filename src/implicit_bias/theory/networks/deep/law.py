@@ -14,12 +14,14 @@ from scipy.optimize import brentq
 
 from implicit_bias.theory import law
 from implicit_bias.theory.law import MAX_WIDTH, distance_law
-from implicit_bias.theory.networks.deep.experiment import LEAK_TOL, MOST_WEIGHTS, train_deep
+from implicit_bias.theory.networks.deep.experiment import MOST_WEIGHTS, train_deep
 from implicit_bias.theory.networks.deep.starts import DeepScaling, checked_widths, gaussian_deep, infinite_deep
 from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.stopping import Stop
 
+LAW_LEAK = 1e-4
+"""Default leak: M^T M is then right to about its square (docs/depth.md section 3)."""
 END = Stop(excess=0.0, stationary=1e-11)
 """Runs to the end of training."""
 
@@ -31,7 +33,7 @@ def end_gram(
     b: float = 1.0,
     inner: float | tuple[float, ...] = 1.0,
     tol: float = 1e-9,
-    leak_tol: float = LEAK_TOL,
+    leak_tol: float = LAW_LEAK,
     most_weights: int = MOST_WEIGHTS,
 ) -> Array:
     """(m, m) M^T M at the end of the flow of infinitely wide Gaussian layers, a = sigma_1^2 h, b = sigma_L^2 h (ours).
@@ -54,7 +56,7 @@ def end_gram(
 
 
 def limit_const(
-    problem: Problem, depth: int = 2, inner: float | tuple[float, ...] = 1.0, leak_tol: float = LEAK_TOL
+    problem: Problem, depth: int = 2, inner: float | tuple[float, ...] = 1.0, leak_tol: float = LAW_LEAK
 ) -> float:
     """lim h^(1/2) rms distance at alpha = 1/2: ((D - r) tr M^T M(inf))^(1/2), any data and depth, by one solve."""
     if depth == 2:
@@ -99,7 +101,7 @@ def simulate_distance(
     rng: np.random.Generator,
     scaling: DeepScaling | None = None,
     tol: float = 1e-8,
-    leak_tol: float = 1e-4,
+    leak_tol: float = LAW_LEAK,
 ) -> SimulatedDistance:
     """Predict the distance at finite width, where no closed form exists, by `draws` reduced networks (ours).
 
@@ -141,7 +143,7 @@ def deep_width_for_distance(
 
     @lru_cache
     def gram(a: float, b: float) -> Array:
-        return np.linalg.eigvalsh(end_gram(problem, depth, a, b, scaling.inner, tol=1e-8, leak_tol=1e-4))
+        return np.linalg.eigvalsh(end_gram(problem, depth, a, b, scaling.inner, tol=1e-8))
 
     def gap(log_h: float) -> float:
         h = float(np.exp(log_h))
