@@ -85,7 +85,7 @@ def test_growing_keeps_what_was_there():
 
 
 def test_directions_that_the_start_lacks_are_absent():
-    """Inner layers of rank 2 lead to at most that many new directions, equal neurons to one, zero layers to none."""
+    """Inner layers of rank 2 lead to at most that many new directions, repeated neurons to none, zero layers to none."""
     full = random_network((6, 12, 2, (30, 25)))
     rng = np.random.default_rng(5)
     low = rng.standard_normal((30, 2)) @ rng.standard_normal((2, 25))
@@ -93,7 +93,7 @@ def test_directions_that_the_start_lacks_are_absent():
     assert state.closed
     assert state.sizes == (8, 4)  # r and two, m and two
     twins = np.repeat(full.weights[0][:, :3], 10, axis=1)
-    assert reduce_deep(full.problem, [twins, np.ones((30, 25)), full.weights[2]]).sizes == (4, 3)
+    assert reduce_deep(full.problem, [twins, np.ones((30, 25)), full.weights[2]]).sizes == (3, 3)
     assert reduce_deep(full.problem, [0 * full.weights[0], 0 * low, full.weights[2]]).sizes == (0, 2)
 
 

@@ -53,12 +53,6 @@ def velocity(problem: Problem, layers: Layers) -> Layers:
     return tuple(g @ s.T for g, s in zip(pulls(layers, F), S, strict=True))
 
 
-def along(layers: Layers, F: Array) -> Layers:
-    """d(layers)/dt under a given force F (r, m)."""
-    S = tails(layers, F.shape[1])
-    return tuple(g @ s.T for g, s in zip(pulls(layers, F), S, strict=True))
-
-
 def kernel_times(problem: Problem, layers: Layers, E: Array) -> Array:
     """K(E) (r, m), the tangent kernel: E' = -K(E); sum over layers of diag(sigma) P P^T diag(sigma) E S^T S."""
     S = tails(layers, problem.m)

@@ -7,7 +7,6 @@ rounding.
 
 import numpy as np
 
-from implicit_bias.theory.networks.deep.dynamics import along
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array
 
@@ -22,8 +21,14 @@ class LinkError(ArithmeticError):
     """The equations of a link have no solution that fixed-point rounds find: the force is integrated over too much."""
 
 
+Stage = tuple[list[Array], list[Array]]
+"""A velocity of the layers, W_l' = g_l s_l^T, by its thin factors g_l (d_{l-1}, m) and s_l (d_l, m)."""
+
+
 def link(layers: Layers, first: Array, second: Array, rtol: float = 1e-16) -> Layers:
     """Layers after one two-stage Gauss link, order 4, with forces (r, m) times the step at its two nodes.
+
+    The equations of the stages are solved by fixed-point rounds on their thin factors.
 
     Args:
         layers: where the link starts.
@@ -33,29 +38,47 @@ def link(layers: Layers, first: Array, second: Array, rtol: float = 1e-16) -> La
     Raises:
         LinkError: the rounds do not contract.
     """
-    k1, k2 = along(layers, first), along(layers, second)
+    stages = _stage(layers, (), first), _stage(layers, (), second)
     size = np.sqrt(sum(float(np.sum(W * W)) for W in layers))
-    last = np.inf
+    least = np.inf
     for _ in range(_MOST_ROUNDS):
-        new1 = along(_moved(layers, k1, 0.25, k2, 0.25 - _ROOT), first)
-        new2 = along(_moved(layers, k1, 0.25 + _ROOT, k2, 0.25), second)
-        change = np.sqrt(
-            sum(
-                float(np.sum((a - c) ** 2) + np.sum((b - d) ** 2))
-                for a, b, c, d in zip(new1, new2, k1, k2, strict=True)
+        one = _stage(layers, ((0.25, stages[0]), (0.25 - _ROOT, stages[1])), first)
+        two = _stage(layers, ((0.25 + _ROOT, stages[0]), (0.25, stages[1])), second)
+        change = _apart(one, stages[0]) + _apart(two, stages[1])
+        stages = one, two
+        if change <= rtol * size or (change >= least and change <= 1e-14 * size):
+            return tuple(
+                W + 0.5 * (g1 @ s1.T + g2 @ s2.T) for W, g1, s1, g2, s2 in zip(layers, *one, *two, strict=True)
             )
-        )
-        k1, k2 = new1, new2
-        if change <= rtol * size or (change >= last and change <= 1e-14 * size):
-            return _moved(layers, k1, 0.5, k2, 0.5)
-        if not change < last or not change < 1e6 * (1 + size):
+        if not change < 10 * least or not change < 1e6 * (1 + size):
             break
-        last = change
+        least = min(least, change)
     raise LinkError("a link of the layers does not contract")
 
 
-def _moved(layers: Layers, k1: Layers, a: float, k2: Layers, b: float) -> Layers:
-    return tuple(W + (a * x + b * y) for W, x, y in zip(layers, k1, k2, strict=True))
+def _stage(layers: Layers, moves: tuple[tuple[float, Stage], ...], G: Array) -> Stage:
+    """Velocity under the force G of the layers moved along stages by the given amounts."""
+    s: list[Array] = [np.eye(G.shape[1])]
+    for l in range(len(layers) - 1, 0, -1):
+        image = layers[l] @ s[-1]
+        for amount, (gs, ss) in moves:
+            image = image + gs[l] @ (amount * (ss[l].T @ s[-1]))
+        s.append(image)
+    g = [G]
+    for l in range(len(layers) - 1):
+        image = layers[l].T @ g[-1]
+        for amount, (gs, ss) in moves:
+            image = image + ss[l] @ (amount * (gs[l].T @ g[-1]))
+        g.append(image)
+    return g, s[::-1]
+
+
+def _apart(new: Stage, old: Stage) -> float:
+    """Bound of the norm of the difference of two velocities."""
+    total = 0.0
+    for g, s, g0, s0 in zip(*new, *old, strict=True):
+        total += float(np.linalg.norm(g - g0) * np.linalg.norm(s0) + np.linalg.norm(g) * np.linalg.norm(s - s0))
+    return total
 
 
 def gauss_forces(half: Array, full: Array) -> tuple[Array, Array]:
