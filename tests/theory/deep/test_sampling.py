@@ -36,7 +36,11 @@ def statistics(layers, r: int, m: int):
     for W in reversed(inner):
         back = W @ back
         values.append(np.sum(back**2))
-    values += [np.sum((A @ back) ** 2), np.sum(((A @ inner[0]) @ inner[0].T) ** 2), np.sum((inner[-1].T @ (inner[-1] @ Z)) ** 2)]
+    values += [
+        np.sum((A @ back) ** 2),
+        np.sum(((A @ inner[0]) @ inner[0].T) ** 2),
+        np.sum((inner[-1].T @ (inner[-1] @ Z)) ** 2),
+    ]
     again = (A @ inner[0]) @ inner[0].T @ inner[0]
     return [*values, np.sum(again**2), np.sum((again @ tails((again, *inner[1:], Z), m)[0]) ** 2)]
 

@@ -38,7 +38,9 @@ def start_of(shape, seed: int = 0, scale: float = 1.0):
 
 
 def scalar_problem(target: float, sigma: float = 1.0) -> Problem:
-    return Problem(n=1, sigma=np.array([sigma]), Phi1=np.eye(3)[:, :1], Y_tilde=np.array([[sigma * target]]), loss_floor=0.0)
+    return Problem(
+        n=1, sigma=np.array([sigma]), Phi1=np.eye(3)[:, :1], Y_tilde=np.array([[sigma * target]]), loss_floor=0.0
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -103,10 +105,10 @@ def test_links_keep_imbalances_along_any_force_and_are_of_order_four():
             W = link(W, *gauss_forces(b - a, c - a))
         return W
 
-    ends = [end(count) for count in (2, 4, 8, 16)]
+    ends = [end(count) for count in (4, 8, 64)]
     for Lambda, Lambda0 in zip(imbalances(ends[0]), imbalances(state.layers), strict=True):
         np.testing.assert_allclose(Lambda, Lambda0, atol=5e-15)
-    gaps = [np.linalg.norm(flat(W) - flat(ends[-1])) for W in ends[:3]]
+    gaps = [np.linalg.norm(flat(W) - flat(ends[-1])) for W in ends[:2]]
     assert np.log2(gaps[0] / gaps[1]) == pytest.approx(4, abs=0.3)
 
 
@@ -136,7 +138,9 @@ def test_both_integrators_agree_on_mildly_stiff_data():
     )
     np.testing.assert_allclose(exponential.t, explicit.t)
     np.testing.assert_allclose(exponential.product, explicit.product, atol=1e-7)
-    np.testing.assert_allclose(exponential.V @ np.swapaxes(exponential.V, 1, 2), explicit.V @ np.swapaxes(explicit.V, 1, 2), rtol=1e-6)
+    np.testing.assert_allclose(
+        exponential.V @ np.swapaxes(exponential.V, 1, 2), explicit.V @ np.swapaxes(explicit.V, 1, 2), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("method", ["explicit", "exponential"])
@@ -291,7 +295,9 @@ def test_distance_to_eight_digits_against_whole_networks(widths):
     network = unfold(full.problem, full.weights)
     from implicit_bias.theory.networks.deep.experiment import train_deep
 
-    state, run, _ = train_deep(full.problem, network, "flow_explicit", 1.0, Stop(t_max=3.0, stationary=1e-300), 4, 1e-11, 1e-8)
+    state, run, _ = train_deep(
+        full.problem, network, "flow_explicit", 1.0, Stop(t_max=3.0, stationary=1e-300), 4, 1e-11, 1e-8
+    )
     weights = full.flow(3.0)
     apart = np.hypot(
         np.linalg.norm(run.product[-1] - full.problem.min_norm_coordinates), np.linalg.norm(state.B @ run.V[-1].T)

@@ -153,7 +153,9 @@ def deep_width_for_distance(
     if gap(0.0) <= 0:
         return 1
     if ends.alpha == 0 or gap(log(MAX_WIDTH)) > 0:
-        raise ValueError(f"epsilon must be what a width up to {MAX_WIDTH:.0e} attains at alpha = {ends.alpha}, got {epsilon}")
+        raise ValueError(
+            f"epsilon must be what a width up to {MAX_WIDTH:.0e} attains at alpha = {ends.alpha}, got {epsilon}"
+        )
     precision = 1e-15 if ends.alpha == 0.5 or depth == 1 else 1e-4
     root = float(brentq(gap, 0.0, log(MAX_WIDTH), xtol=precision, rtol=1e-15))
     h = max(int(np.exp(root)) - 2, 1)

@@ -5,6 +5,8 @@ are quadratic invariants, which Gauss's collocation keeps (Cooper 1987): to roun
 rounding.
 """
 
+from math import sqrt
+
 import numpy as np
 
 from implicit_bias.theory.networks.deep.state import Layers
@@ -77,8 +79,12 @@ def _apart(new: Stage, old: Stage) -> float:
     """Bound of the norm of the difference of two velocities."""
     total = 0.0
     for g, s, g0, s0 in zip(*new, *old, strict=True):
-        total += float(np.linalg.norm(g - g0) * np.linalg.norm(s0) + np.linalg.norm(g) * np.linalg.norm(s - s0))
+        total += _norm(g - g0) * _norm(s0) + _norm(g) * _norm(s - s0)
     return total
+
+
+def _norm(A: Array) -> float:
+    return sqrt(float(np.vdot(A, A)))
 
 
 def gauss_forces(half: Array, full: Array) -> tuple[Array, Array]:

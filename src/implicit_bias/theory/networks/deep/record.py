@@ -117,7 +117,9 @@ class DeepRecorder:
         P, S = heads(layers, problem.r), tails(layers, problem.m)
         out = leak(start, P, S)
         if out > self.leak_tol:
-            raise LeakError(f"{start.levels} levels leak {out:.2g} at t = {t:.3g}, more than leak_tol = {self.leak_tol:g}")
+            raise LeakError(
+                f"{start.levels} levels leak {out:.2g} at t = {t:.3g}, more than leak_tol = {self.leak_tol:g}"
+            )
         head_grams, tail_grams = [p @ p.T for p in P], [s.T @ s for s in S]
         kernel = self._kernel(head_grams, tail_grams)
         product = layers[0] @ S[0]
@@ -145,13 +147,9 @@ class DeepRecorder:
         """Close the record with the final layers."""
         columns = {name: np.array(values, float) for name, values in self._rows.items()}
         pairs = zip(imbalances(layers), imbalances(self.start.layers), layers[:-1], layers[1:], strict=True)
-        drifts = [
-            np.linalg.norm(now - before) / (np.sum(V * V) + np.sum(W * W) or 1.0) for now, before, V, W in pairs
-        ]
+        drifts = [np.linalg.norm(now - before) / (np.sum(V * V) + np.sum(W * W) or 1.0) for now, before, V, W in pairs]
         final = self.start.moved(tuple(W.copy() for W in layers))
-        return DeepTrajectory(
-            **columns, drifts=np.array(drifts), state=final, stop_reason=stop_reason, steps=steps
-        )
+        return DeepTrajectory(**columns, drifts=np.array(drifts), state=final, stop_reason=stop_reason, steps=steps)
 
 
 def _inner(first: list[tuple[Array, Array]], second: list[tuple[Array, Array]]) -> float:
