@@ -1,5 +1,7 @@
 """Gradient flow of the reduced layers: W_l' = (A W_2 ... W_{l-1})^T F (W_{l+1} ... W_L)^T, F = diag(sigma) E."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
@@ -87,7 +89,7 @@ def kernel_largest(problem: Problem, layers: Layers, guess: Array, rounds: int =
 
 def imbalances(layers: Layers) -> list[Array]:
     """Lambda_l = W_l^T W_l - W_{l+1} W_{l+1}^T (d_l, d_l), l = 1 ... L - 1, conserved by the flow."""
-    return [V.T @ V - W @ W.T for V, W in zip(layers[:-1], layers[1:], strict=True)]
+    return [V.T @ V - W @ W.T for V, W in pairwise(layers)]
 
 
 def leak(state: DeepState, P: list[Array], S: list[Array]) -> float:

@@ -69,8 +69,8 @@ def train_deep(
         weights = sum(W.size for W in state.layers)
         if weights > most_weights:
             raise LevelBudgetError(
-                f"{reason}; level {state.levels} of a network of depth {state.depth} has hidden layers of {state.sizes} "
-                f"directions, {weights} weights, more than most_weights = {most_weights}: allow more weights or a "
+                f"{reason}; level {state.levels} of a network of depth {state.depth} has hidden layers of "
+                f"{state.sizes} directions, {weights} weights, more than most_weights = {most_weights}: allow more weights or a "
                 f"larger leak_tol, take fewer layers, data of lower rank (r = {problem.r}), a shorter run, narrower "
                 f"layers, which close, or orthogonal inner layers"
             )

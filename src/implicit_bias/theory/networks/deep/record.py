@@ -10,7 +10,6 @@ from implicit_bias.theory.networks.deep.dynamics import heads, imbalances, leak,
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Array, Problem
 
-
 LARGEST_SVD = 400
 """Sizes of layers up to which their spectral norm is computed."""
 
