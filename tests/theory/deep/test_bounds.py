@@ -127,9 +127,22 @@ def test_orthogonal_networks_train_without_levels():
 
     problem = random_network((3, 9, 1, (9,))).problem
     network = orthogonal_deep(problem, 5, 10**6, np.random.default_rng(0))
-    state, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 4)
+    _, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 4)
     assert isinstance(network, Fixed)
     assert run.leak == 0
     assert run.excess[-1] < 1e-15
     M = tails(run.state.layers, 1)[0]
     assert np.sum(run.V[-1] ** 2) == pytest.approx(np.sum(M * M))
+
+
+@pytest.mark.parametrize("method", ["explicit", "exponential"])
+def test_layers_too_narrow_for_the_target_are_named_and_come_to_rest(method):
+    full = random_network("narrower than the outputs", scale=0.8)
+    state = reduce_deep(full.problem, full.weights)
+    run = deep_flow(full.problem, state, [], Stop(t_max=1e4), method, 1e-7)
+    measured = evaluate_deep(full.problem, state, run, 1.0, 0.05, gaussian=False)
+    assert measured.metrics["met/reach"] == 0
+    assert measured.unmet["reach"] == ["widths >= 3, the rank of Theta^ (the narrowest layer has 2)"]
+    assert np.linalg.matrix_rank(run.product[-1], tol=1e-6) == 2
+    least = np.linalg.svd(full.problem.Y_tilde, compute_uv=False)[-1]
+    assert run.excess[-1] >= 0.5 * least**2 * (1 - 1e-9)  # Eckart and Young: the best of rank 2

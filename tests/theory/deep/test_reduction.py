@@ -1,5 +1,7 @@
 """The reduced network against the whole one, and what the reduction says of its own error."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -67,7 +69,7 @@ def test_error_of_the_law_falls_like_the_square_of_the_leak():
         leaks.append(run.leak)
         errors.append(abs(np.sum(run.V[-1] ** 2) - truth) / truth)
         network.grow()
-    assert all(after < before / 4 for before, after in zip(leaks, leaks[1:], strict=False))
+    assert all(after < before / 4 for before, after in pairwise(leaks))
     assert all(error <= leak**2 for error, leak in zip(errors, leaks, strict=True))
     assert errors[-1] < 1e-8
 
@@ -85,7 +87,7 @@ def test_growing_keeps_what_was_there():
 
 
 def test_directions_that_the_start_lacks_are_absent():
-    """Inner layers of rank 2 lead to at most that many new directions, repeated neurons to none, zero layers to none."""
+    """Inner layers of rank 2 lead to at most two new directions, repeated neurons and zero layers to none."""
     full = random_network((6, 12, 2, (30, 25)))
     rng = np.random.default_rng(5)
     low = rng.standard_normal((30, 2)) @ rng.standard_normal((2, 25))

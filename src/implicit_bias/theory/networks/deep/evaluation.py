@@ -27,6 +27,7 @@ def evaluate_deep(
 ) -> Evaluation:
     """Measure a run: distance to the min-norm solution, the law, bounds, imbalances, leak.
 
+    `met/reach` says whether the product of the layers can have the rank of Theta^; if not, the loss cannot vanish.
     `imbalance/<l>` is ||Lambda_l||_F in the kept directions of hidden layer l.
 
     Args:
@@ -80,6 +81,11 @@ def evaluate_deep(
     metrics |= _tightness("cert", run.excess, named["cert"]) | _tightness("local", run.excess, named["local"])
     metrics |= _tightness("path", u2v, named["path"])
     metrics |= {f"met/{name}": bound.applies for name, bound in named.items()} | {"met/law": gaussian}
+    unmet = {name: bound.unmet for name, bound in named.items() if not bound.applies}
+    narrow, rank = min(state.widths, default=problem.m), int(np.linalg.matrix_rank(problem.min_norm_coordinates))
+    metrics["met/reach"] = narrow >= rank
+    if narrow < rank:
+        unmet["reach"] = [f"widths >= {rank}, the rank of Theta^ (the narrowest layer has {narrow})"]
     if gaussian:
         laws = [distance_law(problem, V @ V.T, sigma_1) for V in run.V]
         sharp = Bound(np.array([law.bound(delta) for law in laws]), {})
@@ -92,7 +98,7 @@ def evaluate_deep(
     return Evaluation(
         metrics={name: float(value) for name, value in metrics.items()},
         curves=curves,
-        unmet={name: bound.unmet for name, bound in named.items() if not bound.applies},
+        unmet=unmet,
     )
 
 

@@ -70,9 +70,9 @@ def train_deep(
         if weights > most_weights:
             raise LevelBudgetError(
                 f"{reason}; level {state.levels} of a network of depth {state.depth} has hidden layers of "
-                f"{state.sizes} directions, {weights} weights, more than most_weights = {most_weights}: allow more weights or a "
-                f"larger leak_tol, take fewer layers, data of lower rank (r = {problem.r}), a shorter run, narrower "
-                f"layers, which close, or orthogonal inner layers"
+                f"{state.sizes} directions, {weights} weights, more than most_weights = {most_weights}: allow more "
+                f"weights or a larger leak_tol, take fewer layers, data of lower rank (r = {problem.r}), a shorter "
+                f"run, narrower layers, which close, or orthogonal inner layers"
             )
         if network.closed or network.levels >= state.depth:
             try:

@@ -36,7 +36,7 @@ def explicit_steps(problem: Problem, layers: Layers, tol: float) -> Iterator[Ste
         return flat(velocity(problem, shapes.layers(y)))
 
     local = max(tol / 100, 1e-13)
-    guess = np.ones((problem.r, problem.m))
+    guess: Array = np.ones((problem.r, problem.m))
     solver = DOP853(rhs, 0.0, y0, np.inf, rtol=local, atol=local * np.max(np.abs(y0)))
     while True:
         largest, guess = kernel_largest(problem, shapes.layers(solver.y), guess)

@@ -1,8 +1,8 @@
 """Moves of the layers along integrals of the force that keep every imbalance (ours, docs/depth.md section 5).
 
-W_l' = (A W_2 ... W_{l-1})^T G(t) (W_{l+1} ... W_L)^T keeps Lambda_l = W_l^T W_l - W_{l+1} W_{l+1}^T whatever G(t) is. These
-are quadratic invariants, which Gauss's collocation keeps (Cooper 1987): to rounding, if its equations are solved to
-rounding.
+W_l' = (A W_2 ... W_{l-1})^T G(t) (W_{l+1} ... W_L)^T keeps every Lambda_l = W_l^T W_l - W_{l+1} W_{l+1}^T whatever G(t)
+is. These are quadratic invariants, which Gauss's collocation keeps (Cooper 1987): to rounding, if its equations are
+solved to rounding.
 """
 
 from math import sqrt

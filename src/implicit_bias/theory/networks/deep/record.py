@@ -119,7 +119,8 @@ class DeepRecorder:
             raise LeakError(
                 f"{start.levels} levels leak {out:.2g} at t = {t:.3g}, more than leak_tol = {self.leak_tol:g}"
             )
-        head_grams, tail_grams = [p @ p.T for p in P], [s.T @ s for s in S]
+        head_grams: list[Array] = [p @ p.T for p in P]
+        tail_grams: list[Array] = [s.T @ s for s in S]
         kernel = self._kernel(head_grams, tail_grams)
         product = layers[0] @ S[0]
         E = problem.Y_tilde - problem.sigma[:, None] * product

@@ -41,7 +41,7 @@ class Dense:
         rest = images
         for _ in range(2):
             rest = rest - (rest @ Q) @ Q.T
-        left, s, right = np.linalg.svd(rest, full_matrices=False)
+        _, s, right = np.linalg.svd(rest, full_matrices=False)
         keep = (s > floor) & (np.arange(s.size) < Q.shape[0] - Q.shape[1])
         new = right[keep].T
         new = np.linalg.qr(new - Q @ (Q.T @ new))[0] if new.size else new

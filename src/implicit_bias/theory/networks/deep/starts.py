@@ -11,7 +11,7 @@ from implicit_bias.theory.networks.deep.state import DeepState, closed_state, of
 from implicit_bias.theory.networks.deep.unfolding import Fixed, Unfolding
 from implicit_bias.theory.norm_law import check
 from implicit_bias.theory.problem import Array, Problem, as_matrix
-from implicit_bias.theory.state import reduce_network, unseen_factor
+from implicit_bias.theory.state import reduce_network, triangular_factor, unseen_factor
 
 Network = Unfolding | Fixed
 
@@ -143,7 +143,7 @@ def gaussian_deep(
 
 def unseen_rows(B: Array) -> Array:
     """Triangular factor of B (D - r, d)."""
-    return np.linalg.qr(B, mode="r") if B.size else np.zeros((0, B.shape[1]))
+    return triangular_factor(B) if B.size else np.zeros((0, B.shape[1]))
 
 
 def orthogonal_deep(

@@ -14,8 +14,8 @@ Layers = tuple[Array, ...]
 class DeepState:
     """A deep linear network in orthonormal bases of the hidden directions that training can use (ours, docs/depth.md).
 
-    Layer 0 is A = Phi1^T W_1, layer l = 1 ... L - 1 is W_{l+1}; d_l directions of hidden layer l = 1 ... L - 1 are kept.
-    With one layer there is none, and W_1 (D, m) is the network.
+    Layer 0 is A = Phi1^T W_1, layer l = 1 ... L - 1 is W_{l+1}; of hidden layer l = 1 ... L - 1 d_l directions are
+    kept. With one layer there is none, and W_1 (D, m) is the network.
 
     Attributes:
         layers: L arrays of shapes (r, d_1), (d_1, d_2), ..., (d_{L-1}, m).

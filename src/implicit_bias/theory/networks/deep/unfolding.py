@@ -64,7 +64,7 @@ class Unfolding:
         self._sizes = [A.shape[1], *[0] * (hidden - 2), Z.shape[0]]
         self._first, self._last, self.levels = A, Z, 0
         self._explored = [[0, 0] for _ in range(hidden - 1)]
-        self._inner = [np.zeros((0, 0)) for _ in range(hidden - 1)]
+        self._inner: list[Array] = [np.zeros((0, 0)) for _ in range(hidden - 1)]
         for layer in range(hidden - 1):
             rows, columns = self._sizes[layer : layer + 2]
             self._inner[layer] = source.meet(layer, slice(0, rows), slice(0, columns))
