@@ -1,5 +1,7 @@
 """What a deep run certifies of itself holds, at every time, for any start; what is measured has its names."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,10 +11,19 @@ from implicit_bias.theory.networks.deep.evaluation import distance_curves, evalu
 from implicit_bias.theory.networks.deep.experiment import kernel_ends, train_deep
 from implicit_bias.theory.networks.deep.flow import deep_flow
 from implicit_bias.theory.networks.deep.law import END, end_gram
-from implicit_bias.theory.networks.deep.starts import Fixed, gaussian_deep, reduce_deep
+from implicit_bias.theory.networks.deep.starts import (
+    Fixed,
+    gaussian_deep,
+    infinite_deep,
+    orthogonal_deep,
+    reduce_deep,
+    unfold,
+)
 from implicit_bias.theory.networks.deep.state import balanced_deep
+from implicit_bias.theory.state import imbalance, reduce_network
 from implicit_bias.theory.stopping import Stop
 from tests.theory.deep.references import SHAPES, random_network
+from tests.theory.oracles import spectrum_problem
 
 STARTS = [shape for shape in SHAPES if shape != "one layer"]
 
@@ -37,6 +48,45 @@ def test_the_instantaneous_rate_is_below_the_kernels_and_the_measured_one(shape)
     measured = -np.diff(np.log(run.excess)) / np.diff(run.t)
     assert np.all(np.minimum(rates[:-1], rates[1:]) <= measured * 1.1 + 1e-6)
     assert np.linalg.eigvalsh(kernel_matrix(problem, run.state.layers))[0] * 2 >= rates[-1] * (1 - 1e-9) - 1e-12
+
+
+@pytest.mark.parametrize(
+    "shape", ["one layer", "two layers", "three layers", "three layers, wide", (3, 9, 1, (60, 70)), (3, 9, 2, (5, 4))]
+)
+def test_imbalances_bound_the_kernel_at_all_times(shape):
+    problem, state, run = run_of(shape)
+    rate = bounds.imbalance_rate(problem, state)
+    for layers in (state.layers, run.state.layers):
+        assert rate <= 2 * np.linalg.eigvalsh(kernel_matrix(problem, layers))[0] + 1e-12
+    assert np.all(run.excess <= bounds.imbalance_bound(problem, state, run).value * (1 + 1e-9))
+    fewer = unfold(problem, random_network(shape, 0, 0.7).weights, 2).state()
+    assert bounds.imbalance_rate(problem, fewer) <= rate * (1 + 1e-9)
+
+
+def test_imbalances_of_two_layers_are_theorem_1():
+    full = random_network((4, 9, 2, (30,)))
+    state = reduce_deep(full.problem, full.weights)
+    c = imbalance(reduce_network(full.problem, full.weights[0], full.weights[1].T)).c
+    assert c > 0
+    assert bounds.imbalance_rate(full.problem, state) == pytest.approx(2 * full.problem.sigma[-1] ** 2 * c)
+
+
+def test_imbalances_of_infinitely_wide_layers_leave_a_quarter():
+    """A spike of size 1 beside -W W^T of Marchenko and Pastur (1967) stands at 1/2: 1 = int d mu(x) / (1/2 + x)."""
+    problem = spectrum_problem(np.ones(2), 1)
+    network, rates = infinite_deep(problem, 3), []
+    for _ in range(24):
+        network.grow()
+        rates.append(bounds.imbalance_rate(problem, network.state()))
+    assert rates[-1] == pytest.approx(2 / 4, rel=1e-6)
+    assert all(before <= after + 1e-12 for before, after in pairwise(rates))
+
+
+def test_nothing_is_known_of_four_layers_from_their_imbalances():
+    problem, state, run = run_of("four layers")
+    bound = bounds.imbalance_bound(problem, state, run)
+    assert not bound.applies
+    assert np.all(bound.value == run.excess[0])
 
 
 @pytest.mark.parametrize("shape", STARTS)
@@ -123,8 +173,6 @@ def test_a_deep_point_is_measured_as_any_other(depth, solver):
 
 
 def test_orthogonal_networks_train_without_levels():
-    from implicit_bias.theory.networks.deep.starts import orthogonal_deep
-
     problem = random_network((3, 9, 1, (9,))).problem
     network = orthogonal_deep(problem, 5, 10**6, np.random.default_rng(0))
     _, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 4)

@@ -3,7 +3,9 @@
 import numpy as np
 
 from implicit_bias.theory.bounds import Bound, decay
+from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
+from implicit_bias.theory.networks.deep.state import DeepState
 from implicit_bias.theory.problem import Array, Problem
 
 _RADII = np.geomspace(1e-6, 10.0, 160)
@@ -12,6 +14,42 @@ _RADII = np.geomspace(1e-6, 10.0, 160)
 def instantaneous_rates(problem: Problem, run: DeepTrajectory) -> Array:
     """(T,) lower bounds of -d/dt log(L - L*) at the samples: 2 sigma_r^2 sum_l s_r(P_l)^2 s_m(S_l)^2."""
     return 2 * problem.sigma[-1] ** 2 * np.sum((run.head_least * run.tail_least) ** 2, axis=1)
+
+
+def imbalance_rate(problem: Problem, state: DeepState) -> float:
+    """Rate of L - L* that the conserved imbalances guarantee from the start, whatever the targets (ours beyond L = 2).
+
+    One layer: 2 sigma_r^2. Two: 2 sigma_r^2 c (paper, Theorem 1). Three: 2 sigma_r^2 [lambda_r(Lambda_1)]_+
+    [lambda_m(-Lambda_2)]_+, as A A^T and W_3^T W_3 are at least that at all times (docs/depth.md section 6). More: 0,
+    nothing is proved here. Of a network that is cut off, Lambda_l on explored directions alone: by Cauchy's interlacing
+    a lower bound, which grows with the levels.
+    """
+    size = 2 * float(problem.sigma[-1]) ** 2
+    if state.depth == 1:
+        return size
+    if state.depth > 3:
+        return 0.0
+    Lambdas = imbalances(state.layers)
+    rows, columns = (state.explored or (2 * state.sizes,))[0]
+    first = _ordered(Lambdas[0][:rows, :rows], problem.r)
+    last = _ordered(-Lambdas[-1][:columns, :columns], problem.m)
+    return size * (first + last if state.depth == 2 else first * last)
+
+
+def _ordered(block: Array, i: int) -> float:
+    """[lambda_i]_+ of a symmetric block, eigenvalues decreasing; 0 beyond its size and where it is rounding."""
+    if len(block) < i:
+        return 0.0
+    spectrum = np.linalg.eigvalsh(block)[::-1]
+    rounding = 4 * len(block) * np.finfo(float).eps * float(np.max(np.abs(spectrum)))
+    return max(float(spectrum[i - 1]) - rounding, 0.0)
+
+
+def imbalance_bound(problem: Problem, state: DeepState, run: DeepTrajectory) -> Bound:
+    """(T,) L(t) - L* <= exp(-`imbalance_rate` t) (L(0) - L*) along a flow from `state`."""
+    rate, start = imbalance_rate(problem, state), float(run.excess[0])
+    hypotheses: dict[str, bool | None] = {"at most three layers": state.depth <= 3, "rate > 0": rate > 0}
+    return Bound(start * np.exp(-decay(rate, run.t)), hypotheses, start)
 
 
 def _growth(norms: Array, radius: Array) -> Array:

@@ -69,6 +69,7 @@ def evaluate_deep(
     named = {
         name: bound.assuming("gradient flow", flow)
         for name, bound in {
+            "bound": bounds.imbalance_bound(problem, state, run),
             "cert": bounds.certified_curve(problem, run),
             "local": bounds.local_bound(problem, run),
             "path": bounds.path_certificate(
@@ -76,10 +77,11 @@ def evaluate_deep(
             ),
         }.items()
     }
-    curves |= {"certified": problem.averaged(named["cert"].stated), "local": problem.averaged(named["local"].stated)}
+    for name, curve in {"bound": "bound", "cert": "certified", "local": "local"}.items():
+        curves[curve] = problem.averaged(named[name].stated)
+        metrics |= _tightness(name, run.excess, named[name])
     curves["path"] = named["path"].stated
-    metrics |= _tightness("cert", run.excess, named["cert"]) | _tightness("local", run.excess, named["local"])
-    metrics |= _tightness("path", u2v, named["path"])
+    metrics |= _tightness("path", u2v, named["path"]) | {"rate_bound": bounds.imbalance_rate(problem, state)}
     metrics |= {f"met/{name}": bound.applies for name, bound in named.items()} | {"met/law": gaussian}
     unmet = {name: bound.unmet for name, bound in named.items() if not bound.applies}
     narrow, rank = min(state.widths, default=problem.m), int(np.linalg.matrix_rank(problem.min_norm_coordinates))
