@@ -16,8 +16,8 @@ LEAK_TOL = 1e-6
 """Default leak: the law of the distance is then right to about its square, a draw's own distance to about itself."""
 MOST_WEIGHTS = 1_500_000
 """Default budget of reduced weights: the explicit flow holds about 25 copies, 300 MB."""
-EXPLICIT_REACH = 1000.0
-"""The explicit method is chosen while lambda_max(K) T is below this number."""
+EXPLICIT_REACH, LARGE_REACH, LARGE = 1000.0, 100.0, 20_000
+"""The explicit method is chosen while lambda_max(K) T is below the first number, the second beyond so many weights."""
 LARGEST_KERNEL = 1500
 """Sizes r m of the kernel up to which the exponential method is chosen: it decomposes a matrix of this size."""
 
@@ -100,7 +100,8 @@ def _run(
         return deep_descent(problem, state, step_size, _whole(times, step), stop, leak_tol), solver
     method = solver.removeprefix("flow_")
     if solver == "gradient_flow":
-        easy = high * horizon <= EXPLICIT_REACH or problem.r * problem.m > LARGEST_KERNEL
+        reach = EXPLICIT_REACH if sum(W.size for W in state.layers) <= LARGE else LARGE_REACH
+        easy = high * horizon <= reach or problem.r * problem.m > LARGEST_KERNEL
         method = "explicit" if easy else "exponential"
     return deep_flow(problem, state, times, stop, method, tol, leak_tol), method
 
