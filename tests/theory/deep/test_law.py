@@ -157,3 +157,12 @@ def test_an_exhausted_budget_says_what_to_change():
         train_deep(problem, infinite_deep(problem, 3), "flow_explicit", 1.0, END, 4, leak_tol=0.0)
     with pytest.raises(ValueError, match="solver must be one of"):
         train_deep(problem, infinite_deep(problem, 3), "adam", 1.0, END, 4)
+
+
+@pytest.mark.parametrize("solver", ["flow_explicit", "flow_exponential", "gradient_descent"])
+@pytest.mark.parametrize("gain", [1e60, 1e160])
+def test_extreme_gains_are_named(solver, gain):
+    problem = random_network((3, 9, 1, (9,))).problem
+    network = gaussian_deep(problem, 3, 50, np.random.default_rng(0), DeepScaling(Scaling(gain_U=gain, gain_V=gain)))
+    with pytest.raises(ArithmeticError, match="leaves the range of floating point in training"):
+        train_deep(problem, network, solver, 0.01, END, 4)

@@ -42,7 +42,8 @@ class DeepDescent:
     def diverged(self) -> bool:
         """Whether the network has left the range in which its loss is finite."""
         size = max(float(np.max(np.abs(W), initial=0.0)) for W in self._W)
-        return not (size < OVERFLOW**0.25 and 2 * excess_loss(self.problem, self.layers) < OVERFLOW)
+        largest = OVERFLOW ** (0.25 / max(len(self._W) - 1, 1))  # the squared kernel has 4 (L - 1) factors
+        return not (size < largest and 2 * excess_loss(self.problem, self.layers) < OVERFLOW)
 
     def run(self, iterations: int, excess: float) -> int:
         """Take up to `iterations` steps, fewer if L - L* reaches `excess`; return how many were taken."""

@@ -58,6 +58,7 @@ def train_deep(
     Raises:
         ValueError: solver is unknown, or leak_tol is not positive.
         LevelBudgetError: the run would need more than most_weights.
+        ArithmeticError: the network leaves the range of floating point, or the solver fails.
     """
     if solver not in SOLVERS:
         raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {solver!r}")
@@ -76,9 +77,16 @@ def train_deep(
             )
         if network.closed or network.levels >= state.depth:
             try:
-                return state, *_run(problem, state, solver, step_size, stop, points, tol, leak_tol)
+                with np.errstate(over="raise", invalid="raise"):
+                    return state, *_run(problem, state, solver, step_size, stop, points, tol, leak_tol)
             except LeakError as error:
                 reason = str(error)
+            except FloatingPointError as error:
+                largest = max(float(np.max(np.abs(W), initial=0.0)) for W in state.layers)
+                raise ArithmeticError(
+                    f"a network of depth {state.depth} with entries up to {largest:.3g} leaves the range of floating "
+                    f"point in training ({error}): use gains nearer to 1"
+                ) from None
         network.grow()
 
 
