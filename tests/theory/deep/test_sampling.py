@@ -127,10 +127,10 @@ def test_two_layers_are_todays_draw_to_the_last_bit(h):
 
 def test_wide_networks_tend_to_the_infinitely_wide_one():
     problem = spectrum_problem(np.array([1.0, 0.6]), 1)
-    limit = infinite_deep(problem, 4, 1.0, 1.0, (0.7, 1.3))
+    limit = infinite_deep(problem, 4, 0.36, 1.96, (0.7, 1.3))
     for _ in range(3):
         limit.grow()
-    scaling = DeepScaling(inner=(0.7, 1.3))
+    scaling = DeepScaling(Scaling(gain_U=0.6, gain_V=1.4), inner=(0.7, 1.3))
     wide = gaussian_deep(problem, 4, 10**14, np.random.default_rng(0), scaling, levels=3).state()
     for a, b in zip(limit.state().layers, wide.layers, strict=True):
         np.testing.assert_allclose(np.abs(b), a, atol=1e-5)
