@@ -96,7 +96,7 @@ def test_networks_of_any_width_follow_the_law():
     """Distances of whole draws, standardised by their own runs, are chi-square (false alarm 1e-3)."""
     problem = random_network((2, 8, 1, (9,))).problem
     values = []
-    for rng in np.random.default_rng(6).spawn(60):
+    for rng in np.random.default_rng(6).spawn(30):
         state, run, _ = train_deep(
             problem, gaussian_deep(problem, 3, 10**9, rng), "flow_explicit", 1.0, END, 2, 1e-6, 1e-3
         )
@@ -107,10 +107,10 @@ def test_networks_of_any_width_follow_the_law():
 
 def test_simulation_tends_to_the_constant():
     problem = random_network((3, 9, 1, (9,))).problem
-    wide = simulate_distance(problem, 3, 10**8, 4, np.random.default_rng(0))
+    wide = simulate_distance(problem, 3, 10**8, 2, np.random.default_rng(0))
     assert wide.rms * 1e4 == pytest.approx(limit_const(problem, 3), rel=1e-3)
     assert wide.standard_error < 1e-3 * wide.rms
-    narrow = simulate_distance(problem, 3, (12, 15), 12, np.random.default_rng(0))
+    narrow = simulate_distance(problem, 3, (12, 15), 8, np.random.default_rng(0))
     assert 0.005 < narrow.standard_error / narrow.rms < 0.3
     upper = narrow.upper(0.1)
     assert narrow.sf(upper) == pytest.approx(0.1, abs=1e-6)
