@@ -289,7 +289,7 @@ MUTANTS = [
         "networks/deep/collocation.py",
         "deep/test_training.py",
         ("A += np.kron(P @ P.T, S.T @ S)", "A += np.kron(P @ P.T, S.T @ S) / 3"),
-        ("limit = settler(problem.min_norm_coordinates)", "limit = settler(0.9 * problem.min_norm_coordinates)"),
+        ("np.exp(-(t - t0) * reference.L)", "np.exp(-2 * (t - t0) * reference.L)"),
         ("at_nodes = weights.residual(e, n)[1::2]", "at_nodes = weights.residual(e, n)[::2]"),
     ),
     *_mutants(

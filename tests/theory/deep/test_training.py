@@ -149,6 +149,9 @@ def test_the_stop_is_where_the_loss_is_met(method):
     run = deep_flow(problem, state, [0.5, 1.0], Stop(excess=1e-6), method, 1e-9)
     assert run.stop_reason == "tolerance"
     assert run.excess[-1] == pytest.approx(1e-6, rel=1e-6)
+    late = deep_flow(problem, state, [], Stop(excess=1e-16), method, 1e-9)
+    full = deep_flow(problem, state, [late.t[-1]], Stop(t_max=2 * late.t[-1], stationary=1e-300), "explicit", 1e-13)
+    assert full.excess[1] == pytest.approx(1e-16, rel=3e-2)  # of the difference of numbers near 1, right to 1e-10
     again = deep_flow(problem, state, [], Stop(t_max=run.t[-1]), method, 1e-9)
     assert again.stop_reason == "time limit"
     np.testing.assert_allclose(again.product[-1], run.product[-1], atol=1e-8)
@@ -233,6 +236,8 @@ def test_descent_tends_to_the_flow_at_first_order():
 
 def test_too_large_a_step_diverges_and_says_what_the_kernel_allows():
     problem, state = start_of("three layers")
+    stable = problem.n / np.linalg.eigvalsh(kernel_matrix(problem, state.layers))[-1]
+    assert largest_deep_step(problem, state) == pytest.approx(stable, rel=1e-6)
     with pytest.raises(DivergenceError, match="2 / lambda_max"):
         deep_descent(problem, state, 40 * largest_deep_step(problem, state), [], Stop(excess=1e-8))
 
