@@ -1,0 +1,1 @@
+"""Networks other than the paper's: more layers, on the same problems, with the same law."""
