@@ -14,7 +14,8 @@ from implicit_bias.theory.problem import Array
 from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 
 INTEGRATORS: dict[str, FlowIntegrator] = {"explicit": explicit_steps, "stabilized": stabilized_steps}
-REACH = 60.0
+REACH = 30.0
+"""lambda_max(K) T up to which the explicit pair is the cheaper one at a tolerance of 1e-4."""
 
 
 def choose_integrator(model: Model, stiffness: float, tol: float) -> str:

@@ -105,13 +105,9 @@ def hermite(function: Function, kinks: tuple[float, ...], a: Array, s: Array, de
         values = function(a1[:, None] + s1[:, None] * x) * w
         before, polynomial = np.zeros_like(x), np.ones_like(x)
         for order in range(degree + 1):
-            coefficients[order, block] = np.einsum("ik,...k->i", values, polynomial) if x.ndim == 1 else np.einsum(
-                "ik,ik->i", values, polynomial
-            )
-            before, polynomial = (
-                polynomial,
-                (x * polynomial - sqrt(order) * before) / sqrt(order + 1),
-            )
+            products = values @ polynomial if x.ndim == 1 else np.einsum("ik,ik->i", values, polynomial)
+            coefficients[order, block] = products
+            before, polynomial = polynomial, (x * polynomial - sqrt(order) * before) / sqrt(order + 1)
     return coefficients.reshape(degree + 1, *shape)
 
 

@@ -46,7 +46,9 @@ def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
             dt, rejected = next_step(dt, error if np.isfinite(error) else 1e10, 3, True), True
             continue
         F1 = model.lift(G1)
-        yield FlowStep(t, t + dt, R1, 0.5 * float(np.vdot(E1, E1)), size(F1), _Hermite(t, dt, R, R1, F, F1), evaluations)
+        yield FlowStep(
+            t, t + dt, R1, 0.5 * float(np.vdot(E1, E1)), size(F1), _Hermite(t, dt, R, R1, F, F1), evaluations
+        )
         t, R, H, E, G, F, accepted = t + dt, R1, H1, E1, G1, F1, accepted + 1
         dt, rejected = next_step(dt, error, 3, rejected), False
 
