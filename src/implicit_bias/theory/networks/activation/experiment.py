@@ -21,7 +21,7 @@ from implicit_bias.theory.stopping import Stop
 
 SOLVERS = ("gradient_flow", "gradient_descent", "momentum", "flow_explicit", "flow_stabilized")
 KERNEL_SIZE = 1500
-"""Up to this size n m the kernel at initialisation is diagonalised, to choose the flow's integrator and output times."""
+"""Up to this size n m the kernel at initialisation is diagonalised, to choose integrator and output times."""
 
 
 @dataclass(frozen=True)

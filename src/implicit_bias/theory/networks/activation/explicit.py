@@ -28,7 +28,7 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
     R, r, t, evaluations = R0, model.samples.problem.r, 0.0, 1
     H, V = model.hidden(R), R[r:]
     K = np.empty((STAGES + 4, model.samples.n + len(V), R.shape[1]))
-    loss = model.motion(H, V, out=K[0]).loss
+    model.motion(H, V, out=K[0])
     dt = first_step(tol, 8, R, size(model.lift(K[0])))
     rejected = False
     while True:
@@ -39,7 +39,7 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
         C = dt * _combine(TABLEAU.B, K[:STAGES])
         R1 = R + model.lift(C)
         H1 = model.hidden(R1)
-        loss1 = model.motion(H1, R1[r:], out=K[STAGES]).loss
+        loss = model.motion(H1, R1[r:], out=K[STAGES]).loss
         evaluations += STAGES
         fifth, third = (size(model.lift(_combine(w, K[: STAGES + 1]))) for w in (TABLEAU.E5, TABLEAU.E3))
         error = dt * fifth**2 / np.hypot(fifth, 0.1 * third) if fifth != 0 else 0.0
@@ -49,9 +49,9 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
             continue
         dense = _Dense(model, R, H, C, K, t, dt)
         speed = size(model.lift(K[STAGES]))
-        yield FlowStep(t, t + dt, R1, loss1, speed, dense, evaluations)
+        yield FlowStep(t, t + dt, R1, loss, speed, dense, evaluations)
         evaluations += dense.evaluations
-        t, R, H, V, loss = t + dt, R1, H1, R1[r:], loss1
+        t, R, H, V = t + dt, R1, H1, R1[r:]
         K[0] = K[STAGES]
         dt, rejected = next_step(dt, error, 8, rejected), False
 

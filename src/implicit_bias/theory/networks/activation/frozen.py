@@ -1,7 +1,7 @@
 """The frozen law (ours): predictions of a trained network are an exact function of Gaussians. See docs/activations.md.
 
 Given the trained network, its prediction at x = Phi1 a + Phi2 b is V phi(A^T a + xi), xi ~ N(0, sigma_U^2 ||b||^2 I_h);
-between points b, b' the xi of one neuron have the covariance sigma_U^2 b.b', those of different neurons are independent.
+between points the xi of one neuron have the covariance sigma_U^2 b.b'; those of different neurons are independent.
 """
 
 from typing import NamedTuple

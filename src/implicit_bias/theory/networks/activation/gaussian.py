@@ -11,7 +11,7 @@ from implicit_bias.theory.problem import Array
 
 REACH = 9.0
 """Integrals run over |xi| <= REACH: beyond it the density is below 1e-18."""
-STEPS, PIECE, BLOCK, FINEST = 64, 32, 2048, 64
+STEPS, PIECE, BLOCK, FINEST = 64, 64, 2048, 64
 """Intervals of the trapezoidal rule at s <= 1, more in proportion to s up to FINEST times; nodes of a Gauss-Legendre
 piece; points per block."""
 
@@ -21,7 +21,7 @@ class Moments(NamedTuple):
 
     Attributes:
         mean, variance, third, fourth: mean and central moments, of the shape of a.
-        error: largest difference of the mean, relative to the largest value of |phi| met, to that by half the nodes. The
+        error: largest difference of the mean to that by half the nodes, relative to the largest root mean square. The
             error of what is returned is about its square where phi is smooth, and below it elsewhere.
     """
 

@@ -1,4 +1,4 @@
-"""What a network is compared with: the kernel at infinite width, its ridgeless predictor, the movement of the kernel."""
+"""What a network is compared with: the kernel at infinite width and its predictor; how its own kernel moves."""
 
 from typing import NamedTuple
 

@@ -15,8 +15,8 @@ class Run:
     Attributes:
         t: (T,) flow times on L = 1/2 ||Y - phi(X U) V^T||_F^2.
         excess: (T,) L - floor.
-        drift: (T,) ||delta(t) - delta(0)||_1 / max_t ||R||_F^2, delta_j = ||u1_j||^2 - k ||v_j||^2 if phi is homogeneous
-            of degree k; NaN if it is not.
+        drift: (T,) ||delta(t) - delta(0)||_1 / max_t ||R||_F^2, delta_j = ||u1_j||^2 - k ||v_j||^2, if phi is
+            homogeneous of degree k; NaN if it is not.
         R: (r + m, h) final state [A; V].
         stop_reason: as of a `Trajectory`.
         steps: steps of the solver.

@@ -25,7 +25,7 @@ def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
     Raises:
         ArithmeticError: the step falls below rounding.
     """
-    r, n = model.samples.problem.r, model.samples.n
+    r = model.samples.problem.r
     t, R, H = 0.0, R0, model.hidden(R0)
     E, G = model.motion(H, R[r:])
     F, spectrum, evaluations = model.lift(G), Spectrum(model), 1
@@ -54,7 +54,7 @@ def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
 
 
 def chebyshev_step(model: Model, H: Array, V: Array, G: Array, dt: float, stages: int) -> Array:
-    """Increment C (n + m, h) of one step of size dt from H, V with gradient G there (Sommeijer et al. 1997, eq. 2.2)."""
+    """Increment C (n + m, h) of one step of size dt from H, V with gradient G there (Sommeijer et al. 1997)."""
     n = model.samples.n
     b, shift, w0, w1 = _chebyshev(stages)
     before, C = np.zeros_like(G), (b[1] * w1 * dt) * G
@@ -94,13 +94,15 @@ class Spectrum:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._vector = np.empty(0)
+        self._vector: Array = np.empty(0)
         self.radius = 0.0
 
     def update(self, H: Array, V: Array, E: Array) -> int:
-        """Bring `radius` up to date at H, V with residual E; returns the kernel products taken, a gradient's cost each."""
+        """Bring `radius` up to date at H, V with residual E; returns the kernel products taken, gradients in cost."""
         S, slope = self._model.phi.evaluate(H)
-        vector = self._vector if self._vector.size else E + 1e-3 * size(E) * np.cos(np.arange(E.size)).reshape(E.shape)
+        vector: Array = (
+            self._vector if self._vector.size else E + 1e-3 * size(E) * np.cos(np.arange(E.size)).reshape(E.shape)
+        )
         largest, count = 0.0, 0
         while count < 50:
             vector = vector / (size(vector) or 1.0)
