@@ -29,7 +29,7 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
     H, V = model.hidden(R), R[r:]
     K = np.empty((STAGES + 4, model.samples.n + len(V), R.shape[1]))
     model.motion(H, V, out=K[0])
-    dt = first_step(tol, 8, R, size(model.lift(K[0])))
+    dt = 0.1 * first_step(tol, 8, R, size(model.lift(K[0])))
     rejected = False
     while True:
         if t + dt == t:

@@ -8,7 +8,7 @@ import numpy as np
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.problem import Array
 
-SAFETY, SHRINK, GROW = 0.8, 0.1, 5.0
+SAFETY, SHRINK, GROW = 0.9, 0.1, 5.0
 
 
 @dataclass(frozen=True)
