@@ -41,7 +41,7 @@ def test_whole_networks_with_fresh_frozen_parts_follow_the_law(name):
     c = case(name)
     R, start = trained(c), c.U
     own = []
-    for _ in range(150):
+    for _ in range(80):
         c.U = fresh(c, rng)
         U, V = c.descent(0.02, 40, 0.5)
         np.testing.assert_allclose(c.reduced(U, V), R, atol=1e-12)
@@ -152,7 +152,7 @@ def test_adam_breaks_the_law():
 
 def test_weight_decay_breaks_the_law_and_its_own_scale_mends_it():
     """The frozen part shrinks by (1 - step decay) per step: Gaussian still, of another scale."""
-    c, decay, iterations = case("relu"), 0.5, 100
+    c, decay, iterations = case("relu"), 1.0, 50
     U, V = c.descent(0.02, iterations, decay=decay)
     Phi1 = c.model.samples.problem.Phi1
     before, after = (W - Phi1 @ (Phi1.T @ W) for W in (c.U, U))
@@ -160,7 +160,7 @@ def test_weight_decay_breaks_the_law_and_its_own_scale_mends_it():
     assert factor < 0.8
     np.testing.assert_allclose(after, factor * before, atol=1e-12)
     rng, own, R = np.random.default_rng(2), [], c.reduced(U, V)
-    for _ in range(300):
+    for _ in range(150):
         c.U = fresh(c, rng)
         own.append(c.predict(*c.descent(0.02, iterations, decay=decay))[0, 0])
     mended = fresh_predictions(c.model, R, c.read, SIGMA_U * factor, 4000, rng)[:, 0, 0]
@@ -192,7 +192,7 @@ def test_the_law_of_a_deep_relu_network():
 
     seen, reference, own = Phi1 @ (Phi1.T @ start[0]), None, []
     b = x - Phi1 @ (Phi1.T @ x)
-    for _ in range(300):
+    for _ in range(200):
         other = 0.8 * rng.standard_normal((D, h))
         W1, W2, W3 = train(seen + other - Phi1 @ (Phi1.T @ other))
         reference = [Phi1.T @ W1, W2, W3] if reference is None else reference
