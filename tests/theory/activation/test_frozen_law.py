@@ -152,7 +152,7 @@ def test_adam_breaks_the_law():
 
 def test_weight_decay_breaks_the_law_and_its_own_scale_mends_it():
     """The frozen part shrinks by (1 - step decay) per step: Gaussian still, of another scale."""
-    c, decay, iterations = case("relu"), 1.0, 50
+    c, decay, iterations = case("relu"), 2.0, 50
     U, V = c.descent(0.02, iterations, decay=decay)
     Phi1 = c.model.samples.problem.Phi1
     before, after = (W - Phi1 @ (Phi1.T @ W) for W in (c.U, U))
