@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from scipy.integrate import dblquad
 
 from implicit_bias.theory.networks.activation.activations import activation, leaky_relu, own_activation
-from implicit_bias.theory.networks.activation.gaussian import duals, hermite, mean_variance, moments
+from implicit_bias.theory.networks.activation.gaussian import (
+    duals,
+    hermite,
+    hermite_coefficients,
+    mean_variance,
+    moments,
+)
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(500)
 
@@ -134,6 +140,13 @@ def test_hermite_coefficients_sum_to_the_second_moment(name):
     mean, variance, _ = mean_variance(phi, a, s)
     np.testing.assert_allclose(coefficients[0], mean, rtol=1e-10)
     np.testing.assert_allclose(np.sum(coefficients[1:] ** 2, axis=0), variance, rtol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu"])
+def test_closed_hermite_coefficients_are_those_by_quadrature(name):
+    phi, a, s = EVERY[name], np.array([0.3, -1.1, 0.0, 2.0]), np.array([0.5, 0.2, 1.5, 1e-3])
+    by_quadrature = hermite(phi.value, phi.kinks, a, s, 9)
+    np.testing.assert_allclose(hermite_coefficients(phi, a, s, 9), by_quadrature, atol=1e-12)
 
 
 def test_bad_activations_are_named():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi, sqrt
+from math import factorial, pi, sqrt
 
 import numpy as np
 from scipy.special import erf, ndtr
@@ -19,12 +19,14 @@ class Integrals:
         variance: (a, s) -> Var phi(a + s xi).
         dual: (p, q, c) -> E phi(u) phi(v), u, v centred of variances p, q and covariance c.
         dual_slope: (p, q, c) -> E phi'(u) phi'(v).
+        hermite: (a, s, degree) -> (degree + 1, ...) E phi(a + s xi) He_l(xi) / l!^{1/2}; None where by quadrature.
     """
 
     mean: Callable[[Array, Array], Array]
     variance: Callable[[Array, Array], Array]
     dual: Callable[[Array, Array, Array], Array]
     dual_slope: Callable[[Array, Array, Array], Array]
+    hermite: Callable[[Array, Array, int], Array] | None = None
 
 
 def _ratio(a: Array, s: Array) -> Array:
@@ -63,7 +65,21 @@ def piecewise_linear(above: float, below: float) -> Integrals:
     def dual_slope(p: Array, q: Array, c: Array) -> Array:
         return above * below + bend**2 * (pi - _angle(p, q, c)[1]) / (2 * pi)
 
-    return Integrals(mean, variance, dual, dual_slope)
+    def hermite(a: Array, s: Array, degree: int) -> Array:
+        """By Stein's identity: s^l times the mean of the l-th derivative, whose kink is a delta function."""
+        t = np.clip(_ratio(a, s), -1e3, 1e3)
+        rows = np.empty((degree + 1, *t.shape))
+        rows[0] = mean(a, s)
+        before, row = np.zeros_like(t), bend * s * np.exp(-0.5 * t * t) / sqrt(2 * pi)
+        for order in range(1, degree + 1):
+            if order == 1:
+                rows[1] = s * (below + bend * ndtr(t))
+            else:
+                rows[order] = row / sqrt(factorial(order))
+                before, row = row, -t * row - (order - 2) * before
+        return rows
+
+    return Integrals(mean, variance, dual, dual_slope, hermite)
 
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from implicit_bias.theory.law import PredictionBand
-from implicit_bias.theory.networks.activation.gaussian import hermite, mean_variance, moments
+from implicit_bias.theory.networks.activation.gaussian import hermite_coefficients, mean_variance, moments
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.points import Points
 from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
@@ -111,7 +111,7 @@ def joint_covariance(
     total, covered = np.zeros((N, m, N, m)), np.zeros((N, m))
     for start in range(0, V.shape[1], BLOCK):
         part = slice(start, start + BLOCK)
-        coefficients = hermite(model.phi.value, model.phi.kinks, seen[:, part], s, degree)[1:]
+        coefficients = hermite_coefficients(model.phi, seen[:, part], s, degree)[1:]
         power = np.ones_like(rho)
         for c in coefficients:
             power = power * rho

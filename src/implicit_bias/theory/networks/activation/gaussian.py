@@ -111,6 +111,14 @@ def hermite(function: Function, kinks: tuple[float, ...], a: Array, s: Array, de
     return coefficients.reshape(degree + 1, *shape)
 
 
+def hermite_coefficients(phi: Activation, a: Array, s: Array, degree: int) -> Array:
+    """(degree + 1, ...) coefficients of phi as in `hermite`, in closed form where there is one."""
+    if phi.integrals is not None and phi.integrals.hermite is not None:
+        a, s = np.broadcast_arrays(a, s)
+        return phi.integrals.hermite(a, s, degree)
+    return hermite(phi.value, phi.kinks, a, s, degree)
+
+
 def duals(phi: Activation, p: Array, q: Array, c: Array, degree: int = 60) -> tuple[Array, Array, float]:
     """E phi(u) phi(v) and E phi'(u) phi'(v) (N, n), u_i, v_j centred of variances p (N,), q (n,), covariances c (N, n).
 
