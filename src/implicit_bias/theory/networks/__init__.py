@@ -1,1 +1,1 @@
-"""Networks other than the paper's: more layers, on the same problems, with the same law."""
+"""What a network is: its reduced state, its imbalance; one module or subpackage per kind."""

@@ -1,0 +1,100 @@
+"""Gradient flow of a network with an activation: output times, stopping, record."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.optimize import brentq
+
+from implicit_bias.theory.networks.activation.explicit import explicit_steps
+from implicit_bias.theory.networks.activation.network import Model
+from implicit_bias.theory.networks.activation.run import Run, RunRecorder
+from implicit_bias.theory.networks.activation.stabilized import stabilized_steps
+from implicit_bias.theory.networks.activation.steps import FlowIntegrator, FlowStep, size
+from implicit_bias.theory.problem import Array
+from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+
+INTEGRATORS: dict[str, FlowIntegrator] = {"explicit": explicit_steps, "stabilized": stabilized_steps}
+REACH = 30.0
+"""lambda_max(K) T up to which the explicit pair is the cheaper one at a tolerance of 1e-4."""
+
+
+def choose_integrator(model: Model, stiffness: float, tol: float) -> str:
+    """Name of the cheaper integrator for a run of lambda_max(K) T = stiffness.
+
+    The explicit pair takes about 2 lambda_max(K) T gradients, however lax the tolerance. The stabilised method's number
+    grows like tol^(-1/3) instead. Where phi has kinks the pair's order is lost and the stabilised method is taken.
+    """
+    return "stabilized" if model.phi.kinks or stiffness > REACH * (1e-4 / tol) ** (1 / 3) else "explicit"
+
+
+def gradient_flow(
+    model: Model, R0: Array, times: Iterable[float], stop: Stop, method: str = "explicit", tol: float = 1e-6
+) -> Run:
+    """Train by gradient flow on L = 1/2 ||Y - phi(X U) V^T||_F^2.
+
+    Where phi has kinks the flow is Filippov's: preactivations may slide along a kink, both sides pushing towards it.
+    Steps cross kinks under error control; the error there is of the size of the tolerance, and the cost grows like
+    its inverse: a tolerance below 1e-5 is then dear.
+
+    Args:
+        model: the network.
+        R0: (r + m, h) initial state.
+        times: increasing positive flow times to record; may be endless. Start and end are always recorded.
+        stop: what ends the run; its excess loss is located by root finding on the dense output.
+        method: "explicit" or "stabilized".
+        tol: local error relative to ||R||_F.
+
+    Raises:
+        ValueError: method or tol is outside its range, or a time is not larger than the one before.
+        ArithmeticError: the step falls below rounding.
+    """
+    if method not in INTEGRATORS:
+        raise ValueError(f"method must be one of {', '.join(INTEGRATORS)}, got {method!r}")
+    if not 1e-13 <= tol < 1:
+        raise ValueError(f"tol must be in [1e-13, 1), got {tol}")
+    recorder, start = RunRecorder(model, R0), model.motion_at(R0)
+    recorder.record(0.0, R0, start.loss - model.floor)
+    if start.loss - model.floor <= stop.excess:
+        return recorder.run(R0, TOLERANCE, 0, 1)
+    speed0 = size(model.lift(start.G))
+    if speed0 == 0:
+        return recorder.run(R0, STATIONARY, 0, 1)
+    still, pending = max(stop.stationary, tol) * speed0, iter(times)
+    target, last = next(pending, np.inf), 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # steps that are rejected for it
+        for count, step in enumerate(INTEGRATORS[method](model, R0, tol), start=1):
+            end, reason = _end_of_run(model, step, stop, still)
+            while target < min(step.t1, end):
+                if not target > last:
+                    raise ValueError(f"times must be positive and increasing, got {target} after {last}")
+                recorder.record(target, step.at(target))
+                target, last = next(pending, np.inf), target
+            if reason:
+                R = step.R if end == step.t1 else step.at(end)
+                recorder.record(end, R)
+                return recorder.run(R, reason, count, step.evaluations)
+    raise AssertionError("integrators yield steps until the run ends")
+
+
+def _end_of_run(model: Model, step: FlowStep, stop: Stop, still: float) -> tuple[float, str]:
+    """Time at which this step ends the run and why; (inf, "") where it does not."""
+    if step.loss - model.floor <= stop.excess:
+        t = _crossing(model, step, stop.excess)
+        if t <= stop.t_max:
+            return t, TOLERANCE
+    if step.t1 >= stop.t_max:
+        return stop.t_max, TIME_LIMIT
+    return (step.t1, STATIONARY) if step.speed <= still else (np.inf, "")
+
+
+def _crossing(model: Model, step: FlowStep, excess: float) -> float:
+    """Time in the step at which the excess loss comes down to `excess`."""
+
+    def gap(t: float) -> float:
+        return float(np.log(max(model.excess(step.at(t)), 1e-300)) - np.log(max(excess, 1e-300)))
+
+    if gap(step.t0) <= 0:
+        return step.t0
+    if gap(step.t1) >= 0:  # the step's own end is at or below, its dense output is above by rounding
+        return step.t1
+    return float(brentq(gap, step.t0, step.t1, xtol=1e-9 * (step.t1 - step.t0), rtol=1e-14))
