@@ -73,8 +73,8 @@ def evaluate(
     }
     metrics = measured | imbalance_metrics(problem, state) | {"certificate": path.stated[-1]}
     for name, bound in losses.items():
-        metrics |= _tightness(LOSS_BOUNDS[name], trajectory.excess, bound)
-    metrics |= _tightness("path", u2v, path) | paper_metrics(problem, state, random, measured)
+        metrics |= tightness(LOSS_BOUNDS[name], trajectory.excess, bound)
+    metrics |= tightness("path", u2v, path) | paper_metrics(problem, state, random, measured)
     floor = problem.loss_floor
     curves = {
         "loss": problem.averaged(trajectory.excess + floor),
@@ -87,7 +87,7 @@ def evaluate(
     }
     if gaussian:
         sharp = law_curve(problem, trajectory, sigma_u, delta)
-        metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | _tightness("law", u2v, sharp)
+        metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
     named = {LOSS_BOUNDS[name]: bound for name, bound in losses.items()} | {"path": path} | random
     named["thm2"] = random["thm2"].assuming("gradient flow", step is None)
@@ -171,7 +171,7 @@ def law_curve(problem: Problem, trajectory: Trajectory, sigma_u: float, delta: f
     return Bound(np.array([law.bound(delta) for law in laws]), {})
 
 
-def _tightness(name: str, measured: Array, bound: Bound) -> dict[str, float]:
+def tightness(name: str, measured: Array, bound: Bound) -> dict[str, float]:
     """Worst (largest) and final ratio of what is measured to its bound as stated; at most 1 where the bound holds."""
     stated = bound.stated
     ratio = np.divide(measured, stated, out=np.zeros_like(measured), where=stated > 0)

@@ -37,7 +37,7 @@ def train(
     times = output_times(horizon, stop.t_max, points)
     if solver == "gradient_descent":
         step = float(problem.flow_time(1, step_size))
-        return gradient_descent(problem, state, step_size, _whole(times, step), stop), "gradient_descent"
+        return gradient_descent(problem, state, step_size, whole_iterations(times, step), stop), "gradient_descent"
     method = solver.removeprefix("flow_")
     if solver == "gradient_flow":
         method = choose_integrator(problem, state, stop, horizon)
@@ -70,7 +70,7 @@ def output_times(horizon: float, t_max: float, points: int) -> Iterator[float]:
         yield t
 
 
-def _whole(times: Iterator[float], step: float) -> Iterator[int]:
+def whole_iterations(times: Iterator[float], step: float) -> Iterator[int]:
     """Times as increasing iteration counts."""
     last = 0
     for t in times:

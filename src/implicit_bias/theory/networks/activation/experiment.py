@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from implicit_bias.theory.experiment import _whole, output_times
+from implicit_bias.theory.experiment import output_times, whole_iterations
 from implicit_bias.theory.networks.activation.descent import gradient_descent
 from implicit_bias.theory.networks.activation.flow import choose_integrator, gradient_flow
 from implicit_bias.theory.networks.activation.frozen import deviation_law, frozen_law, frozen_part
@@ -133,7 +133,7 @@ def train(
     times = output_times(outlook.horizon, stop.t_max, points)
     if solver in ("gradient_descent", "momentum"):
         step = float(model.samples.problem.flow_time(1, step_size))
-        iterations = _whole(times, step)
+        iterations = whole_iterations(times, step)
         return gradient_descent(model, R, step_size, iterations, stop, momentum * (solver == "momentum")), solver
     method = solver.removeprefix("flow_")
     if solver == "gradient_flow":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law import _unseen_part
+from implicit_bias.theory.law import unseen_part
 from implicit_bias.theory.problem import Array, Problem, as_matrix
 
 
@@ -41,7 +41,7 @@ def read_points(problem: Problem, x: ArrayLike) -> Points:
         ValueError: x is not a finite (N, D) matrix.
     """
     rows = as_matrix("x", np.atleast_2d(np.asarray(x, float)))
-    left, s, right = np.linalg.svd(_unseen_part(problem, rows), full_matrices=False)
+    left, s, right = np.linalg.svd(unseen_part(problem, rows), full_matrices=False)
     q = int(np.count_nonzero(s > max(rows.shape) * np.finfo(float).eps * s[0]))
     q = min(q, problem.D - problem.r)
     return Points(seen=rows @ problem.Phi1, unseen=left[:, :q] * s[:q], basis=right[:q].T)

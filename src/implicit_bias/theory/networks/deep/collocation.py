@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from implicit_bias.theory.exponential import _DROPPED, _LAST, _TO_MONOMIALS, LOOSEST, NODES, TIGHTEST, _Weights, phi
+from implicit_bias.theory.exponential import LOOSEST, TIGHTEST
 from implicit_bias.theory.networks.deep.dynamics import (
     flat,
     heads,
@@ -25,6 +25,7 @@ from implicit_bias.theory.networks.deep.dynamics import (
 from implicit_bias.theory.networks.deep.links import LINKS, LinkError, chain, link
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi
 from implicit_bias.theory.trajectory import Step
 
 _LARGEST_MOVE = 2.0  # of ||X|| in one step
@@ -116,7 +117,7 @@ class Segment:
         during the step, and it is taken out.
         """
         grid = theta * np.arange(1, 2 * LINKS + 1) / (2 * LINKS)
-        weights = _Weights.at(grid, self.h, self.reference.L)
+        weights = Weights.at(grid, self.h, self.reference.L)
         X = self.reference.force(weights.integral(self.e, self.n))
         layers = chain(self.layers, np.concatenate([np.zeros((1, *X.shape[1:])), X]))[-1]
         e = weights.residual(self.e, self.n)[-1]
@@ -126,8 +127,8 @@ class Segment:
 
     def dropped_node(self) -> Array:
         """Change (r, m) of the step's integral of F when one interior node is left out of the collocation."""
-        on_x = _Weights.at(np.ones(1), self.h, self.reference.L).on_x[0]
-        return self.reference.force(np.tensordot(_DROPPED, on_x, axes=1) * self.n[-1])
+        on_x = Weights.at(np.ones(1), self.h, self.reference.L).on_x[0]
+        return self.reference.force(np.tensordot(DROPPED, on_x, axes=1) * self.n[-1])
 
 
 def departure(problem: Problem, reference: Reference, layers: Layers, E: Array) -> Array:
@@ -146,11 +147,11 @@ def collocate(
         tol: the integral of F over the step is wanted to 0.03 tol.
     """
     e = reference.hat(E)
-    values = np.broadcast_to(N, (_LAST + 1, *N.shape)).copy()
-    weights = _Weights.at(_GRID[1:], h, reference.L)
+    values = np.broadcast_to(N, (NODES.size, *N.shape)).copy()
+    weights = Weights.at(_GRID[1:], h, reference.L)
     previous, change = np.zeros_like(E), np.inf
     for sweep in range(1, _MOST_SWEEPS + 1):
-        n = np.tensordot(_TO_MONOMIALS, values, axes=1)
+        n = np.tensordot(TO_MONOMIALS, values, axes=1)
         X = reference.force(weights.integral(e, n))
         size, last_change, change = _norm(X[-1]), change, _norm(X[-1] - previous)
         if not size <= _LARGEST_MOVE or (sweep > 3 and change > last_change):

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 
 from implicit_bias.theory.bounds import Bound
-from implicit_bias.theory.evaluation import Evaluation, _tightness, final_rate
+from implicit_bias.theory.evaluation import Evaluation, final_rate, tightness
 from implicit_bias.theory.law import distance_law
 from implicit_bias.theory.networks.deep import bounds
 from implicit_bias.theory.networks.deep.dynamics import imbalances
@@ -79,9 +79,9 @@ def evaluate_deep(
     }
     for name, curve in {"bound": "bound", "cert": "certified", "local": "local"}.items():
         curves[curve] = problem.averaged(named[name].stated)
-        metrics |= _tightness(name, run.excess, named[name])
+        metrics |= tightness(name, run.excess, named[name])
     curves["path"] = named["path"].stated
-    metrics |= _tightness("path", u2v, named["path"]) | {"rate_bound": bounds.imbalance_rate(problem, state)}
+    metrics |= tightness("path", u2v, named["path"]) | {"rate_bound": bounds.imbalance_rate(problem, state)}
     metrics |= {f"met/{name}": bound.applies for name, bound in named.items()} | {"met/law": gaussian}
     unmet = {name: bound.unmet for name, bound in named.items() if not bound.applies}
     narrow, rank = min(state.widths, default=problem.m), int(np.linalg.matrix_rank(problem.min_norm_coordinates))
@@ -93,7 +93,7 @@ def evaluate_deep(
         sharp = Bound(np.array([law.bound(delta) for law in laws]), {})
         curves["law"] = sharp.stated
         metrics |= {"law_rms_run": laws[-1].rms, "law_bound_run": laws[-1].upper(delta)}
-        metrics |= _tightness("law", u2v, sharp)
+        metrics |= tightness("law", u2v, sharp)
         if end_gram is not None:
             before = distance_law(problem, end_gram, sigma_1)
             metrics |= {"law_rms": before.rms, "law_bound": before.upper(delta)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.theory.experiment import SOLVERS, _whole, output_times
+from implicit_bias.theory.experiment import SOLVERS, output_times, whole_iterations
 from implicit_bias.theory.networks.deep.descent import deep_descent
 from implicit_bias.theory.networks.deep.dynamics import excess_loss, heads, kernel_matrix, tails
 from implicit_bias.theory.networks.deep.flow import deep_flow
@@ -105,7 +105,7 @@ def _run(
     times = output_times(horizon, stop.t_max, points)
     if solver == "gradient_descent":
         step = float(problem.flow_time(1, step_size))
-        return deep_descent(problem, state, step_size, _whole(times, step), stop, leak_tol), solver
+        return deep_descent(problem, state, step_size, whole_iterations(times, step), stop, leak_tol), solver
     method = solver.removeprefix("flow_")
     if solver == "gradient_flow":
         reach = EXPLICIT_REACH if sum(W.size for W in state.layers) <= LARGE else LARGE_REACH

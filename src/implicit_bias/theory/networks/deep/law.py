@@ -13,10 +13,11 @@ import numpy as np
 from scipy.optimize import brentq
 
 from implicit_bias.theory import law
-from implicit_bias.theory.law import MAX_WIDTH, distance_law
+from implicit_bias.theory.law import distance_law
 from implicit_bias.theory.networks.deep.experiment import MOST_WEIGHTS, train_deep
 from implicit_bias.theory.networks.deep.starts import DeepScaling, checked_widths, gaussian_deep, infinite_deep
 from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
+from implicit_bias.theory.prediction import MAX_WIDTH
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.stopping import Stop
 
