@@ -203,6 +203,7 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
         "implicit_bias.siblings",
         "implicit_bias.tracking",
         "implicit_bias.tracking.hooks",
+        "implicit_bias.tracking.marks",
         "implicit_bias.tracking.notebook",
         "implicit_bias.tracking.outbox",
     ]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.tracking.hooks import Catalog
+    from implicit_bias.tracking.marks import Catalog
 
 PARAMETERS = "params:"
 READ_BY_HOOKS = ("tracking",)

@@ -22,7 +22,7 @@ def command(env: str | None) -> None:
 
     from implicit_bias.cli.project import current_project
     from implicit_bias.exclusive import FolderInUse, lock
-    from implicit_bias.tracking.hooks import experiment_of, uri_of
+    from implicit_bias.tracking.marks import experiment_of, uri_of
     from implicit_bias.tracking.sync import send, unsent
 
     project = Path(current_project().project_path)

@@ -34,7 +34,7 @@ def open_reader(uri: str | None, experiment: str | None) -> "Reader":
     from kedro.utils import find_kedro_project
 
     from implicit_bias.tracking.connection import use_credentials
-    from implicit_bias.tracking.hooks import experiment_of, uri_of
+    from implicit_bias.tracking.marks import experiment_of, uri_of
     from implicit_bias.tracking.reader import Reader
     from implicit_bias.tracking.records import TrackingError
 

@@ -1,24 +1,4 @@
-"""Kedro hooks that write sweeps to MLflow as their datasets are saved.
-
-A dataset takes part by its catalog entry:
-
-    metadata:
-      implicit_bias:
-        role: trajectory
-        sweep: width          # by default the namespace of the dataset
-        artifact: loss.png    # the name in MLflow of a file, by default its own
-
-and its role says what is done with it:
-
-    plan            a sweep before it is computed: starts its parent run
-    trajectory      {point: record}: starts the child run of each point
-    comparison      {point: record}: adds to it, even after its end, if this run has started it
-    evaluation      {point: record}: ends it
-    failure         {point: {"error": text}}: ends it as FAILED, as such a record does under any of these roles
-    point_figure    {point: bytes}: a file of each point
-    summary         a record: metrics and curves of the parent run
-    figure, table, report    a file of the parent run; of several where the sweep is "" (all) or ends with *
-    tracked         read, not written: a node with this input is given where its sweep is tracked
+"""Kedro hooks that write sweeps to MLflow as their datasets are saved: those that the catalog marks, see `marks`.
 
 In a project without such entries nothing happens, and MLflow is not imported.
 """
@@ -29,7 +9,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,38 +17,35 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from implicit_bias.siblings import is_ours, ours
+from implicit_bias.tracking.marks import (
+    FILE_ROLES,
+    POINT_ROLES,
+    SEVERAL,
+    STARTING,
+    Mark,
+    experiment_of,
+    is_marked,
+    marks_of,
+    pass_on,
+    path_of,
+    sweeps_of,
+    uri_of,
+    whole_plan,
+)
 from implicit_bias.tracking.notebook import after_this_cell
 from implicit_bias.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
-    from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
 
+    from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store, Sweep
 
-    Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
-
-POINT_ROLES = ("trajectory", "comparison", "evaluation", "failure", "point_figure")
-FILE_ROLES = ("figure", "table", "report")
-STARTING = ("plan", "trajectory", "evaluation", "failure", "point_figure")  # the run of a sweep
-SEVERAL = ("", "*")  # the end of the sweep of a file of several
-ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
 PICTURES = (".png", ".svg", ".html")
-DEFAULT_URI = "sqlite:///mlflow.db"
-DEFAULT_EXPERIMENT = "implicit_bias"
 SYNC = "kedro implicit-bias sync"
 LINKS = 2  # printed of a sweep; the description of its parent has all
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What a catalog entry says about the part of its dataset in tracking."""
-
-    role: str
-    sweep: str
-    artifact: str
 
 
 class TrackingHooks:
@@ -171,16 +147,6 @@ class TrackingHooks:
         raise SystemExit(128 + number)
 
 
-def uri_of(settings: Mapping[str, Any]) -> str:
-    """The address of the store: of the environment, of the parameters, or the default."""
-    return str(os.environ.get("MLFLOW_TRACKING_URI") or settings.get("uri") or DEFAULT_URI)
-
-
-def experiment_of(settings: Mapping[str, Any]) -> str:
-    """The name of the experiment."""
-    return str(settings.get("experiment") or DEFAULT_EXPERIMENT)
-
-
 class _Run:
     """One run of the pipeline: the store it writes to, and the sweeps it has started there.
 
@@ -237,7 +203,7 @@ class _Run:
                 self._open_outbox(mark.sweep, name)
                 if mark.sweep in self._outboxes:
                     self._outboxes[mark.sweep].clear()  # this run saves all of it again
-            for sweep in _those_of(mark, self._outboxes):
+            for sweep in sweeps_of(mark, self._outboxes):
                 if self._outboxes[sweep].saved or mark.role in STARTING:  # else there is no run it could belong to
                     self._outboxes[sweep].add(name, data if mark.role in POINT_ROLES else ())
             self._try(self._send, mark, name, data)
@@ -259,7 +225,7 @@ class _Run:
 
     def _rejoin(self, store: "Store", mark: Mark) -> None:
         """Go on with the last runs of the sweeps of a dataset, of which this run is a later part."""
-        for name in _those_of(mark, self._kept.keys() - self._sweeps.keys()):
+        for name in sweeps_of(mark, self._kept.keys() - self._sweeps.keys()):
             dataset = self._catalog[self._kept.pop(name)]
             if dataset.exists():
                 plan = whole_plan(dataset.load(), name, self._experiment, dataset)
@@ -273,7 +239,7 @@ class _Run:
             self._sweeps[mark.sweep] = store.open(plan)
         if mark.role not in STARTING:
             self._rejoin(store, mark)
-        sweeps = _those_of(mark, self._sweeps)
+        sweeps = sweeps_of(mark, self._sweeps)
         for each in sweeps:
             self._pass_on(mark, name, data, self._sweeps[each])
         if not sweeps:
@@ -374,85 +340,10 @@ def _plans_of(pipeline: "Pipeline", names: Iterable[str] | None, catalog: "Catal
     return {mark.sweep: name for name, mark in marks.items() if mark.role == "plan"}
 
 
-def whole_plan(plan: Mapping[str, Any], sweep: str, experiment: str, dataset: Any) -> dict[str, Any]:
-    """A plan with what it does not say, as `Store.open` takes it; runs are continued from where it is kept alone."""
-    place = {"folder": str(folder)} if (folder := folder_of(dataset)) else {}
-    return {"experiment": experiment, "sweep": sweep, "name": sweep, **place, **plan}
-
-
-def _those_of(mark: Mark, sweeps: Iterable[str]) -> list[str]:
-    """The sweeps a dataset belongs to: its own, or for a file of several all those it is a file of."""
-    if mark.role in FILE_ROLES and mark.sweep[-1:] in SEVERAL:
-        return [sweep for sweep in sweeps if sweep.startswith(mark.sweep.removesuffix("*"))]
-    return [sweep for sweep in sweeps if sweep == mark.sweep]
-
-
-def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
-    """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
-    match mark.role:
-        case "trajectory" | "comparison" | "evaluation" | "failure":
-            for key, record in data.items():
-                if "error" in record:
-                    sweep.fail(key, record["error"])
-                else:
-                    sweep.log(key, name if mark.role == "comparison" else mark.role, record)
-        case "point_figure":
-            for key, image in data.items():
-                sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)
-        case "summary":
-            sweep.summary(name, data)
-        case "figure" | "table" | "report":
-            path = path_of(dataset)
-            if path.exists():  # what there is no reason to draw has no file
-                sweep.file(path, mark.artifact or path.name)
-
-
 def _from_here(path: Path) -> str:
     """A path as it is written from the working directory."""
     path = path.absolute()
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _metadata(entry: Any) -> Mapping[str, Any]:
-    """What the metadata of a catalog entry, or of a dataset, holds for this package."""
-    metadata = entry.get("metadata") if isinstance(entry, Mapping) else getattr(entry, "metadata", None)
-    ours = metadata.get("implicit_bias") if isinstance(metadata, Mapping) else None
-    return ours if isinstance(ours, Mapping) else {}
-
-
-def is_marked(conf_catalog: Mapping[str, Any] | None) -> bool:
-    """Whether a catalog has entries for this package; most projects where it is installed have none."""
-    return any(_metadata(entry) for entry in (conf_catalog or {}).values())
-
-
-def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:
-    """The marked datasets of a pipeline."""
-    return {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
-
-
-def _mark(name: str, catalog: "Catalog") -> Mark | None:
-    """The mark of a dataset of the pipeline, None if it has none."""
-    metadata = _metadata(catalog.get(name)) if name in catalog else {}
-    if "role" not in metadata:
-        return None
-    if metadata["role"] not in ROLES:
-        raise ValueError(f"Dataset {name!r} has the role {metadata['role']!r}: expected one of {', '.join(ROLES)}")
-    namespace = name.rpartition(".")[0]
-    return Mark(metadata["role"], str(metadata.get("sweep", namespace)), str(metadata.get("artifact", "")))
-
-
-def path_of(dataset: Any) -> Path:
-    """The local file or folder a dataset has just saved, the newest version of it if it is versioned."""
-    if hasattr(dataset, "_get_load_path"):
-        return Path(dataset._get_load_path())
-    return Path(getattr(dataset, "_filepath", None) or dataset._path)
-
-
-def folder_of(dataset: Any) -> Path | None:
-    """The local folder a dataset keeps its file or its partitions in, None if it has none."""
-    if (file := getattr(dataset, "_filepath", None)) is not None:
-        return Path(file).parent
-    return Path(folder) if (folder := getattr(dataset, "_path", None)) is not None else None
 
 
 hooks = TrackingHooks()
