@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,17 +18,20 @@ from kedro.framework.hooks import hook_impl
 
 from implicit_bias.siblings import is_ours, ours
 from implicit_bias.tracking.marks import (
+    ENDING,
     FILE_ROLES,
     POINT_ROLES,
     SEVERAL,
     STARTING,
     Mark,
+    checked_settings,
     experiment_of,
     is_marked,
     marks_of,
     pass_on,
     path_of,
     sweeps_of,
+    ui_of,
     uri_of,
     whole_plan,
 )
@@ -52,61 +55,64 @@ class TrackingHooks:
     """Writes a run of the pipeline to MLflow, and does nothing when none of its outputs is marked."""
 
     def __init__(self) -> None:
-        self._marked = False
-        self._settings: dict[str, Any] = {}
+        self._project = _Project()
         self._sync = SYNC
-        self._configuration: Mapping[str, Any] | None = None
         self._run: _Run | None = None
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        self._configuration = context.config_loader
+        self._project.configuration = context.config_loader
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
-        self._marked = is_marked(conf_catalog)
-        self._settings = dict((parameters or {}).get("params:tracking") or {}) if self._marked else {}
+        self._project.marked = marked = is_marked(conf_catalog)
+        given = (parameters or {}).get("params:tracking") if marked else None
+        self._project.settings = checked_settings(given)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
-        if self._run is not None:  # interrupted, in a process that lives on
+        if self._run is not None and not self._run.goes_on_elsewhere():  # interrupted, in a process that lives on
             self._end(status="KILLED")
-        if not self._marked:
+        if not self._project.marked:
             return
         marks = marks_of(pipeline, catalog)
-        if not marks.keys() & pipeline.all_outputs():
+        outputs = [marks[name] for name in pipeline.all_outputs() & marks.keys()]
+        if not outputs:
             return
-        from kedro.io import SharedMemoryDataCatalog
-
-        if isinstance(catalog, SharedMemoryDataCatalog):
-            logger.warning("ParallelRunner saves datasets in other processes: this run is not tracked in MLflow")
-            return
+        if self._run is not None:
+            raise AnotherRun(
+                "Another run of this process is being tracked, and its datasets cannot be told from those of this one: "
+                "wait for its end, or start this one in a process of its own"
+            )
         ours = logging.getLogger("implicit_bias")
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
-        project = Path(run_params["project_path"])
         self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
         plans = _plans_of(pipeline, run_params.get("pipeline_names"), catalog)
-        self._run = _Run(self._store(project), catalog, marks, plans, experiment_of(self._settings), self._sync)
+        store, experiment = self._store(Path(run_params["project_path"]))
+        self._run = _Run(store, catalog, marks, outputs, plans, experiment, self._sync)
         atexit.register(self._end, status="KILLED")
         after_this_cell(partial(self._end, status="KILLED"))
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
-    def _store(self, project: Path) -> "Store | None":
-        """The store of a project; None if it cannot be used and need not."""
+    def _store(self, project: Path) -> "tuple[Store | None, str]":
+        """The store of a project, None if it cannot be used and need not, and the name of the experiment."""
         from implicit_bias.tracking.connection import use_credentials
         from implicit_bias.tracking.records import TrackingError
         from implicit_bias.tracking.store import Store
 
-        use_credentials(self._configuration)
+        settings = self._project.settings
+        use_credentials(self._project.configuration)
+        experiment = experiment_of(settings)
         try:
-            return Store(uri_of(self._settings), project)
+            store = Store(uri_of(settings), project, ui_of(settings))
+            return store, store.experiment_name(experiment)
         except TrackingError as error:
-            if not self._settings.get("optional"):
+            if not settings.get("optional"):
                 raise TrackingError(f"{error}. To run without it: tracking.optional: true") from error
             logger.warning("%s. The run goes on without it; later: %s", error, self._sync)
-            return None
+            return None, experiment
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -124,11 +130,13 @@ class TrackingHooks:
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        self._end()
+        if self._run is not None and self._run.is_of_this_thread():
+            self._end()
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        self._end(status="FAILED", error=str(error) or type(error).__name__)
+        if self._run is not None and self._run.is_of_this_thread():
+            self._end(status="FAILED", error=str(error) or type(error).__name__)
 
     def _end(self, status: str | None = None, error: str = "") -> None:
         run, self._run = self._run, None
@@ -147,6 +155,19 @@ class TrackingHooks:
         raise SystemExit(128 + number)
 
 
+class AnotherRun(RuntimeError):
+    """Two runs at once in one process, of which one is tracked."""
+
+
+class _Project(threading.local):
+    """What is known of the project before a run of it begins, in the thread that opens it."""
+
+    def __init__(self) -> None:
+        self.marked = False
+        self.settings: dict[str, Any] = {}
+        self.configuration: Mapping[str, Any] | None = None
+
+
 class _Run:
     """One run of the pipeline: the store it writes to, and the sweeps it has started there.
 
@@ -158,11 +179,14 @@ class _Run:
         store: "Store | None",
         catalog: "Catalog",
         marks: dict[str, Mark],
+        outputs: Iterable[Mark],
         plans: dict[str, str],
         experiment: str,
         sync: str,
     ) -> None:
-        self.pid = os.getpid()
+        self.pid, self._thread = os.getpid(), threading.current_thread()
+        self._ending = {mark.sweep for mark in outputs if mark.role in ENDING}  # this run ends their points
+        self._computing = {mark.sweep for mark in outputs if mark.role in STARTING and mark.role != "plan"}
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._kept = plans  # sweep -> dataset of its plan, of a run that is a part of the sweep
         self._sync = sync  # the command that sends what was missed
@@ -171,6 +195,14 @@ class _Run:
         self._pictures: dict[str, dict[Path, None]] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._lock = threading.RLock()
+
+    def is_of_this_thread(self) -> bool:
+        """Whether the run was begun in this thread."""
+        return self._thread is threading.current_thread()
+
+    def goes_on_elsewhere(self) -> bool:
+        """Whether another thread is running it; one that is begun where it was begun takes its place."""
+        return not self.is_of_this_thread() and self._thread.is_alive()
 
     def loaded(self, name: str, data: Any) -> None:
         """Keep the plan an earlier run has saved: its sweep starts with the first point, if any is computed now."""
@@ -197,6 +229,8 @@ class _Run:
         mark = self._marks.get(name)
         if mark is None or os.getpid() != self.pid:
             return
+        if mark.role == "plan" and mark.sweep not in self._computing:
+            return  # a run that plans a sweep and makes nothing of its points has nothing to track
         with self._lock:
             if mark.role == "plan":
                 self._plans[mark.sweep] = data
@@ -272,6 +306,12 @@ class _Run:
         if mark.role in FILE_ROLES and (path := path_of(self._catalog[name])).suffix in PICTURES and path.exists():
             self._pictures.setdefault(mark.sweep, {})[path] = None
 
+    def _outcome(self, name: str, sweep: "Sweep") -> str | None:
+        """How a part of a sweep that went well ends its run; None of one that ends the points, which decide."""
+        if name in self._ending or not sweep.waiting():
+            return None
+        return "SCHEDULED" if name in self._computing else sweep.before
+
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
         if self._store is None:
@@ -293,7 +333,7 @@ class _Run:
         for name, sweep in self._sweeps.items():
             planned, missing = len(sweep.plan["points"]), len(sweep.missing())
             try:
-                final = sweep.close()
+                final = sweep.close(self._outcome(name, sweep))
             except Exception as failure:
                 if not is_outage(failure):
                     raise
@@ -302,7 +342,7 @@ class _Run:
             _say("")
             count = f", {planned - missing} of {planned} points" if planned else ""
             _say(f"MLflow: {sweep.name} {final}{count}")
-            if sweep.waiting():
+            if final == "SCHEDULED" or sweep.waiting():
                 _say("  Not complete yet: the stages that follow go on with this run")
             for picture in self._pictures.get(name, ()):
                 _say(f"  {_from_here(picture)}")
@@ -321,11 +361,21 @@ class _Run:
 
 def _say(line: str) -> None:
     """Log a line; a console that would break it, and a link with it, shows it as it is."""
-    consoles = [handler.console for handler in logging.getLogger().handlers if hasattr(handler, "console")]
-    for console in consoles:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if not consoles:
-        logger.info("%s", line)
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "%s", (line,), None)
+    for handler in _handlers(logger):
+        if hasattr(handler, "console"):
+            handler.console.print(line, soft_wrap=True, markup=False, highlight=False)
+        elif record.levelno >= handler.level:
+            handler.handle(record)
+
+
+def _handlers(source: logging.Logger | None) -> Iterator[logging.Handler]:
+    """All handlers of what a logger says."""
+    while source is not None:
+        yield from source.handlers
+        source = source.parent if source.propagate else None
 
 
 def _plans_of(pipeline: "Pipeline", names: Iterable[str] | None, catalog: "Catalog") -> dict[str, str]:

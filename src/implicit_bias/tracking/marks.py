@@ -22,8 +22,9 @@ and its role says what is done with it:
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
 POINT_ROLES = ("trajectory", "comparison", "evaluation", "failure", "point_figure")
 FILE_ROLES = ("figure", "table", "report")
 STARTING = ("plan", "trajectory", "evaluation", "failure", "point_figure")  # the run of a sweep
+ENDING = ("evaluation", "failure")  # points
 SEVERAL = ("", "*")  # the end of the sweep of a file of several
 ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
+MARK = ("role", "sweep", "artifact")
+SETTINGS = ("uri", "experiment", "optional", "ui")
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "implicit_bias"
 
@@ -73,12 +77,35 @@ def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:
 def _mark(name: str, catalog: "Catalog") -> Mark | None:
     """The mark of a dataset of the pipeline, None if it has none."""
     metadata = _metadata(catalog.get(name)) if name in catalog else {}
-    if "role" not in metadata:
+    if not metadata:
         return None
-    if metadata["role"] not in ROLES:
-        raise ValueError(f"Dataset {name!r} has the role {metadata['role']!r}: expected one of {', '.join(ROLES)}")
+    _refuse_unknown(f"metadata of dataset {name!r}: implicit_bias", metadata, MARK)
+    if metadata.get("role") not in ROLES:
+        raise ValueError(
+            f"Dataset {name!r} has the role {metadata.get('role')!r}: expected one of {', '.join(ROLES)}"
+            + _meant(str(metadata.get("role")), ROLES)
+        )
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise ValueError(f"metadata of dataset {name!r}: implicit_bias.{key} must be text, got {value!r}")
+    artifact = metadata.get("artifact", "")
+    if artifact and metadata["role"] not in (*FILE_ROLES, "point_figure"):
+        raise ValueError(
+            f"Dataset {name!r} has the role {metadata['role']!r}, which makes no file: no artifact is named"
+        )
     namespace = name.rpartition(".")[0]
-    return Mark(metadata["role"], str(metadata.get("sweep", namespace)), str(metadata.get("artifact", "")))
+    return Mark(metadata["role"], metadata.get("sweep", namespace), artifact)
+
+
+def _refuse_unknown(where: str, given: Mapping[str, Any], known: Sequence[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{where}.{key} is unknown: expected {', '.join(known)}{_meant(str(key), known)}")
+
+
+def _meant(given: str, known: Sequence[str]) -> str:
+    meant = get_close_matches(given, known, n=1)
+    return f"; did you mean {meant[0]}?" if meant else ""
 
 
 def path_of(dataset: Any) -> Path:
@@ -128,11 +155,27 @@ def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> N
                 sweep.file(path, mark.artifact or path.name)
 
 
+def checked_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The parameters `tracking` of a project.
+
+    Raises:
+        ValueError: one of them is unknown.
+    """
+    given = dict(settings or {})
+    _refuse_unknown("tracking", given, SETTINGS)
+    return given
+
+
 def uri_of(settings: Mapping[str, Any]) -> str:
     """The address of the store: of the environment, of the parameters, or the default."""
     return str(os.environ.get("MLFLOW_TRACKING_URI") or settings.get("uri") or DEFAULT_URI)
 
 
+def ui_of(settings: Mapping[str, Any]) -> str:
+    """The address of MLflow's pages, for links to them; "" where it is that of the store, or MLflow's default."""
+    return str(settings.get("ui") or "").rstrip("/")
+
+
 def experiment_of(settings: Mapping[str, Any]) -> str:
-    """The name of the experiment."""
-    return str(settings.get("experiment") or DEFAULT_EXPERIMENT)
+    """The name of the experiment: of the environment, of the parameters, or the default."""
+    return str(os.environ.get("MLFLOW_EXPERIMENT_NAME") or settings.get("experiment") or DEFAULT_EXPERIMENT)
