@@ -77,7 +77,8 @@ def test_hypotheses_that_fail_are_said() -> None:
     [
         ({"own_data": {"held_out": -1}},
          "own.own_data.held_out: Input should be greater than or equal to 0, got -1"),
-        ({"own_data": {"centre_x": True}}, "own.own_data.centre_x: Extra inputs are not permitted, got True"),
+        ({"own_data": {"centre_x": True}},
+         "own.own_data.centre_x: Extra inputs are not permitted (did you mean center_x?), got True"),
         ({"width_sweep": {"cases": {"pairs": [[1, 1]]}}},
          "own.width_sweep: give either alpha or cases: both set the scales of U(0) and V(0)"),
         ({"width_sweep": {"problem": "gaussian"}},
@@ -135,16 +136,33 @@ def test_an_unknown_namespace_is_refused() -> None:
 
 def test_a_server_that_refuses_is_named_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking_fault("http://me:secret@127.0.0.1:1") == (
-        "tracking: MLflow at http://127.0.0.1:1 refuses: [Errno 111] Connection refused"
-    )
-    with pytest.raises(TrackingError) as refusal:  # and by a run
+    said = tracking_fault({"uri": "http://me:secret@127.0.0.1:1"}, tmp_path)
+    with pytest.raises(TrackingError) as refusal:  # of a run
         Store("http://me:secret@127.0.0.1:1", tmp_path)
-    assert str(refusal.value) == (
-        "The MLflow tracking store http://me:***@127.0.0.1:1 cannot be used: [Errno 111] Connection refused"
+    assert said == f"tracking: {refusal.value}"
+    assert "[Errno 111] Connection refused" in said
+    assert "secret" not in said
+    assert tracking_fault({}, tmp_path) == ""
+    assert tracking_fault({"uri": "sqlite:///mlflow.db"}, tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "databricks"])
+def test_stores_that_a_run_refuses_are_refused(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "DATABRICKS_HOST", "DATABRICKS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(TrackingError) as refusal:
+        Store(uri, tmp_path)
+    assert tracking_fault({"uri": uri}, tmp_path) == f"tracking: {refusal.value}"
+
+
+def test_misspelt_settings_of_tracking_are_refused(tmp_path: Path) -> None:
+    said = tracking_fault({"experimnt": "mine"}, tmp_path)
+    assert (
+        said
+        == "tracking: tracking.experimnt is unknown: expected uri, experiment, optional, ui; did you mean experiment?"
     )
-    assert tracking_fault(None) == ""
-    assert tracking_fault("sqlite:///mlflow.db") == ""
 
 
 @pytest.mark.parametrize("solver", ["gradient_flow", "gradient_descent"])

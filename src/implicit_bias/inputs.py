@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.encodings import speak_any_encoding
 from implicit_bias.misspelt import PARAMETERS, meant_by, read_by, unread
 from implicit_bias.siblings import is_ours, ours
 from implicit_bias.tracking.marks import marks_of
@@ -34,6 +35,8 @@ class InputHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
+        if any(map(is_ours, pipeline.nodes)):
+            speak_any_encoding()
         _refuse_runner(pipeline, catalog)
         _refuse_misspelt(catalog, run_params.get("runtime_params") or ())
         missing = sorted(name for name in pipeline.inputs() if name not in catalog)

@@ -10,6 +10,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.parameters import OWN, OwnData
 from implicit_bias.pipelines import reparametrization, report, sweep
+from implicit_bias.reserved import is_reserved
 from implicit_bias.tables import (
     NAMED,
     Matrix,
@@ -152,6 +153,8 @@ def create_pipeline(
     for name in (*namespace.split("."), *sweeps):
         if not name.isidentifier():
             raise ValueError(f"namespaces and sweeps are named by letters, digits and _, got {name!r}")
+        if is_reserved(name):
+            raise ValueError(f"namespaces and sweeps name files: Windows keeps {name!r} for a device")
     if not sweeps or len(set(sweeps)) < len(sweeps):
         raise ValueError(f"sweeps must be one name or several that differ, got {list(sweeps)}")
     if X_test is None and Y_test is not None:
