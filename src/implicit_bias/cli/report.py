@@ -25,13 +25,22 @@ def command(references: tuple[str, ...], output: Path, **store: Any) -> None:
     Exit codes: 0 written, 1 no such store or run, 2 wrong usage.
     """
     from implicit_bias.report.page import render
+    from implicit_bias.tracking.reader import OtherSweep
     from implicit_bias.tracking.records import TrackingError
 
     with open_reader(**store) as reader:
         runs = [reader.find(reference) for reference in references] or reader.newest()
         if not runs:
             raise TrackingError("No sweep is tracked there yet")
-        sections = {run.info.run_id: reader.sections(run) for run in runs}
+        sections = {}
+        for run in runs:
+            try:
+                sections[run.info.run_id] = reader.sections(run)
+            except OtherSweep as other:
+                if references:
+                    raise
+                click.echo(str(other))
+        runs = [run for run in runs if run.info.run_id in sections]
         lost = {run.info.run_name: pictures for run in runs if (pictures := reader.lost_pictures(run))}
     named = Counter(run.data.tags["sweep"] for run in runs)
     names = {

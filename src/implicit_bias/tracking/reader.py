@@ -30,6 +30,10 @@ LISTED = 8
 """Runs named in an error."""
 
 
+class OtherSweep(TrackingError):
+    """A sweep of something else, of which the report knows nothing."""
+
+
 class Reader:
     """The sweeps of one experiment of a store that exists.
 
@@ -126,6 +130,8 @@ class Reader:
 
     def _points(self, run: Run, origin: Origin) -> dict[str, Section]:
         """The sections of a run that has points."""
+        if run.data.tags["sweep"] != DESCENT and "figure" not in run.data.params:
+            raise OtherSweep(f"{run.info.run_name}: a sweep of something else, of which the report knows nothing")
         keys = {child.data.tags["point"]: child for child in self.children(run)}
         points = points_table([child for child in keys.values() if child.info.status == "FINISHED"])
         counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
