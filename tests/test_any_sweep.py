@@ -81,6 +81,7 @@ def expected_errors() -> dict[str, float]:
     return errors
 
 
+@pytest.mark.slow
 def test_it_goes_on_is_sent_and_compared(project: Project, tmp_path: Path) -> None:
     """A run that fails half way is gone on with; what a lost store has missed is sent; two runs are compared."""
     there = tmp_path / "another ridge study"
@@ -108,6 +109,7 @@ def test_it_goes_on_is_sent_and_compared(project: Project, tmp_path: Path) -> No
     assert "a sweep of something else" in other.kedro("implicit-bias", "report")
 
 
+@pytest.mark.slow
 def test_nothing_of_the_theory_is_imported(project: Project) -> None:
     code = (
         "import sys, pathlib; from kedro.framework.session import KedroSession; "

@@ -118,6 +118,7 @@ def test_a_figure_that_is_never_made_is_not_asked_for(tmp_path: Path, monkeypatc
     from kedro.framework.project import pipelines
 
     monkeypatch.setattr(pipelines, "_content", {"lib": OWN})
+    monkeypatch.setattr(pipelines, "_is_data_loaded", True)
     part = OWN.from_nodes("lib.width_sweep.initialize_points")
     made = part.inputs() & OWN.all_outputs()
     figures = {name for name in made if name.endswith("questions")} or {"lib.width_sweep.questions"}
@@ -367,6 +368,7 @@ def test_plugin_users_are_told_and_their_own_parameters_left_alone(monkeypatch: 
 
     theirs = Pipeline([Node(len, "params:model", "length", name="length")])
     monkeypatch.setattr(pipelines, "_content", {"lib": OWN, "theirs": theirs})
+    monkeypatch.setattr(pipelines, "_is_data_loaded", True)
     names = OWN.inputs() | {"params:notes", "params:width_sweeps", "params:model"}
 
     def start(runtime_params: dict[str, Any], *more: str) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 PARAMETERS = "params:"
 READ_BY_HOOKS = ("tracking",)
-CLOSE = 0.6
+CLOSE = 0.75
 """How like what is meant a name is, from 0 to 1."""
 
 
