@@ -15,11 +15,9 @@ OURS = "implicit_bias"
 def outer_tags(client: MlflowClient) -> dict[str, str]:
     """What a run of ours says of the runs around it."""
     tags = {}
-    if run_id := os.environ.get("MLFLOW_RUN_ID"):
-        tags[PARENT] = run_id
-    active = _active()
-    if active and _is_there(client, active):
-        tags[BESIDE] = active
+    for tag, run_id in ((PARENT, os.environ.get("MLFLOW_RUN_ID")), (BESIDE, _active())):
+        if run_id and _is_there(client, run_id):
+            tags[tag] = run_id
     return tags
 
 
@@ -39,7 +37,6 @@ def _active() -> str:
 
 def _is_there(client: MlflowClient, run_id: str) -> bool:
     try:
-        client.get_run(run_id)
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException:  # it is in another store
         return False
-    return True
