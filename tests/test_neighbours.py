@@ -1,7 +1,6 @@
 """What is around our runs in a store and in a process: other people's runs, MLflow's own variables, a second run."""
 
 import logging
-import os
 import socket
 import threading
 from pathlib import Path
@@ -134,7 +133,8 @@ def test_a_run_of_the_environment_is_the_parent(
 
 
 def test_an_active_run_and_ours_name_each_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    before = os.environ.copy()
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")  # MLflow sets some of them, which end with this test
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_experiment("theirs")
     try:
@@ -142,8 +142,6 @@ def test_an_active_run_and_ours_name_each_other(store: Store, monkeypatch: pytes
             sweep = store.open(plan())
     finally:
         mlflow.set_tracking_uri(None)
-        for name in VARIABLES:
-            monkeypatch.setenv(name, before.get(name, ""))
     assert read(store, sweep.run_id).data.tags["run_beside"] == theirs.info.run_id
     assert read(store, theirs.info.run_id).data.tags["implicit_bias.width"] == sweep.run_id
     assert "mlflow.parentRunId" not in read(store, sweep.run_id).data.tags
