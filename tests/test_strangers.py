@@ -350,7 +350,7 @@ READ = {"lib.own_data", "lib.reparametrization", "lib.width_sweep", "data"}
     ("given", "wrong", "meant"),
     [
         ("lib.width_sweeps.widths", "lib.width_sweeps", "lib.width_sweep"),
-        ("lin.width_sweep.widths", "lin", "lib"),
+        ("lin.width_sweep.widths", "lin", "lib.width_sweep"),
         ("width_sweep.widths", "width_sweep", "lib.width_sweep"),
         ("width_sweeps.widths", "width_sweeps", "lib.width_sweep"),
         ("mine.width_sweep.widths", "mine", "lib.width_sweep"),

@@ -186,6 +186,7 @@ class _Run:
     ) -> None:
         self.pid, self._thread = os.getpid(), threading.current_thread()
         self._ending = {mark.sweep for mark in outputs if mark.role in ENDING}  # this run ends their points
+        self._making = {mark.sweep for mark in outputs if mark.role != "plan"}
         self._computing = {mark.sweep for mark in outputs if mark.role in STARTING and mark.role != "plan"}
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._kept = plans  # sweep -> dataset of its plan, of a run that is a part of the sweep
@@ -229,8 +230,8 @@ class _Run:
         mark = self._marks.get(name)
         if mark is None or os.getpid() != self.pid:
             return
-        if mark.role == "plan" and mark.sweep not in self._computing:
-            return  # a run that plans a sweep and makes nothing of its points has nothing to track
+        if mark.role == "plan" and mark.sweep not in self._making:
+            return  # a run that plans a sweep and makes nothing else of it has nothing to track
         with self._lock:
             if mark.role == "plan":
                 self._plans[mark.sweep] = data
