@@ -16,7 +16,8 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
-UI := http://127.0.0.1:5000/\#/experiments?workflowType=machine_learning
+PORT ?= 5000
+UI := http://127.0.0.1:$(PORT)/\#/experiments?workflowType=machine_learning
 
 .PHONY: setup $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 .DEFAULT_GOAL := run
@@ -102,9 +103,9 @@ docs-serve: docs  ## the site on http://127.0.0.1:8000
 notebooks: $(DOCS)  ## the notebooks as .ipynb
 	$(BIN)/jupytext --to ipynb notebooks/*.py
 
-ui: $(SETUP)  ## MLflow's UI on http://127.0.0.1:5000
+ui: $(SETUP)  ## MLflow's UI on http://127.0.0.1:5000, or make ui PORT=5001; links: params tracking.ui
 	@echo "The runs: $(UI)"
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
 
 viz: viz-build  ## kedro-viz on http://127.0.0.1:4141, as the last run has left it
 	@echo "The pipeline: http://127.0.0.1:4141"

@@ -1,4 +1,4 @@
-"""Runs of a project that are killed on the way: `python -m tests.kills random SEED KILLS PROJECT ...`, or `moments`.
+"""Runs of a project that are killed: `python -m tests.kills random SEED KILLS PROJECT ...`, or `moments`.
 
 Every run is a process of its own, in a process group of its own, forked from this one, which has imported everything:
 dozens of runs cost what a few commands cost. Ctrl-C reaches the whole group, its worker processes among them; other

@@ -1,4 +1,4 @@
-"""A long sweep of small points in one process, watched from within: `python -m tests.soak PROJECT POINTS REPORT`.
+"""A long sweep of small points in one process, watched: `python -m tests.soak PROJECT POINTS REPORT`.
 
 Points have no figures, and are computed in the main process: what the report holds is what one process does for each.
 They have many curve points: a process that kept their records would grow by some 60 kB with each.

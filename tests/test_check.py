@@ -3,19 +3,33 @@
 import copy
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
 
 import implicit_bias
-from implicit_bias.cli.check import Instance, _chosen, check_instance, find_instances, tracking_fault
+from implicit_bias import cli
+from implicit_bias.cli.check import (
+    Instance,
+    NotYetMade,
+    _chosen,
+    _loader,
+    check_instance,
+    find_instances,
+    tracking_fault,
+)
 from implicit_bias.estimate import estimate_cost
 from implicit_bias.parameters import Sweep
 from implicit_bias.theory import draw_data, limit_const, reparametrize
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store
+from tests.project import REPOSITORY
 from tests.test_own_data import rendered
 from tests.their_project import PACKAGE, kedro_new, tables
 
@@ -77,7 +91,8 @@ def test_hypotheses_that_fail_are_said() -> None:
     [
         ({"own_data": {"held_out": -1}},
          "own.own_data.held_out: Input should be greater than or equal to 0, got -1"),
-        ({"own_data": {"centre_x": True}}, "own.own_data.centre_x: Extra inputs are not permitted, got True"),
+        ({"own_data": {"centre_x": True}},
+         "own.own_data.centre_x: Extra inputs are not permitted (did you mean center_x?), got True"),
         ({"width_sweep": {"cases": {"pairs": [[1, 1]]}}},
          "own.width_sweep: give either alpha or cases: both set the scales of U(0) and V(0)"),
         ({"width_sweep": {"problem": "gaussian"}},
@@ -135,16 +150,33 @@ def test_an_unknown_namespace_is_refused() -> None:
 
 def test_a_server_that_refuses_is_named_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking_fault("http://me:secret@127.0.0.1:1") == (
-        "tracking: MLflow at http://127.0.0.1:1 refuses: [Errno 111] Connection refused"
-    )
-    with pytest.raises(TrackingError) as refusal:  # and by a run
+    said = tracking_fault({"uri": "http://me:secret@127.0.0.1:1"}, tmp_path)
+    with pytest.raises(TrackingError) as refusal:  # of a run
         Store("http://me:secret@127.0.0.1:1", tmp_path)
-    assert str(refusal.value) == (
-        "The MLflow tracking store http://me:***@127.0.0.1:1 cannot be used: [Errno 111] Connection refused"
+    assert said == f"tracking: {refusal.value}"
+    assert "[Errno 111] Connection refused" in said
+    assert "secret" not in said
+    assert tracking_fault({}, tmp_path) == ""
+    assert tracking_fault({"uri": "sqlite:///mlflow.db"}, tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "databricks"])
+def test_stores_that_a_run_refuses_are_refused(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "DATABRICKS_HOST", "DATABRICKS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(TrackingError) as refusal:
+        Store(uri, tmp_path)
+    assert tracking_fault({"uri": uri}, tmp_path) == f"tracking: {refusal.value}"
+
+
+def test_misspelt_settings_of_tracking_are_refused(tmp_path: Path) -> None:
+    said = tracking_fault({"experimnt": "mine"}, tmp_path)
+    assert (
+        said
+        == "tracking: tracking.experimnt is unknown: expected uri, experiment, optional, ui; did you mean experiment?"
     )
-    assert tracking_fault(None) == ""
-    assert tracking_fault("sqlite:///mlflow.db") == ""
 
 
 @pytest.mark.parametrize("solver", ["gradient_flow", "gradient_descent"])
@@ -181,3 +213,54 @@ def test_a_project_is_checked_and_a_missing_dataset_named(tmp_path: Path) -> Non
     assert not list(project.path.glob("data/good"))
     assert not (project.path / "mlflow.db").exists()
     assert (project.path / f"src/{PACKAGE}/pipelines/good/__init__.py").exists()
+
+
+def test_tables_that_pipelines_of_the_project_make_are_named_with_what_makes_them(tmp_path: Path) -> None:
+    own = implicit_bias.create_pipeline("clean", "raw", namespace="own")
+    prepare = Pipeline([Node(lambda raw: raw, "raw", "clean", name="clean")])
+    catalog = DataCatalog({"raw": MemoryDataset(tables()[0])})
+    context = SimpleNamespace(catalog=catalog, project_path=tmp_path)
+    instance = find_instances({"own": own})["own"]
+    apart = _loader(context, instance, {"own": own, "prepare": prepare})
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+        apart("X", "clean")
+    assert str(refusal.value) == (
+        "X: dataset 'clean' is not made yet: kedro run --pipelines=prepare makes it and, to be kept, an entry in the "
+        f"catalog of {tmp_path.name}"
+    )
+    assert apart("Y", "raw") is not None
+    together = _loader(context, instance, {"own": own, "prepare": prepare, "__default__": own + prepare})
+    with pytest.raises(NotYetMade, match="X: dataset 'clean' is made by the same run"):
+        together("X", "clean")
+    catalog["clean"] = MemoryDataset(tables()[0])
+    assert apart("X", "clean") is not None
+
+
+def test_all_faults_are_said_at_once() -> None:
+    def load(argument: str, dataset: str) -> Any:
+        raise ValueError(f"{argument}: no {dataset}")
+
+    wrong = parameters(own_data={"held_out": -1}, width_sweep={"problem": "gaussian"})
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+        check_instance(INSTANCE, wrong, load)
+    assert [line.partition(":")[0] for line in str(refusal.value).split("\n")] == [
+        "own.own_data.held_out",
+        "own.width_sweep",
+        "X",
+        "Y",
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the .model_fields. attribute:DeprecationWarning")  # of Kedro
+def test_namespaces_of_other_environments_are_passed_over_in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///nowhere/there-is-none.db")
+    monkeypatch.delenv("KEDRO_ENV", raising=False)
+    every = CliRunner().invoke(cli.commands, ["implicit-bias", "check"])
+    assert every.exit_code == 0, every.output
+    assert every.output.count("not of this environment") == 3
+    for named in (["--namespace=glucose"], ["--pipelines=spectra"]):
+        result = CliRunner().invoke(cli.commands, ["implicit-bias", "check", *named])
+        assert (result.exit_code, "glucose: cannot be run" in result.output) == (1, True), result.output
+    unknown = CliRunner().invoke(cli.commands, ["implicit-bias", "check", "--pipelines=nothing"])
+    assert (unknown.exit_code, "no pipeline is called 'nothing'" in unknown.output) == (1, True)

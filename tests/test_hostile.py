@@ -123,16 +123,18 @@ def test_a_file_that_finds_no_room_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_credentials_go_to_the_environment_and_yield_to_it(monkeypatch, tmp_path):
+def test_credentials_go_to_the_environment_and_yield_to_it(monkeypatch, tmp_path, caplog):
     for name in SECRETS.values():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "from the environment")
     use_credentials({"credentials": {"mlflow": {"username": "from kedro", "password": "secret"}}})
     assert os.environ["MLFLOW_TRACKING_USERNAME"] == "from the environment"
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == "secret"
-    with pytest.raises(ValueError, match=r"credentials mlflow\.pasword is unknown") as caught:
-        use_credentials({"credentials": {"mlflow": {"pasword": "secret"}}})
-    assert "secret" not in str(caught.value)
+    use_credentials({"credentials": {"mlflow": {"pasword": "secret", "of_another_plugin": "too"}}})
+    assert caplog.messages == ["credentials mlflow.pasword are not used: did you mean password?"]
+    monkeypatch.delenv("MLFLOW_TRACKING_TOKEN", raising=False)
+    use_credentials({"credentials": {"mlflow": {"MLFLOW_TRACKING_TOKEN": "of kedro-mlflow"}}})
+    assert os.environ["MLFLOW_TRACKING_TOKEN"] == "of kedro-mlflow"
     monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
     (tmp_path / "base").mkdir()
     (tmp_path / "local").mkdir()

@@ -50,6 +50,7 @@ def test_three_files_are_added_and_none_is_changed(project: Path) -> None:
     assert set(after) - set(before) == {CATALOG, PARAMETERS, MODULE}
     assert {name: after[name] for name in before} == before
     assert "kedro run --pipelines=implicit_bias" in result.output
+    assert 'add to pyproject.toml: "kedro-implicit-bias~=' in result.output
     assert init("--dry-run").output.count("(as it is)") == 3
 
 
@@ -198,11 +199,14 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
     assert result.returncode == 0, result.stderr
     ours = [
         "implicit_bias",
+        "implicit_bias.encodings",
         "implicit_bias.exclusive",
         "implicit_bias.inputs",
+        "implicit_bias.misspelt",
         "implicit_bias.siblings",
         "implicit_bias.tracking",
         "implicit_bias.tracking.hooks",
+        "implicit_bias.tracking.marks",
         "implicit_bias.tracking.notebook",
         "implicit_bias.tracking.outbox",
     ]

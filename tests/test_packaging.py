@@ -134,7 +134,7 @@ def their_project(folder: Path, python: str) -> Project:
     return project
 
 
-def works(project: Project, store: str = "mlflow.db") -> MlflowClient:
+def works(project: Project, store: str = "mlflow.db", experiment: str = "implicit_bias") -> MlflowClient:
     """Run their pipeline and ours; the client of the store, in which ours has one parent with four finished points."""
     where = command(project.python, "-c", "import implicit_bias as i; print(i.__file__)", cwd=project.path).strip()
     assert Path(where).is_relative_to(project.path.parent), where
@@ -149,7 +149,7 @@ def works(project: Project, store: str = "mlflow.db") -> MlflowClient:
     nodes = (project.path / "nodes.txt").read_text().split()
     assert {"theirs.halve", "lab_bias.prepare_data", "lab_bias.width_sweep.train_points"} <= set(nodes)
     client = MlflowClient(f"sqlite:///{project.path / store}")
-    runs = runs_of(client, "implicit_bias")
+    runs = [run for run in runs_of(client, experiment) if "sweep" in run.data.tags]
     (parent,) = [run for run in runs if PARENT not in run.data.tags]
     points = [run for run in runs if run.data.tags.get(PARENT) == parent.info.run_id]
     assert (parent.info.status, [run.info.status for run in points]) == ("FINISHED", ["FINISHED"] * 4)
@@ -173,16 +173,18 @@ def test_the_wheel_works_beside_kedro_mlflow(wheel: Path, tmp_path: Path) -> Non
         pytest.skip("kedro-mlflow is not in .venv/beside, where make test-slow puts it")
     project = their_project(tmp_path, environment(tmp_path, wheel, beside=[BESIDE]))
     (project.path / "conf/base/mlflow.yml").write_text("server: {mlflow_tracking_uri: 'sqlite:///lab.db'}\n")
-    client = works(project, "lab.db")
+    client = works(project, "lab.db", PACKAGE)
     assert not (project.path / "mlflow.db").exists()
-    theirs = {run.info.run_name: run for run in runs_of(client, PACKAGE)}
+    ours = {run.info.run_id: run for run in runs_of(client, PACKAGE) if "sweep" in run.data.tags}
+    theirs = {run.info.run_name: run for run in runs_of(client, PACKAGE) if run.info.run_id not in ours}
     assert {name: run.info.status for name, run in theirs.items()} == {"halving": "FINISHED", "lab_bias": "FINISHED"}
     assert PARENT not in theirs["lab_bias"].data.tags
     assert not theirs["lab_bias"].data.metrics  # ours are in runs of our own
     assert all(name.startswith("lab_bias.") for name in theirs["lab_bias"].data.params)  # of nodes, as of any pipeline
-    ours = runs_of(client, "implicit_bias")
-    assert not {name for run in ours for name in run.data.params if name.startswith("lab_bias.")}
-    assert not [run for run in ours if "kedro_command" in run.data.tags]
+    beside = theirs["lab_bias"].data.tags["implicit_bias.lab_bias.width"]
+    assert ours[beside].data.tags["run_beside"] == theirs["lab_bias"].info.run_id
+    assert not {name for run in ours.values() for name in run.data.params if name.startswith("lab_bias.")}
+    assert not [run for run in ours.values() if "kedro_command" in run.data.tags]
 
 
 def test_the_sdist_installs(built: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kedro.framework.hooks.manager import _create_hook_manager
-from kedro.io import DataCatalog, SharedMemoryDataCatalog
+from kedro.io import DataCatalog
 from kedro.io.core import generate_timestamp
 from kedro.pipeline import Pipeline, node, pipeline
 from kedro.runner import SequentialRunner, ThreadRunner
@@ -750,19 +750,6 @@ def test_unknown_roles_are_refused(project: Path, conf_catalog: dict[str, Any]) 
     conf_catalog["{sweep}_sweep.figure"]["metadata"] = marked("picture")
     with pytest.raises(ValueError, match=r"'width_sweep\.figure' has the role 'picture': expected one of plan"):
         run(project, conf_catalog, steps("width"))
-
-
-def test_parallel_runner_is_not_tracked(
-    project: Path, conf_catalog: dict[str, Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    hooks = TrackingHooks()
-    hooks.after_catalog_created(conf_catalog, {})
-    catalog = SharedMemoryDataCatalog.from_config(conf_catalog)
-    hooks.before_pipeline_run({"project_path": str(project)}, steps("width"), catalog)
-    hooks.after_dataset_saved("width_sweep.plan", plan())
-    hooks.after_pipeline_run()
-    assert "not tracked" in caplog.text
-    assert runs_of(project) == ([], {})
 
 
 @pytest.mark.slow

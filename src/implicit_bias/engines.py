@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.parallel import mp as multiprocessing
 from threadpoolctl import threadpool_limits
 
 from implicit_bias.clusters import Cluster, connect
@@ -70,6 +71,9 @@ def compute(
     """
     if engine.backend == "loky":
         processes = min(cpu_count() if engine.workers == -1 else engine.workers, total)
+        if processes > 1 and multiprocessing is None:
+            logger.warning("There is no multiprocessing here: the points are computed in this process, one by one")
+            processes = 1
         if processes <= 1:
             yield from _here(function, calls)
             return

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from implicit_bias.siblings import siblings
-from implicit_bias.tracking.hooks import folder_of, is_marked, marks_of
+from implicit_bias.tracking.marks import folder_of, is_marked, marks_of
 from implicit_bias.tracking.notebook import after_this_cell
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.tracking.hooks import Catalog
+    from implicit_bias.tracking.marks import Catalog
 
 LOCK, HOLDER = ".run.lock", ".run.json"
 TEMPORARY = f".{'?' * 32}.tmp"

@@ -1,21 +1,28 @@
 """A run that could not find what it reads, or that does not fit its environment, is refused before anything is done."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from kedro.framework.hooks import hook_impl
 
+from implicit_bias.encodings import speak_any_encoding
+from implicit_bias.misspelt import PARAMETERS, meant_by, read_by, unread
 from implicit_bias.siblings import is_ours, ours
+from implicit_bias.tracking.marks import marks_of
 
 if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset
-    from kedro.pipeline import Pipeline
+    from kedro.pipeline import Node, Pipeline
 
-    from implicit_bias.tracking.hooks import Catalog
+    from implicit_bias.tracking.marks import Catalog
 
-PARAMETERS = "params:"
+PARALLEL = (
+    "ParallelRunner runs nodes in processes of its own, where points cannot be computed in parallel or tracked: use "
+    "SequentialRunner, the default, or ThreadRunner; `workers` of a sweep says in how many processes its points are run"
+)
+ASYNC = "--async cannot save points as they are done: leave it out; ThreadRunner runs nodes side by side"
 READ_BY_HOOKS = ("tracking",)
 
 
@@ -28,6 +35,10 @@ class InputHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
+        if any(map(is_ours, pipeline.nodes)):
+            speak_any_encoding()
+        _refuse_runner(pipeline, catalog)
+        _refuse_misspelt(catalog, run_params.get("runtime_params") or ())
         missing = sorted(name for name in pipeline.inputs() if name not in catalog)
         if missing and any(map(is_ours, pipeline.nodes)):
             raise RunRefused(_message(run_params, missing))
@@ -35,6 +46,12 @@ class InputHooks:
             env = f" --env={run_params['env']}" if run_params["env"] else ""
             commands = dict.fromkeys(f"kedro run{env} --pipelines={maker}" for maker in unmade.values())
             raise RunRefused(f"{', '.join(unmade)} must be there first; what makes them: {'; '.join(commands)}")
+
+    @hook_impl
+    def before_node_run(self, node: "Node", is_async: bool) -> None:
+        """The first chance to see how a runner loads and saves, before any node has done anything."""
+        if is_async and is_ours(node):
+            raise RunRefused(ASYNC)
 
 
 class EnvironmentHooks:
@@ -57,21 +74,38 @@ class ParameterHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, catalog: "Catalog") -> None:
-        from kedro.framework.project import pipelines
-
-        given = _sections(catalog)
-        read = _sections(name for pipeline in pipelines.values() for name in pipeline.inputs()) | set(READ_BY_HOOKS)
-        if unread := sorted(name for name in given - read if not name.startswith("_")):
-            within = [name.removeprefix(PARAMETERS) for name in catalog if name.startswith(PARAMETERS)]
-            meant = [name for name in within if name.rpartition(".")[2] == unread[0] and name not in unread]
-            meant = meant or get_close_matches(unread[0], read, n=1)
-            advice = f"did you mean {' or '.join(meant)}?" if meant else f"there are {', '.join(sorted(read))}"
-            raise RunRefused(f"nothing reads the parameters {', '.join(unread)}: {advice}")
+        names, read = list(catalog), read_by()
+        if wrong := unread(names, read):
+            meant = filter(None, dict.fromkeys(meant_by(name, names, read) for name in wrong))
+            there = ", ".join(sorted({name.partition(".")[0] for name in read}))
+            advice = " ".join(f"did you mean {each}?" for each in meant) or f"there are {there}"
+            raise RunRefused(f"nothing reads the parameters {', '.join(wrong)}: {advice}")
 
 
-def _sections(names: Iterable[str]) -> set[str]:
-    """The first words of the names of parameters."""
-    return {name.removeprefix(PARAMETERS).split(".")[0] for name in names if name.startswith(PARAMETERS)}
+def _refuse_misspelt(catalog: "Catalog", given: Iterable[str]) -> None:
+    """Refuse parameters of our namespaces, or given to this run, that nothing reads and that resemble ours.
+
+    Others may be read by whatever else there is in a project that is not ours.
+    """
+    theirs, names = read_by(is_ours), list(catalog)
+    spaces = {name.rpartition(".")[0] for name in theirs} - {""}
+    for name in unread(names, read_by()) if theirs else ():
+        near = name.rpartition(".")[0] in spaces or name.partition(".")[0] in given
+        if near and (meant := meant_by(name, names, theirs)):
+            raise RunRefused(f"nothing reads the parameters {name}: did you mean {meant}?")
+
+
+def _refuse_runner(pipeline: "Pipeline", catalog: "Catalog") -> None:
+    """Refuse runners that cannot run our nodes, or whose saving cannot be tracked."""
+    from kedro.io import SharedMemoryDataCatalog
+
+    if isinstance(catalog, SharedMemoryDataCatalog) and (
+        any(map(is_ours, pipeline.nodes)) or marks_of(pipeline, catalog)
+    ):
+        raise RunRefused(PARALLEL)
+    context = click.get_current_context(silent=True)
+    if context is not None and context.params.get("is_async") and any(map(is_ours, pipeline.nodes)):
+        raise RunRefused(ASYNC)
 
 
 def _unmade(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, str]:
@@ -89,6 +123,8 @@ def _unmade(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, str]:
 def _is_there(dataset: "AbstractDataset[Any, Any]") -> bool:
     from kedro.io.core import DatasetError
 
+    if getattr(dataset, "may_be_missing", False):
+        return True
     try:
         return dataset.exists()
     except DatasetError:  # of a folder that cannot be listed

@@ -2,11 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from math import log10, prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 from implicit_bias.theory.entries import ENTRIES
@@ -68,9 +79,30 @@ def _expand(value: Any) -> Any:
 
 
 class Model(BaseModel):
-    """Base of all parameters: unknown keys are refused, values do not change."""
+    """Base of all parameters: unknown keys are refused, with the one that was meant; values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_what_was_meant(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            faults = error.errors()
+            raise ValidationError.from_exception_data(
+                error.title, [_with_meant(each, cls) for each in faults]
+            ) from None
+
+
+def _with_meant(fault: ErrorDetails, model: type[BaseModel]) -> InitErrorDetails:
+    """A fault as it was found; that of an unknown key of a model says which one is like it."""
+    text, location = fault["msg"], fault["loc"]
+    if fault["type"] == "extra_forbidden" and len(location) == 1:
+        close = get_close_matches(str(location[0]), model.model_fields, n=1)
+        text += f" (did you mean {close[0]}?)" if close else ""
+    kind = PydanticCustomError(fault["type"], text)
+    return InitErrorDetails(type=kind, loc=location, input=fault["input"])
 
 
 class Engine(Model):

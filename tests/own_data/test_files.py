@@ -16,7 +16,7 @@ from implicit_bias.own_data.header import AmbiguousHeader, has_header
 from implicit_bias.own_data.numbers import Matrix, to_matrix
 from implicit_bias.own_data.rows import label_rows
 from implicit_bias.own_data.tables import as_frame
-from implicit_bias.theory.correction import predict_band
+from implicit_bias.theory.prediction import predict_band
 from implicit_bias.theory.problem import reparametrize
 from tests.project import make_project
 

@@ -4,8 +4,11 @@ Kedro imports this module for every command: it imports click alone, the rest co
 """
 
 from importlib import import_module
+from typing import Any
 
 import click
+
+from implicit_bias.encodings import speak_any_encoding
 
 COMMANDS = ("check", "compare", "init", "plan", "report", "sync")
 """Names of the commands: module `implicit_bias.cli.<name>`, which holds the command as `command`."""
@@ -13,6 +16,10 @@ COMMANDS = ("check", "compare", "init", "plan", "report", "sync")
 
 class Commands(click.Group):
     """A group whose commands are imported when they are asked for."""
+
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        speak_any_encoding()
+        return super().make_context(*arguments, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -28,7 +35,16 @@ commands = click.Group("kedro-implicit-bias")
 cli = click.Group("kedro")  # Kedro looks for it in the cli.py of a project; this project adds no commands of its own
 
 
+def _version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"kedro-implicit-bias {version('kedro-implicit-bias')}")
+        context.exit()
+
+
 @commands.group("implicit-bias", cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def implicit_bias() -> None:
     """Implicit bias of overparametrised linear networks.
 

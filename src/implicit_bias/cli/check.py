@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from implicit_bias.cli.project import open_context, project_options
 from implicit_bias.cli.reading import load_dataset
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kedro.pipeline import Pipeline
     from pydantic import BaseModel
 
@@ -36,41 +38,64 @@ class Instance:
 
 @click.command("check", short_help="Check data and parameters before a run.")
 @click.option("--namespace", help="The pipeline to check.  [default: all that the project has]")
-@click.option("--env", help="Environment of the configuration, as of kedro run.  [default: local]")
-def command(namespace: str | None, env: str | None) -> None:
+@click.option("--pipelines", default="", help="Check what these run, as kedro run would; several with commas.")
+@project_options
+def command(namespace: str | None, pipelines: str, **configuration: Any) -> None:
     """Check data and parameters of this project's implicit bias, without running anything.
 
     Loads the tables through your catalog, checks them and every parameter, and prints n, D, m, the rank r and the rule
     that decides it, the condition number, which hypotheses of the theorems hold, the distance to expect of the smallest
-    and the largest width, and about what time and memory each sweep will take.
+    and the largest width, and about what time and memory each sweep will take. Then the tracking store is asked.
+
+    A pipeline that has no parameters in this environment is passed over, unless it is named or part of what kedro run
+    runs without a name.
 
     Exit codes: 0 all can be run, 1 something cannot, 2 wrong usage.
     """
-    from kedro.framework.project import pipelines
-    from kedro.framework.session import KedroSession
+    from kedro.framework.project import pipelines as registered
 
-    from implicit_bias.cli.project import current_project
-
-    project = current_project()
-    with KedroSession.create(project.project_path, env=env) as session:
-        loaded: Any = session
-        context = loaded.load_context()
+    with open_context(**configuration) as context:
+        every = dict(registered)
+        named = [name for name in pipelines.split(",") if name]
+        if unknown := [name for name in named if name not in every]:
+            raise click.ClickException(f"no pipeline is called {unknown[0]!r}: there are {', '.join(sorted(every))}")
         parameters = context.config_loader["parameters"]
+        found = find_instances({name: every[name] for name in named} if named else every)
+        chosen = _chosen(found, namespace)
+        wanted = found.keys() if namespace or named else find_instances(_default(every)).keys()
         failed = 0
-        for instance in _chosen(find_instances(pipelines), namespace):
+        for instance in chosen:
+            if instance.namespace not in wanted and not _has_parameters(instance, parameters):
+                click.echo(f"{instance.namespace}: not of this environment, which has no parameters of it (--env)")
+                continue
             try:
-                load = partial(load_dataset, context.catalog, project.project_path.name)
-                lines = check_instance(instance, parameters, load)
+                lines = check_instance(instance, parameters, _loader(context, instance, every))
                 click.echo("\n".join([f"{instance.namespace}: can be run", *(f"  {line}" for line in lines)]))
+            except NotYetMade as waiting:
+                click.echo(f"{instance.namespace}: can be run, its tables are still to be made\n  {waiting}")
             except ValueError as error:
                 failed += 1
                 faults = str(error).split("\n")
                 click.echo("\n".join([f"{instance.namespace}: cannot be run", *(f"  {fault}" for fault in faults)]))
-        if fault := tracking_fault((parameters.get("tracking") or {}).get("uri")):
-            failed += 1
+        settings = parameters.get("tracking") or {}
+        if fault := tracking_fault(settings, context.project_path, context.config_loader):
+            failed += not settings.get("optional")
             click.echo(fault)
     if failed:
         raise SystemExit(1)
+
+
+class NotYetMade(Exception):
+    """A table is made by the run itself."""
+
+
+def _default(every: "Mapping[str, Pipeline]") -> "dict[str, Pipeline]":
+    """What kedro run runs without a name."""
+    return {name: pipeline for name, pipeline in every.items() if name == "__default__"}
+
+
+def _has_parameters(instance: Instance, parameters: Mapping[str, Any]) -> bool:
+    return any(name.startswith(f"{instance.namespace}.") for name, _ in _named(parameters))
 
 
 def find_instances(pipelines: "Mapping[str, Pipeline]") -> dict[str, Instance]:
@@ -109,6 +134,30 @@ def _chosen(found: dict[str, Instance], namespace: str | None) -> list[Instance]
     return [found[namespace]]
 
 
+def _loader(context: Any, instance: Instance, every: "Mapping[str, Pipeline]") -> Any:
+    """A function from the name of a dataset to its table."""
+
+    project = context.project_path.name
+
+    def load(argument: str, dataset: str) -> Any:
+        makers = [name for name, pipeline in every.items() if dataset in pipeline.all_outputs()]
+        if dataset not in context.catalog or (makers and not context.catalog.exists(dataset)):
+            if any(_runs(every[name], instance) for name in makers):
+                raise NotYetMade(f"{argument}: dataset {dataset!r} is made by the same run")
+            if makers:
+                command = f"kedro run --pipelines={min(makers)}"
+                keep = "" if dataset in context.catalog else f" and, to be kept, an entry in the catalog of {project}"
+                raise ValueError(f"{argument}: dataset {dataset!r} is not made yet: {command} makes it{keep}")
+        return load_dataset(context.catalog, project, argument, dataset)
+
+    return load
+
+
+def _runs(pipeline: "Pipeline", instance: Instance) -> bool:
+    """Whether a pipeline has the nodes of an instance."""
+    return any(str(node.namespace) == instance.namespace for node in pipeline.nodes)
+
+
 def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any) -> list[str]:
     """What there is to say of a pipeline for own data that can be run.
 
@@ -126,16 +175,33 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
-    valid: Any = validated(instance.namespace, models | dict.fromkeys(instance.sweeps, Sweep), parameters)
+    valid: Any
+    valid, faults = validated(instance.namespace, models | dict.fromkeys(instance.sweeps, Sweep), parameters)
     for sweep in instance.sweeps:
-        wanted, redrawn = valid[sweep].problem, valid[sweep].redraw_data
-        if wanted != OWN or redrawn:
-            raise ValueError(
+        if sweep in valid and (valid[sweep].problem != OWN or valid[sweep].redraw_data):
+            faults.append(
                 f"{instance.namespace}.{sweep}: there is one data set, {OWN!r}: leave problem and redraw_data out"
             )
-    own_data: OwnData = valid["own_data"]
-    tables = {argument: load(argument, dataset) for argument, dataset in instance.tables.items()}
-    inputs, targets, record = read_data_set(own_data=own_data, **tables)
+    own_data: OwnData | None = valid.get("own_data")
+    tables, waiting = {}, []
+    for argument, dataset in instance.tables.items():
+        try:
+            tables[argument] = load(argument, dataset)
+        except NotYetMade as later:
+            waiting.append(str(later))
+        except ValueError as error:
+            faults.append(str(error))
+    read: tuple[Any, Any, dict[str, Any]] | None = None
+    if own_data is not None and len(tables) == len(instance.tables):
+        try:
+            read = read_data_set(own_data=own_data, **tables)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("\n".join(faults))
+    if own_data is None or read is None:
+        raise NotYetMade("; ".join(waiting))
+    inputs, targets, record = read
     rule: Reparametrization = valid["reparametrization"]
     problem = reparametrized(record, rule)
     lines = _data_lines(instance, own_data, record, targets.columns)
@@ -150,12 +216,8 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
 
 def validated(
     namespace: str, models: "dict[str, type[BaseModel]]", parameters: Mapping[str, Any]
-) -> "dict[str, BaseModel]":
-    """The parameters of a namespace as models.
-
-    Raises:
-        ValueError: some are missing or not valid; one line for each fault.
-    """
+) -> "tuple[dict[str, BaseModel], list[str]]":
+    """The parameters of a namespace as models, those that are valid, and a line for each fault of the others."""
     from pydantic import ValidationError
 
     from implicit_bias.messages import faults
@@ -172,9 +234,7 @@ def validated(
             valid[name] = model.model_validate(named[f"{namespace}.{name}"] or {})
         except ValidationError as error:
             wrong += faults(f"{namespace}.{name}", error)
-    if wrong:
-        raise ValueError("\n".join(wrong))
-    return valid
+    return valid, wrong
 
 
 def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -266,18 +326,25 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def tracking_fault(uri: str | None) -> str:
-    """Why the MLflow server of the project cannot be used; "" if it can, or if the store is a file of its own."""
-    import os
-    from urllib.parse import urlsplit
-    from urllib.request import urlopen
+def tracking_fault(settings: Mapping[str, Any], project: "Path", loader: Any = None) -> str:
+    """Why the MLflow store of the project cannot be used, as a run would find; "" if it can.
 
-    address = urlsplit(os.environ.get("MLFLOW_TRACKING_URI") or uri or "")
-    if address.scheme not in ("http", "https"):
-        return ""
-    shown = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    A database of the project that does not exist yet is not made.
+    """
+    import re
+
+    from implicit_bias.tracking.connection import use_credentials
+    from implicit_bias.tracking.marks import checked_settings, experiment_of, ui_of, uri_of
+    from implicit_bias.tracking.records import TrackingError
+    from implicit_bias.tracking.store import Store
+
     try:
-        with urlopen(f"{shown.rstrip('/')}/health", timeout=10):
+        settings = checked_settings(settings)
+        uri = uri_of(settings)
+        use_credentials(loader)
+        if (path := re.match(r"sqlite:///([^?]+)", uri)) and not (project / path[1]).exists():
             return ""
-    except OSError as error:
-        return f"tracking: MLflow at {shown} refuses: {getattr(error, 'reason', error)}"
+        Store(uri, project, ui_of(settings)).experiment_name(experiment_of(settings))
+    except (TrackingError, ValueError) as error:
+        return f"tracking: {error}"
+    return ""

@@ -26,8 +26,7 @@ def command(
     output: Path,
     no_figure: bool,
     as_json: bool,
-    uri: str | None,
-    experiment: str | None,
+    **store: Any,
 ) -> None:
     """Compare two tracked runs: the parameters that differ, metrics with their spread, curves and bounds overlaid.
 
@@ -38,13 +37,9 @@ def command(
     Exit codes: 0 compared, 1 no such store or run, or a name that is not unique, 2 wrong usage.
     """
     from implicit_bias.tracking.comparison import compare
-    from implicit_bias.tracking.records import TrackingError
 
-    reader = open_reader(uri, experiment)
-    try:
+    with open_reader(**store) as reader:
         found = compare(reader, (run_a, run_b))
-    except TrackingError as error:
-        raise click.ClickException(str(error)) from None
     drawn = found.pop("drawn")
     if not no_figure:
         _draw(output, drawn)

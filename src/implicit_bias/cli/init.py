@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from implicit_bias.cli.additions import additions
+from implicit_bias.reserved import is_reserved
+
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
@@ -22,12 +25,19 @@ def _namespace(_: click.Context, parameter: click.Parameter, value: str) -> str:
         raise click.BadParameter(
             f"it names a Python module, by letters, digits and _, first a letter, got {value!r}{dotted}"
         )
+    _refuse_reserved(value)
     return value
+
+
+def _refuse_reserved(name: str) -> None:
+    if is_reserved(name):
+        raise click.BadParameter(f"Windows keeps {name!r} for a device: no file there can have it")
 
 
 def _environment(_: click.Context, parameter: click.Parameter, value: str) -> str:
     if not re.fullmatch(r"[\w-]+", value):
         raise click.BadParameter(f"it must be made of letters, digits, _ and -, got {value!r}")
+    _refuse_reserved(value)
     return value
 
 
@@ -39,7 +49,7 @@ def _environment(_: click.Context, parameter: click.Parameter, value: str) -> st
 @click.option("--target", "targets", multiple=True, help="Column with a target; may be repeated.  [default: all of Y]")
 @click.option("--namespace", default="implicit_bias", callback=_namespace, help="Prefix of all that is added.")
 @click.option("--env", default="base", callback=_environment, help="Folder of conf/ that gets parameters and catalog.")
-@click.option("--yes", is_flag=True, help="Overwrite files of an earlier init without asking.")
+@click.option("--yes", is_flag=True, help="Overwrite files of an earlier init without asking, add the dependency.")
 @click.option("--dry-run", is_flag=True, help="Show the files and write none.")
 def command(
     x_name: str,
@@ -55,8 +65,10 @@ def command(
     """Add a pipeline for the implicit bias of your own data to the Kedro project you are in.
 
     Writes three files: conf/ENV/catalog_NAMESPACE.yml, conf/ENV/parameters_NAMESPACE.yml and the module
-    pipelines/NAMESPACE/__init__.py of your package, which Kedro's find_pipelines() finds. Nothing of yours is changed;
-    to undo it, delete the three. Each NAMESPACE is a pipeline of its own, for several data sets in one project.
+    pipelines/NAMESPACE/__init__.py of your package, which Kedro's find_pipelines() finds. Nothing of yours is changed,
+    but with --yes
+    the dependency and .gitignore; to undo it, delete the three. Each NAMESPACE is a pipeline of its own, for several
+    data sets in one project.
 
     Exit codes: 0 written or shown, 1 not in a project or a file is in the way, 2 wrong usage.
     """
@@ -76,6 +88,8 @@ def command(
             )
     for path, content in files.items():
         _write(project, path, content, yes, dry_run)
+    for path, content in additions(project.project_path).items():
+        _add(project, path, content, yes, dry_run)
     _say_next(project, env, namespace, [table for table in tables.values() if table])
 
 
@@ -130,6 +144,16 @@ def _write(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_
         click.echo(f"{name} written")
     else:
         click.echo(f"{name} kept as it was")
+
+
+def _add(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_run: bool) -> None:
+    """Add the lines that a file of the project lacks, or say which."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    missing = [line.strip() for line in content.splitlines() if line not in before.splitlines()]
+    if yes and not dry_run:
+        path.write_text(content, encoding="utf-8")
+    said = "added to" if yes and not dry_run else "add to"
+    click.echo(f"{said} {_shown(project, path)}: {' '.join(missing)}")
 
 
 def _say_next(project: "ProjectMetadata", env: str, namespace: str, tables: list[str]) -> None:

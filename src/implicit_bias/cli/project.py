@@ -1,7 +1,9 @@
-"""The Kedro project that a command is called in."""
+"""The Kedro project that a command is called in, as Kedro itself opens it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,3 +24,51 @@ def current_project() -> "ProjectMetadata":
     if path is None:
         raise click.ClickException(f"{Path.cwd()} is not in a Kedro project: kedro new makes one")
     return bootstrap_project(path)
+
+
+def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of kedro run that say which configuration is used: `env`, `params`, `conf_source`."""
+    for option in (
+        click.option(
+            "--conf-source",
+            type=click.Path(exists=True, resolve_path=True),
+            help="Folder or archive with the configuration, as of kedro run.  [default: that of the project]",
+        ),
+        click.option("--params", default="", callback=_params, help="Parameters to override, as of kedro run."),
+        click.option("--env", "-e", help="Environment of the configuration.  [default: KEDRO_ENV, or local]"),
+    ):
+        command = option(command)
+    return command
+
+
+def _params(context: click.Context, parameter: click.Parameter, value: str) -> dict[str, Any]:
+    from kedro.framework.cli.utils import _split_params
+
+    given: dict[str, Any] = _split_params(context, parameter, value)
+    return given
+
+
+@contextmanager
+def open_context(
+    env: str | None = None, params: dict[str, Any] | None = None, conf_source: str | None = None
+) -> Iterator[Any]:
+    """The context of the project of the working directory, with everything that a run of it would see.
+
+    Its hooks are called, so that its resolvers, its credentials and its plugins take part.
+
+    Raises:
+        click.ClickException: there is no project, or its configuration cannot be read.
+    """
+    from kedro.config import MissingConfigException
+    from kedro.framework.session import KedroSession
+
+    project = current_project()
+    options: dict[str, Any] = {"env": env, "runtime_params": params or None, "conf_source": conf_source}
+    with KedroSession.create(project.project_path, save_on_close=False, **options) as session:
+        loaded: Any = session
+        try:
+            context = loaded.load_context()
+            _ = context.params
+        except (MissingConfigException, ValueError) as error:
+            raise click.ClickException(f"the configuration cannot be read: {error}") from None
+        yield context

@@ -116,14 +116,10 @@ def load_table(argument: str, name: str, form: "Format", env: str | None) -> Any
         raise click.BadParameter(
             f"{name!r} is no file and no dataset of a catalog", param_hint=f"'--{argument.lower()}'"
         )
-    from kedro.framework.session import KedroSession
+    from implicit_bias.cli.project import open_context
 
-    from implicit_bias.cli.project import current_project
-
-    project = current_project()
-    with KedroSession.create(project.project_path, env=env) as session:
-        loaded: Any = session
-        return load_dataset(loaded.load_context().catalog, project.project_path.name, argument, name)
+    with open_context(env) as context:
+        return load_dataset(context.catalog, context.project_path.name, argument, name)
 
 
 def load_dataset(catalog: Any, project: str, argument: str, dataset: str) -> Any:

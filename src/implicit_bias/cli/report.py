@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +17,7 @@ from implicit_bias.cli.tracked import open_reader, store_options
     "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), help="The page."
 )
 @store_options
-def command(references: tuple[str, ...], output: Path, uri: str | None, experiment: str | None) -> None:
+def command(references: tuple[str, ...], output: Path, **store: Any) -> None:
     """Write the report again, from what MLflow holds of the runs.
 
     By default the newest run of each sweep is shown, whether it finished or not. Nothing of the project's data is read.
@@ -24,16 +25,23 @@ def command(references: tuple[str, ...], output: Path, uri: str | None, experime
     Exit codes: 0 written, 1 no such store or run, 2 wrong usage.
     """
     from implicit_bias.report.page import render
+    from implicit_bias.tracking.reader import OtherSweep
     from implicit_bias.tracking.records import TrackingError
 
-    reader = open_reader(uri, experiment)
-    try:
+    with open_reader(**store) as reader:
         runs = [reader.find(reference) for reference in references] or reader.newest()
         if not runs:
             raise TrackingError("No sweep is tracked there yet")
-        sections = {run.info.run_id: reader.sections(run) for run in runs}
-    except TrackingError as error:
-        raise click.ClickException(str(error)) from None
+        sections = {}
+        for run in runs:
+            try:
+                sections[run.info.run_id] = reader.sections(run)
+            except OtherSweep as other:
+                if references:
+                    raise
+                click.echo(str(other))
+        runs = [run for run in runs if run.info.run_id in sections]
+        lost = {run.info.run_name: pictures for run in runs if (pictures := reader.lost_pictures(run))}
     named = Counter(run.data.tags["sweep"] for run in runs)
     names = {
         run.info.run_id: sweep if named[sweep := run.data.tags["sweep"]] == 1 else f"{sweep}-{run.info.run_id[:8]}"
@@ -52,4 +60,6 @@ def command(references: tuple[str, ...], output: Path, uri: str | None, experime
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
     for section in named_sections.values():
         click.echo(f"{section.title}: {section.outcome}")
+    for name, pictures in lost.items():
+        click.echo(f"{name}: not found among its artifacts: {', '.join(pictures)}")
     click.echo(str(output))

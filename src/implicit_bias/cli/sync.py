@@ -1,16 +1,18 @@
 """kedro implicit-bias sync: what the tracking store has missed of earlier runs is sent from their files."""
 
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 import click
+
+from implicit_bias.cli.project import open_context, project_options
 
 
 @click.command(
     "sync", short_help="Send to MLflow what it missed of earlier runs.", context_settings={"show_default": True}
 )
-@click.option("--env", "-e", help="Configuration environment of the runs; base and local by default.")
-def command(env: str | None) -> None:
+@project_options
+def command(**configuration: Any) -> None:
     """Send to MLflow what it has missed of earlier runs.
 
     A run whose tracking server is lost goes on without it: its results are safe in files. This command sends what is
@@ -18,17 +20,13 @@ def command(env: str | None) -> None:
     earlier one.
     """
     from kedro.framework.project import pipelines
-    from kedro.framework.session import KedroSession
 
-    from implicit_bias.cli.project import current_project
     from implicit_bias.exclusive import FolderInUse, lock
-    from implicit_bias.tracking.hooks import experiment_of, uri_of
+    from implicit_bias.tracking.marks import checked_settings, experiment_of, ui_of, uri_of
     from implicit_bias.tracking.sync import send, unsent
 
-    project = Path(current_project().project_path)
-    with KedroSession.create(project, env=env) as session, ExitStack() as held:
-        context = session.load_context()  # type: ignore[attr-defined]
-        catalog, settings = context.catalog, context.params.get("tracking") or {}
+    with open_context(**configuration) as context, ExitStack() as held:
+        catalog, settings = context.catalog, checked_settings(context.params.get("tracking"))
         waiting = unsent(catalog, dict(pipelines))
         if not waiting:
             click.echo("Nothing to send: the store has missed nothing of the last runs.")
@@ -41,10 +39,11 @@ def command(env: str | None) -> None:
         try:
             for folder in {outbox.path.parent for outbox in waiting.values()}:
                 held.callback(lock(folder).release)  # no run notes anything meanwhile
-            store = Store(uri_of(settings), project)
+            store = Store(uri_of(settings), context.project_path, ui_of(settings))
+            experiment = store.experiment_name(experiment_of(settings))
         except (FolderInUse, TrackingError) as error:
             raise click.ClickException(str(error)) from None
         for plan, outbox in unsent(catalog, dict(pipelines)).items():
-            sweep, status = send(store, experiment_of(settings), catalog, dict(pipelines), plan, outbox)
+            sweep, status = send(store, experiment, catalog, dict(pipelines), plan, outbox)
             planned = len(sweep.plan["points"])
             click.echo(f"{sweep.name}: {status}, {planned - len(sweep.missing())} of {planned} points")

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from implicit_bias.figures.style import BLACK, BLUE, GREY, LIGHT, STYLE, VERMILLION
+from implicit_bias.figures.style import BLACK, BLUE, GREY, LIGHT, VERMILLION, PlainFigure, plain_style
 
 SMALLEST = 1e-17
 """Errors below this one, zero among them, are drawn here."""
@@ -21,8 +20,8 @@ def claims_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         rows: `claim`, `statement`, `kind`, `met`, `held`, `violations`, `tight`, `typical`, `limit` of each claim.
     """
     height = 0.235 * len(rows) + 1.0
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10.5, height))
+    with plain_style():
+        figure = PlainFigure(figsize=(10.5, height))
         ax = figure.subplots()
         figure.subplots_adjust(left=0.45, right=0.86, top=1 - 0.45 / height, bottom=0.5 / height)
         for y, row in enumerate(rows):

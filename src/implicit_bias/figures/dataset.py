@@ -14,6 +14,9 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
     A text in the place of a figure says why there is none: then there is no file, and no bytes are loaded.
     """
 
+    may_be_missing = True
+    """A run that reads it does not ask for its file."""
+
     def save(self, data: Any) -> None:
         if not isinstance(data, str):
             super().save(data)

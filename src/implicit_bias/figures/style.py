@@ -57,6 +57,15 @@ STYLE: dict[Any, Any] = {
 }
 
 
+WINDOWS = ("backend", "backend_fallback", "toolbar", "interactive")
+PLAIN: dict[Any, Any] = dict(
+    matplotlib.RcParams(
+        {name: value for name, value in matplotlib.rcParamsDefault.items() if name not in WINDOWS} | STYLE
+    )
+)
+"""All settings of matplotlib but for its windows: the style, and else what it does by default."""
+
+
 TICKS: dict[str, Any] = {
     "length": 3,
     "width": 0.8,
@@ -133,6 +142,22 @@ def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[s
 
 
 @contextmanager
+def plain_style() -> Iterator[None]:
+    """The settings of matplotlib that figures are drawn and saved with, whatever a person's matplotlibrc says."""
+    with matplotlib.rc_context():
+        dict.update(matplotlib.rcParams, PLAIN)  # matplotlib would check each of them again
+        yield
+
+
+class PlainFigure(Figure):
+    """A figure that is saved as it was drawn: matplotlib reads fonts and formats when it saves."""
+
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        with plain_style():
+            super().savefig(*args, **kwargs)
+
+
+@contextmanager
 def panels(
     count: int,
     size: tuple[float, float],
@@ -143,8 +168,8 @@ def panels(
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """A figure with rows of panels, in the style of all; `size` and the margins in inches."""
     width, height = size
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=size)
+    with plain_style():
+        figure = PlainFigure(figsize=size)
         grid = figure.subplots(rows, count, squeeze=False, width_ratios=width_ratios)
         figure.subplots_adjust(
             left=0.65 / width,

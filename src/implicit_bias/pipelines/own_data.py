@@ -6,6 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.own_data.prepare import prepare_data
 from implicit_bias.pipelines import reparametrization, report, sweep
+from implicit_bias.reserved import is_reserved
 
 
 def create_pipeline(
@@ -39,6 +40,8 @@ def create_pipeline(
     for name in (*namespace.split("."), *sweeps):
         if not name.isidentifier():
             raise ValueError(f"namespaces and sweeps are named by letters, digits and _, got {name!r}")
+        if is_reserved(name):
+            raise ValueError(f"namespaces and sweeps name files: Windows keeps {name!r} for a device")
     if not sweeps or len(set(sweeps)) < len(sweeps):
         raise ValueError(f"sweeps must be one name or several that differ, got {list(sweeps)}")
     if X_test is None and Y_test is not None:

@@ -5,10 +5,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+
+logger = logging.getLogger(__name__)
 
 
 def first_line(error: object) -> str:
@@ -79,6 +82,8 @@ SECRETS = {
 def use_credentials(loader: Mapping[str, Any] | None) -> None:
     """Let MLflow have the credentials `mlflow` of a Kedro project, where the environment does not say otherwise.
 
+    They are called as in SECRETS, or as MLflow's environment variables. Others may be there for other plugins.
+
     Args:
         loader: the configuration loader of the project.
     """
@@ -89,9 +94,11 @@ def use_credentials(loader: Mapping[str, Any] | None) -> None:
     except (KeyError, MissingConfigException):
         return
     for name, value in given.items():
-        if name not in SECRETS:
-            raise ValueError(f"credentials mlflow.{name} is unknown: expected {', '.join(SECRETS)}")
-        os.environ.setdefault(SECRETS[name], str(value))
+        variable = SECRETS.get(name, name)
+        if variable in SECRETS.values():
+            os.environ.setdefault(variable, str(value))
+        elif meant := get_close_matches(name, SECRETS, n=1, cutoff=0.8):
+            logger.warning("credentials mlflow.%s are not used: did you mean %s?", name, meant[0])
 
 
 @contextmanager

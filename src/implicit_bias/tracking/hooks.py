@@ -1,24 +1,4 @@
-"""Kedro hooks that write sweeps to MLflow as their datasets are saved.
-
-A dataset takes part by its catalog entry:
-
-    metadata:
-      implicit_bias:
-        role: trajectory
-        sweep: width          # by default the namespace of the dataset
-        artifact: loss.png    # the name in MLflow of a file, by default its own
-
-and its role says what is done with it:
-
-    plan            a sweep before it is computed: starts its parent run
-    trajectory      {point: record}: starts the child run of each point
-    comparison      {point: record}: adds to it, even after its end, if this run has started it
-    evaluation      {point: record}: ends it
-    failure         {point: {"error": text}}: ends it as FAILED, as such a record does as trajectory or evaluation
-    point_figure    {point: bytes}: a file of each point
-    summary         a record: metrics and curves of the parent run
-    figure, table, report    a file of the parent run; of several where the sweep is "" (all) or ends with *
-    tracked         read, not written: a node with this input is given where its sweep is tracked
+"""Kedro hooks that write sweeps to MLflow as their datasets are saved: those that the catalog marks, see `marks`.
 
 In a project without such entries nothing happens, and MLflow is not imported.
 """
@@ -28,8 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,99 +17,102 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from implicit_bias.siblings import is_ours, ours
+from implicit_bias.tracking.marks import (
+    ENDING,
+    FILE_ROLES,
+    POINT_ROLES,
+    SEVERAL,
+    STARTING,
+    Mark,
+    checked_settings,
+    experiment_of,
+    is_marked,
+    marks_of,
+    pass_on,
+    path_of,
+    sweeps_of,
+    ui_of,
+    uri_of,
+    whole_plan,
+)
 from implicit_bias.tracking.notebook import after_this_cell
 from implicit_bias.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
-    from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
 
+    from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store, Sweep
 
-    Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
-
-POINT_ROLES = ("trajectory", "comparison", "evaluation", "failure", "point_figure")
-FILE_ROLES = ("figure", "table", "report")
-STARTING = ("plan", "trajectory", "evaluation", "failure", "point_figure")  # the run of a sweep
-SEVERAL = ("", "*")  # the end of the sweep of a file of several
-ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
 PICTURES = (".png", ".svg", ".html")
-DEFAULT_URI = "sqlite:///mlflow.db"
-DEFAULT_EXPERIMENT = "implicit_bias"
 SYNC = "kedro implicit-bias sync"
 LINKS = 2  # printed of a sweep; the description of its parent has all
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Mark:
-    """What a catalog entry says about the part of its dataset in tracking."""
-
-    role: str
-    sweep: str
-    artifact: str
-
-
 class TrackingHooks:
     """Writes a run of the pipeline to MLflow, and does nothing when none of its outputs is marked."""
 
     def __init__(self) -> None:
-        self._marked = False
-        self._settings: dict[str, Any] = {}
+        self._project = _Project()
         self._sync = SYNC
-        self._configuration: Mapping[str, Any] | None = None
         self._run: _Run | None = None
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        self._configuration = context.config_loader
+        self._project.configuration = context.config_loader
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any] | None, parameters: dict[str, Any] | None) -> None:
-        self._marked = is_marked(conf_catalog)
-        self._settings = dict((parameters or {}).get("params:tracking") or {}) if self._marked else {}
+        self._project.marked = marked = is_marked(conf_catalog)
+        given = (parameters or {}).get("params:tracking") if marked else None
+        self._project.settings = checked_settings(given)
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
-        if self._run is not None:  # interrupted, in a process that lives on
+        if self._run is not None and not self._run.goes_on_elsewhere():  # interrupted, in a process that lives on
             self._end(status="KILLED")
-        if not self._marked:
+        if not self._project.marked:
             return
         marks = marks_of(pipeline, catalog)
-        if not marks.keys() & pipeline.all_outputs():
+        outputs = [marks[name] for name in pipeline.all_outputs() & marks.keys()]
+        if not outputs:
             return
-        from kedro.io import SharedMemoryDataCatalog
-
-        if isinstance(catalog, SharedMemoryDataCatalog):
-            logger.warning("ParallelRunner saves datasets in other processes: this run is not tracked in MLflow")
-            return
+        if self._run is not None:
+            raise AnotherRun(
+                "Another run of this process is being tracked, and its datasets cannot be told from those of this one: "
+                "wait for its end, or start this one in a process of its own"
+            )
         ours = logging.getLogger("implicit_bias")
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
-        project = Path(run_params["project_path"])
         self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
         plans = _plans_of(pipeline, run_params.get("pipeline_names"), catalog)
-        self._run = _Run(self._store(project), catalog, marks, plans, experiment_of(self._settings), self._sync)
+        store, experiment = self._store(Path(run_params["project_path"]))
+        self._run = _Run(store, catalog, marks, outputs, plans, experiment, self._sync)
         atexit.register(self._end, status="KILLED")
         after_this_cell(partial(self._end, status="KILLED"))
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._on_sigterm)
 
-    def _store(self, project: Path) -> "Store | None":
-        """The store of a project; None if it cannot be used and need not."""
+    def _store(self, project: Path) -> "tuple[Store | None, str]":
+        """The store of a project, None if it cannot be used and need not, and the name of the experiment."""
         from implicit_bias.tracking.connection import use_credentials
         from implicit_bias.tracking.records import TrackingError
         from implicit_bias.tracking.store import Store
 
-        use_credentials(self._configuration)
+        settings = self._project.settings
+        use_credentials(self._project.configuration)
+        experiment = experiment_of(settings)
         try:
-            return Store(uri_of(self._settings), project)
+            store = Store(uri_of(settings), project, ui_of(settings))
+            return store, store.experiment_name(experiment)
         except TrackingError as error:
-            if not self._settings.get("optional"):
+            if not settings.get("optional"):
                 raise TrackingError(f"{error}. To run without it: tracking.optional: true") from error
             logger.warning("%s. The run goes on without it; later: %s", error, self._sync)
-            return None
+            return None, experiment
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -148,11 +130,13 @@ class TrackingHooks:
 
     @hook_impl
     def after_pipeline_run(self) -> None:
-        self._end()
+        if self._run is not None and self._run.is_of_this_thread():
+            self._end()
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
-        self._end(status="FAILED", error=str(error) or type(error).__name__)
+        if self._run is not None and self._run.is_of_this_thread():
+            self._end(status="FAILED", error=str(error) or type(error).__name__)
 
     def _end(self, status: str | None = None, error: str = "") -> None:
         run, self._run = self._run, None
@@ -171,14 +155,17 @@ class TrackingHooks:
         raise SystemExit(128 + number)
 
 
-def uri_of(settings: Mapping[str, Any]) -> str:
-    """The address of the store: of the environment, of the parameters, or the default."""
-    return str(os.environ.get("MLFLOW_TRACKING_URI") or settings.get("uri") or DEFAULT_URI)
+class AnotherRun(RuntimeError):
+    """Two runs at once in one process, of which one is tracked."""
 
 
-def experiment_of(settings: Mapping[str, Any]) -> str:
-    """The name of the experiment."""
-    return str(settings.get("experiment") or DEFAULT_EXPERIMENT)
+class _Project(threading.local):
+    """What is known of the project before a run of it begins, in the thread that opens it."""
+
+    def __init__(self) -> None:
+        self.marked = False
+        self.settings: dict[str, Any] = {}
+        self.configuration: Mapping[str, Any] | None = None
 
 
 class _Run:
@@ -192,11 +179,15 @@ class _Run:
         store: "Store | None",
         catalog: "Catalog",
         marks: dict[str, Mark],
+        outputs: Iterable[Mark],
         plans: dict[str, str],
         experiment: str,
         sync: str,
     ) -> None:
-        self.pid = os.getpid()
+        self.pid, self._thread = os.getpid(), threading.current_thread()
+        self._ending = {mark.sweep for mark in outputs if mark.role in ENDING}  # this run ends their points
+        self._making = {mark.sweep for mark in outputs if mark.role != "plan"}
+        self._computing = {mark.sweep for mark in outputs if mark.role in STARTING and mark.role != "plan"}
         self._store, self._catalog, self._marks, self._experiment = store, catalog, marks, experiment
         self._kept = plans  # sweep -> dataset of its plan, of a run that is a part of the sweep
         self._sync = sync  # the command that sends what was missed
@@ -205,6 +196,14 @@ class _Run:
         self._pictures: dict[str, dict[Path, None]] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._lock = threading.RLock()
+
+    def is_of_this_thread(self) -> bool:
+        """Whether the run was begun in this thread."""
+        return self._thread is threading.current_thread()
+
+    def goes_on_elsewhere(self) -> bool:
+        """Whether another thread is running it; one that is begun where it was begun takes its place."""
+        return not self.is_of_this_thread() and self._thread.is_alive()
 
     def loaded(self, name: str, data: Any) -> None:
         """Keep the plan an earlier run has saved: its sweep starts with the first point, if any is computed now."""
@@ -231,13 +230,15 @@ class _Run:
         mark = self._marks.get(name)
         if mark is None or os.getpid() != self.pid:
             return
+        if mark.role == "plan" and mark.sweep not in self._making:
+            return  # a run that plans a sweep and makes nothing else of it has nothing to track
         with self._lock:
             if mark.role == "plan":
                 self._plans[mark.sweep] = data
                 self._open_outbox(mark.sweep, name)
                 if mark.sweep in self._outboxes:
                     self._outboxes[mark.sweep].clear()  # this run saves all of it again
-            for sweep in _those_of(mark, self._outboxes):
+            for sweep in sweeps_of(mark, self._outboxes):
                 if self._outboxes[sweep].saved or mark.role in STARTING:  # else there is no run it could belong to
                     self._outboxes[sweep].add(name, data if mark.role in POINT_ROLES else ())
             self._try(self._send, mark, name, data)
@@ -259,7 +260,7 @@ class _Run:
 
     def _rejoin(self, store: "Store", mark: Mark) -> None:
         """Go on with the last runs of the sweeps of a dataset, of which this run is a later part."""
-        for name in _those_of(mark, self._kept.keys() - self._sweeps.keys()):
+        for name in sweeps_of(mark, self._kept.keys() - self._sweeps.keys()):
             dataset = self._catalog[self._kept.pop(name)]
             if dataset.exists():
                 plan = whole_plan(dataset.load(), name, self._experiment, dataset)
@@ -273,7 +274,7 @@ class _Run:
             self._sweeps[mark.sweep] = store.open(plan)
         if mark.role not in STARTING:
             self._rejoin(store, mark)
-        sweeps = _those_of(mark, self._sweeps)
+        sweeps = sweeps_of(mark, self._sweeps)
         for each in sweeps:
             self._pass_on(mark, name, data, self._sweeps[each])
         if not sweeps:
@@ -306,6 +307,12 @@ class _Run:
         if mark.role in FILE_ROLES and (path := path_of(self._catalog[name])).suffix in PICTURES and path.exists():
             self._pictures.setdefault(mark.sweep, {})[path] = None
 
+    def _outcome(self, name: str, sweep: "Sweep") -> str | None:
+        """How a part of a sweep that went well ends its run; None of one that ends the points, which decide."""
+        if name in self._ending or not sweep.waiting():
+            return None
+        return "SCHEDULED" if name in self._computing else sweep.before
+
     def end(self, status: str | None, error: str) -> None:
         """Close the sweeps and say where to look at them; of a run that broke, close what can still be closed."""
         if self._store is None:
@@ -327,7 +334,7 @@ class _Run:
         for name, sweep in self._sweeps.items():
             planned, missing = len(sweep.plan["points"]), len(sweep.missing())
             try:
-                final = sweep.close()
+                final = sweep.close(self._outcome(name, sweep))
             except Exception as failure:
                 if not is_outage(failure):
                     raise
@@ -336,7 +343,7 @@ class _Run:
             _say("")
             count = f", {planned - missing} of {planned} points" if planned else ""
             _say(f"MLflow: {sweep.name} {final}{count}")
-            if sweep.waiting():
+            if final == "SCHEDULED" or sweep.waiting():
                 _say("  Not complete yet: the stages that follow go on with this run")
             for picture in self._pictures.get(name, ()):
                 _say(f"  {_from_here(picture)}")
@@ -355,11 +362,21 @@ class _Run:
 
 def _say(line: str) -> None:
     """Log a line; a console that would break it, and a link with it, shows it as it is."""
-    consoles = [handler.console for handler in logging.getLogger().handlers if hasattr(handler, "console")]
-    for console in consoles:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-    if not consoles:
-        logger.info("%s", line)
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    record = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "%s", (line,), None)
+    for handler in _handlers(logger):
+        if hasattr(handler, "console"):
+            handler.console.print(line, soft_wrap=True, markup=False, highlight=False)
+        elif record.levelno >= handler.level:
+            handler.handle(record)
+
+
+def _handlers(source: logging.Logger | None) -> Iterator[logging.Handler]:
+    """All handlers of what a logger says."""
+    while source is not None:
+        yield from source.handlers
+        source = source.parent if source.propagate else None
 
 
 def _plans_of(pipeline: "Pipeline", names: Iterable[str] | None, catalog: "Catalog") -> dict[str, str]:
@@ -374,85 +391,10 @@ def _plans_of(pipeline: "Pipeline", names: Iterable[str] | None, catalog: "Catal
     return {mark.sweep: name for name, mark in marks.items() if mark.role == "plan"}
 
 
-def whole_plan(plan: Mapping[str, Any], sweep: str, experiment: str, dataset: Any) -> dict[str, Any]:
-    """A plan with what it does not say, as `Store.open` takes it; runs are continued from where it is kept alone."""
-    place = {"folder": str(folder)} if (folder := folder_of(dataset)) else {}
-    return {"experiment": experiment, "sweep": sweep, "name": sweep, **place, **plan}
-
-
-def _those_of(mark: Mark, sweeps: Iterable[str]) -> list[str]:
-    """The sweeps a dataset belongs to: its own, or for a file of several all those it is a file of."""
-    if mark.role in FILE_ROLES and mark.sweep[-1:] in SEVERAL:
-        return [sweep for sweep in sweeps if sweep.startswith(mark.sweep.removesuffix("*"))]
-    return [sweep for sweep in sweeps if sweep == mark.sweep]
-
-
-def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
-    """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
-    match mark.role:
-        case "trajectory" | "comparison" | "evaluation" | "failure":
-            for key, record in data.items():
-                if "error" not in record:
-                    sweep.log(key, name if mark.role == "comparison" else mark.role, record)
-                elif mark.role != "comparison":  # a point that cannot be compared has not failed
-                    sweep.fail(key, record["error"])
-        case "point_figure":
-            for key, image in data.items():
-                sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)
-        case "summary":
-            sweep.summary(name, data)
-        case "figure" | "table" | "report":
-            path = path_of(dataset)
-            if path.exists():  # what there is no reason to draw has no file
-                sweep.file(path, mark.artifact or path.name)
-
-
 def _from_here(path: Path) -> str:
     """A path as it is written from the working directory."""
     path = path.absolute()
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _metadata(entry: Any) -> Mapping[str, Any]:
-    """What the metadata of a catalog entry, or of a dataset, holds for this package."""
-    metadata = entry.get("metadata") if isinstance(entry, Mapping) else getattr(entry, "metadata", None)
-    ours = metadata.get("implicit_bias") if isinstance(metadata, Mapping) else None
-    return ours if isinstance(ours, Mapping) else {}
-
-
-def is_marked(conf_catalog: Mapping[str, Any] | None) -> bool:
-    """Whether a catalog has entries for this package; most projects where it is installed have none."""
-    return any(_metadata(entry) for entry in (conf_catalog or {}).values())
-
-
-def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:
-    """The marked datasets of a pipeline."""
-    return {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
-
-
-def _mark(name: str, catalog: "Catalog") -> Mark | None:
-    """The mark of a dataset of the pipeline, None if it has none."""
-    metadata = _metadata(catalog.get(name)) if name in catalog else {}
-    if "role" not in metadata:
-        return None
-    if metadata["role"] not in ROLES:
-        raise ValueError(f"Dataset {name!r} has the role {metadata['role']!r}: expected one of {', '.join(ROLES)}")
-    namespace = name.rpartition(".")[0]
-    return Mark(metadata["role"], str(metadata.get("sweep", namespace)), str(metadata.get("artifact", "")))
-
-
-def path_of(dataset: Any) -> Path:
-    """The local file or folder a dataset has just saved, the newest version of it if it is versioned."""
-    if hasattr(dataset, "_get_load_path"):
-        return Path(dataset._get_load_path())
-    return Path(getattr(dataset, "_filepath", None) or dataset._path)
-
-
-def folder_of(dataset: Any) -> Path | None:
-    """The local folder a dataset keeps its file or its partitions in, None if it has none."""
-    if (file := getattr(dataset, "_filepath", None)) is not None:
-        return Path(file).parent
-    return Path(folder) if (folder := getattr(dataset, "_path", None)) is not None else None
 
 
 hooks = TrackingHooks()

@@ -14,6 +14,26 @@ from typing import Any
 
 COMMIT, DIRTY = "mlflow.source.git.commit", "git.dirty"
 """Tags of a run: its commit, and whether tracked files differed from it."""
+QUERY, NO_SUCH_PROCESS = 0x1000, 87
+"""Of Windows: the right to ask a process when it started, and the error where there is none."""
+REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in (
+        "DIR",
+        "WORK_TREE",
+        "INDEX_FILE",
+        "OBJECT_DIRECTORY",
+        "ALTERNATE_OBJECT_DIRECTORIES",
+        "COMMON_DIR",
+        "NAMESPACE",
+        "PREFIX",
+        "GRAFT_FILE",
+        "SHALLOW_FILE",
+        "REPLACE_REF_BASE",
+        "NO_REPLACE_OBJECTS",
+    )
+)
+"""Environment variables that make git speak of another repository than that of its folder, as in its hooks."""
 PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
 
 
@@ -35,15 +55,16 @@ def place(folder: Path) -> str:
 
 
 def is_dead(tag: str) -> bool:
-    """Whether the process of a tag is known to be gone; processes of other hosts never are."""
-    host, pid, start = tag.rsplit(":", 2)
-    return host == socket.gethostname() and _started(int(pid)) != start
+    """Whether the process of a tag is known to be gone; processes of other hosts, and other tags, never are."""
+    host, _, process = tag.partition(":")
+    pid, _, start = process.partition(":")
+    return host == socket.gethostname() and pid.isdecimal() and bool(start) and _started(int(pid)) != start
 
 
 def _started(pid: int) -> str:
-    """When a process of this host started, in ticks since boot; "" if it is gone, "?" if that cannot be told."""
+    """When a process of this host started, in ticks of its clock; "" if it is gone, "?" if that cannot be told."""
     if os.name != "posix":
-        return "?"
+        return _started_on_windows(pid)
     if not Path("/proc/self/stat").exists():
         try:
             os.kill(pid, 0)
@@ -57,6 +78,22 @@ def _started(pid: int) -> str:
     except OSError:
         return ""
     return "" if state == "Z" else rest[18]
+
+
+def _started_on_windows(pid: int) -> str:
+    """`_started` by the kernel of Windows, in units of 100 ns since 1601."""
+    import ctypes
+
+    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
+    kernel.OpenProcess.restype = ctypes.c_void_p
+    if not (process := kernel.OpenProcess(QUERY, False, pid)):
+        return "" if kernel.GetLastError() == NO_SUCH_PROCESS else "?"
+    handle, created, ended, *rest = ctypes.c_void_p(process), *(ctypes.c_uint64() for _ in range(4))
+    told = kernel.GetProcessTimes(handle, *(ctypes.byref(each) for each in (created, ended, *rest)))
+    kernel.CloseHandle(handle)
+    if not told:
+        return "?"
+    return "" if ended.value else str(created.value)
 
 
 def user() -> str:
@@ -81,8 +118,11 @@ def versions() -> dict[str, str]:
 def git_tags(folder: Path) -> dict[str, str]:
     """The commit a folder is at, and whether tracked files differ from it; nothing outside a repository."""
     command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    environment = {name: value for name, value in os.environ.items() if name not in REPOSITORY}
     try:
-        status = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        status = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True, env=environment
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return {}
     lines = status.splitlines()

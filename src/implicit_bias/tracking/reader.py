@@ -22,7 +22,7 @@ from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.store import CHILD_OF, WORKFLOW, Store, find_runs, now, parameter_file
+from implicit_bias.tracking.store import CHILD_OF, PARENTS, WORKFLOW, Store, find_runs, now, parameter_file
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
@@ -32,23 +32,30 @@ LISTED = 8
 """Runs named in an error."""
 
 
+class OtherSweep(TrackingError):
+    """A sweep of something else, of which the report knows nothing."""
+
+
 class Reader:
     """The sweeps of one experiment of a store that exists.
 
     Args:
         uri: an MLflow tracking URI; a relative sqlite path is relative to the project.
         project: the folder of the project.
-        experiment: the name of the experiment.
+        experiment: the name of the experiment; None for that of a run, of the environment or by default.
+        ui: the address of MLflow's pages, if it is neither that of the server nor MLflow's default.
+        default: the name of the experiment where nothing else says it.
 
     Raises:
         TrackingError: there is no such store or experiment.
     """
 
-    def __init__(self, uri: str, project: Path, experiment: str) -> None:
+    def __init__(self, uri: str, project: Path, experiment: str | None, ui: str = "", default: str = "") -> None:
         if (path := re.match(r"sqlite:///([^?]+)", uri)) and not (project / path[1]).is_file():
             raise TrackingError(f"There is no MLflow store {uri} in {project}")  # which MLflow would make
-        self.store = Store(uri, project)
+        self.store = Store(uri, project, ui)
         self.client = self.store.client
+        experiment = experiment or self.store.experiment_name(default)
         found = self.client.get_experiment_by_name(experiment)
         if found is None:
             names = ", ".join(repr(each.name) for each in self.client.search_experiments())
@@ -81,7 +88,7 @@ class Reader:
 
     def parents(self) -> list[Run]:
         """The sweeps, newest first."""
-        return find_runs(self.client, self.experiment_id, "tags.process LIKE '%'")
+        return find_runs(self.client, self.experiment_id, PARENTS)
 
     def newest(self) -> list[Run]:
         """The newest run of each sweep, newest first."""
@@ -118,7 +125,7 @@ class Reader:
         Raises:
             TrackingError: the run is not that of a sweep.
         """
-        if "sweep" not in run.data.tags or "mlflow.parentRunId" in run.data.tags:
+        if "sweep" not in run.data.tags or "point" in run.data.tags:
             raise TrackingError(
                 f"Run {run.info.run_name!r} is not that of a sweep, but of a point or of something else"
             )
@@ -139,6 +146,8 @@ class Reader:
 
     def _points(self, run: Run, origin: Origin) -> dict[str, Section]:
         """The sections of a run that has points."""
+        if run.data.tags["sweep"] != DESCENT and "figure" not in run.data.params:
+            raise OtherSweep(f"{run.info.run_name}: a sweep of something else, of which the report knows nothing")
         keys = {child.data.tags["point"]: child for child in self.children(run)}
         points = points_table([child for child in keys.values() if child.info.status == "FINISHED"])
         counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
@@ -166,6 +175,11 @@ class Reader:
         paths = [file.path for file in self.client.list_artifacts(run.info.run_id) if not file.is_dir]
         wanted = [path for path in paths if PurePosixPath(path).suffix in (".png", ".csv")]
         return {path: Path(self.client.download_artifacts(run.info.run_id, path, str(folder))) for path in wanted}
+
+    def lost_pictures(self, run: Run) -> list[str]:
+        """The pictures that a sweep was given and that are not among its artifacts any more."""
+        there = {file.path for file in self.client.list_artifacts(run.info.run_id)}
+        return [name for name in run.data.tags.get("pictures", "").split(", ") if name and name not in there]
 
     def _tracked(self, run: Run) -> Tracked:
         described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get("mlflow.note.content", ""))

@@ -6,24 +6,25 @@ import math
 import os
 import re
 import shlex
+import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 # MLflow reads these while it is imported.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow import MlflowClient, MlflowException
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Experiment, Metric, Param, Run, RunTag
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
-from implicit_bias.tracking.connection import first_line, impatient, one_at_a_time, probe, quiet, redacted
+from implicit_bias.tracking.connection import first_line, impatient, is_outage, one_at_a_time, probe, quiet, redacted
 from implicit_bias.tracking.limits import (
     DATASET_NAME,
     NAME,
@@ -34,6 +35,8 @@ from implicit_bias.tracking.limits import (
     short_name,
     short_value,
 )
+from implicit_bias.tracking.moves import artifacts_of, follow, is_within
+from implicit_bias.tracking.outer import link_back, outer_tags
 from implicit_bias.tracking.provenance import fingerprint, git_tags, is_dead, place, process_tag, user, versions
 from implicit_bias.tracking.records import TrackingError, entries, last_step, metrics_of, on_common_steps, rest_of
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
@@ -46,8 +49,17 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
 
 WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
-PARENTS = "tags.process LIKE '%'"
-CHILD_OF = "tags.`mlflow.parentRunId`"
+PARENTS = "tags.process LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"  # an experiment may have others
+CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
+UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
+"""How a run has ended that may go on; SCHEDULED: all went well, and stages that end its points are still to come."""
+DEFAULT_PORT = 5000
+DELETED = "DELETED"  # by a person, while the sweep runs
+WELL = ("FINISHED", "SCHEDULED")
+UI = f"http://127.0.0.1:{DEFAULT_PORT}"
+
+RELATIVE = r"^sqlite:///(?!/|:|[A-Za-z]:[/\\])"
+"""How the address of a database begins that is relative to the project."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,14 +86,16 @@ class Store:
     Args:
         uri: an MLflow tracking URI; a relative sqlite path is relative to the project.
         project: the folder of the project: a local database keeps its artifacts in `mlruns` there.
+        ui: the address of MLflow's pages, if it is neither that of the server nor MLflow's default.
 
     Raises:
         TrackingError: nothing usable answers there.
     """
 
-    def __init__(self, uri: str, project: Path) -> None:
+    def __init__(self, uri: str, project: Path, ui: str = "") -> None:
         self.project = project.absolute()
-        self.uri = re.sub(r"^sqlite:///(?=[^/:])", f"sqlite:///{self.project.as_posix()}/", uri)
+        self.uri = re.sub(RELATIVE, lambda _: f"sqlite:///{self.project.as_posix()}/", uri)
+        self.ui = ui
         self._repaired: set[str] = set()
         try:
             with impatient(), quiet("alembic", "mlflow.store.db.utils"):
@@ -89,6 +103,8 @@ class Store:
                     with one_at_a_time(self.uri):
                         probe(self.uri)  # MLflow itself retries a dead database for minutes
                         self._connect()
+                        if is_within(self.uri, self.project):
+                            follow(self.uri, self.project)
                 else:
                     self._connect()
         except Exception as error:
@@ -108,7 +124,7 @@ class Store:
         """
         experiment_id = self._repaired_experiment(plan)
         if run_id is None and not plan.get("fresh"):
-            run_id = self._last(experiment_id, plan, "FAILED", "KILLED")
+            run_id = self._last(experiment_id, plan, *UNFINISHED)
         return Sweep(self.client, experiment_id, plan, self.project, run_id)
 
     def _repaired_experiment(self, plan: Mapping[str, Any]) -> str:
@@ -123,7 +139,7 @@ class Store:
 
         None if there is no such run, or if it is still running.
         """
-        last = self._last(self._repaired_experiment(plan), plan, "FAILED", "KILLED", "FINISHED")
+        last = self._last(self._repaired_experiment(plan), plan, *UNFINISHED, "FINISHED")
         return None if last is None else self.open(plan, last)
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
@@ -135,7 +151,7 @@ class Store:
     def _experiment(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
-            artifacts = (self.project / "mlruns").as_uri() if self.uri.startswith("sqlite:") else None
+            artifacts = artifacts_of(self.project) if self.uri.startswith("sqlite:") else None
             try:
                 new = str(self.client.create_experiment(name, artifacts, EXPERIMENT_TAGS))
                 page = f"#/experiments/{new}/runs?{WORKFLOW}&searchFilter={quote(PARENTS)}"
@@ -145,12 +161,37 @@ class Store:
                 experiment = self.client.get_experiment_by_name(name)
                 if experiment is None:
                     raise
-        if experiment.lifecycle_stage != "active":
-            raise TrackingError(
-                f"The MLflow experiment {name!r} is deleted: restore it with "
-                f"`mlflow experiments restore -x {experiment.experiment_id}`"
-            )
+        _refuse_deleted(experiment)
         return str(experiment.experiment_id)
+
+    def experiment_name(self, default: str) -> str:
+        """The experiment that runs belong to, which need not exist: of MLflow's environment variables, or a default.
+
+        Raises:
+            TrackingError: it is deleted, or the environment names an experiment or a run that there is not.
+        """
+        found = None
+        try:
+            if os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+                found = self.client.get_experiment_by_name(default)
+            elif number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+                found = self.client.get_experiment(number)
+            elif outer := os.environ.get("MLFLOW_RUN_ID"):
+                found = self.client.get_experiment(self.client.get_run(outer).info.experiment_id)
+            else:
+                found = self.client.get_experiment_by_name(default)
+            if outer := os.environ.get("MLFLOW_RUN_ID"):
+                self.client.get_run(outer)
+        except MlflowException as error:
+            if is_outage(error):
+                raise
+            raise TrackingError(
+                f"MLFLOW_EXPERIMENT_ID or MLFLOW_RUN_ID names what is not in the store: {first_line(error)}"
+            ) from None
+        if found is None:
+            return default
+        _refuse_deleted(found)
+        return str(found.name)
 
     def _repair(self, experiment_id: str) -> None:
         """Mark as KILLED the runs whose process died without a word, at the last time they are known to have lived."""
@@ -164,12 +205,16 @@ class Store:
             logger.warning("Run %r was killed with its process: marked as such in MLflow", parent.info.run_name)
 
     def ui_command(self) -> str:
-        """The shell command that shows this store, empty for a server that shows itself."""
+        """The shell command that shows this store where its links lead, empty for a server that shows itself."""
         if self.uri.startswith("http"):
             return ""
+        port = urlsplit(self.ui or UI).port
         uri, here = self.uri, f"sqlite:///{Path.cwd().as_posix()}/"
         uri = uri.replace(here, "sqlite:///", 1) if uri.startswith(here) else uri
-        return f"mlflow ui --backend-store-uri {shlex.quote(redacted(uri))}"
+        if uri == "sqlite:///mlflow.db" and _makes_ui(Path.cwd()):
+            return "make ui" + (f" PORT={port}" if port not in (None, DEFAULT_PORT) else "")
+        command = f"mlflow ui --backend-store-uri {_quoted(redacted(uri))}"
+        return command + (f" --port {port}" if port not in (None, DEFAULT_PORT) else "")
 
     def links(self, sweep: "Sweep") -> list[str]:
         """Addresses in MLflow's UI: all points of a sweep, then some of them evenly chosen side by side."""
@@ -183,7 +228,7 @@ class Store:
 
     def address(self, view: str) -> str:
         """The address of a page of MLflow's UI."""
-        ui = redacted(self.uri).rstrip("/") if self.uri.startswith("http") else "http://127.0.0.1:5000"
+        ui = self.ui or (redacted(self.uri).rstrip("/") if self.uri.startswith("http") else UI)
         return f"{ui}/{view}"
 
 
@@ -225,7 +270,10 @@ class Sweep:
             "process": process_tag(),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
+            **outer_tags(client),
         }
+        self._files: set[str] = set()
+        self.before = ""  # how it had ended before this process went on with it
         if run_id is None:
             self._start(tags)
         else:
@@ -236,6 +284,7 @@ class Sweep:
             with suppress(Exception):  # of a store that is lost
                 client.set_terminated(self.run_id, "FAILED")
             raise
+        link_back(client, tags, self._common["sweep"], self.run_id)
 
     def _start(self, tags: dict[str, str]) -> None:
         """Start the parent run."""
@@ -265,12 +314,14 @@ class Sweep:
         self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
         self.description = str(self.plan.get("description", ""))
         self._known = dict(run.data.metrics)
+        self._files = set(filter(None, run.data.tags.get("pictures", "").split(", ")))
+        self.before = str(run.info.status)
         self._horizon = float(run.data.tags.get("horizon", 0))
         self.client.log_batch(run_id, tags=_tags({**tags, "place": run.data.tags.get("place", tags["place"])}))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         _delete_tags(self.client, run, "error", "missing")
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
-            key, finished = str(child.data.tags.get("point")), child.info.status == "FINISHED"
+            key, finished = child.data.tags["point"], child.info.status == "FINISHED"
             if finished or key not in self.points:
                 point = Point(child.info.run_id, child.info.start_time, dict(child.data.params), status="LEFT")
                 if finished:
@@ -288,7 +339,7 @@ class Sweep:
         point, compares = self._point(key, record), part not in ("trajectory", "evaluation")
         if self._steps_per_decade:
             self._horizon = max(self._horizon, last_step(record))
-        if part in point.logged or not (compares or point.status == "RUNNING"):
+        if part in point.logged or point.status == DELETED or not (compares or point.status == "RUNNING"):
             return
         record = {name: value for name, value in record.items() if name not in point.curves}
         rest: list[Metric] = []
@@ -329,8 +380,9 @@ class Sweep:
     def point_file(self, key: str, name: str, content: bytes) -> None:
         """Keep a file with a point."""
         point = self._point(key)
-        if name not in point.logged:
-            self._upload(point.run_id, name, content)
+        if name not in point.logged and point.status != DELETED:
+            with self._unless_deleted(point):
+                self._upload(point.run_id, name, content)
             point.logged.add(name)
 
     def summary(self, name: str, record: Mapping[str, Any]) -> None:
@@ -355,6 +407,8 @@ class Sweep:
             self.client.log_artifact(self.run_id, str(path), _folder(name))
         else:
             self._upload(self.run_id, name, path.read_bytes())
+        if name.endswith(".png") and "/" not in name:
+            self._files.add(name)
 
     def missing(self) -> list[str]:
         """The points of the plan that are not FINISHED."""
@@ -416,21 +470,28 @@ class Sweep:
 
         Args:
             status: how it ended; None means that it ran to its end: FINISHED, or FAILED if points are missing.
+                Of a part that leaves the end of its points to others: SCHEDULED, or as it was.
             error: what ended it.
         """
         missing = self.missing()
         for point in self.points.values():
-            if metrics := self._rest_of(point):
-                self.client.log_batch(point.run_id, metrics)
+            if (metrics := self._rest_of(point)) and point.status != DELETED:
+                with self._unless_deleted(point):
+                    self.client.log_batch(point.run_id, metrics)
         final = status or ("FAILED" if missing else "FINISHED")
         tags = {"error": first_line(error)} if error else {}
+        if self._files:
+            tags["pictures"] = ", ".join(sorted(self._files))
         if self._horizon:
             tags["horizon"] = str(self._horizon)  # of the curves of points that a later process evaluates
         if missing:
             tags["missing"] = f"{len(missing)} of {len(self.plan['points'])}"
             still_open = f"{CHILD_OF} = '{self.run_id}' AND attributes.status = 'RUNNING'"
             for run in find_runs(self.client, self.experiment_id, still_open):
-                self.client.set_tag(run.info.run_id, "error", first_line(error) or "the run ended before this point")
+                if final not in WELL:
+                    self.client.set_tag(
+                        run.info.run_id, "error", first_line(error) or "the run ended before this point"
+                    )
                 self.client.set_terminated(run.info.run_id, final)
         links = " · ".join(f"[{title}]({view})" for title, view in self.views().items())
         first, _, rest = self.description.partition("\n\n")  # the page folds all but the beginning
@@ -475,13 +536,27 @@ class Sweep:
             if (before := (_shortened(planned) | known).get(name, value)) != value:
                 raise TrackingError(f"Point {key!r}: param {name!r} is {value}, but was {before} before")
         new = {name: value for name, value in (planned | params).items() if short_name(name) not in known}
-        self.client.log_batch(point.run_id, metrics, _params(new), _tags(tags or {}))
-        self._keep_whole(point.run_id, new)
+        with self._unless_deleted(point):
+            self.client.log_batch(point.run_id, metrics, _params(new), _tags(tags or {}))
+            self._keep_whole(point.run_id, new)
         point.params |= _shortened(new)
 
+    @contextmanager
+    def _unless_deleted(self, point: Point) -> Iterator[None]:
+        """Go on without the run of a point that a person has deleted meanwhile."""
+        try:
+            yield
+        except MlflowException:
+            if self.client.get_run(point.run_id).info.lifecycle_stage == "active":
+                raise
+            point.status = DELETED
+            logger.warning("MLflow: a point of %s was deleted there, it stays missing: %s", self.name, point.run_id)
+
     def _end(self, point: Point, status: str) -> None:
-        self.client.set_terminated(point.run_id, status)
-        point.status = status
+        if point.status != DELETED:
+            with self._unless_deleted(point):
+                self.client.set_terminated(point.run_id, status)
+                point.status = status
 
     def _keep_whole(self, run_id: str, params: Mapping[str, str]) -> None:
         """Keep parameters whose values had to be shortened as files, one each."""
@@ -506,6 +581,26 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
         token = page.token
         if not token:
             return runs
+
+
+def _refuse_deleted(experiment: Experiment) -> None:
+    if experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"The MLflow experiment {experiment.name!r} is deleted: restore it with "
+            f"`mlflow experiments restore -x {experiment.experiment_id}`"
+        )
+
+
+def _makes_ui(folder: Path) -> bool:
+    """Whether a Makefile shows the store of a folder, as that of this project does."""
+    makefile = folder / "Makefile"
+    if not makefile.is_file():
+        return False
+    return bool(re.search(r"(?m)^ui:.*\n(\t.*\n)*\t.*mlflow ui", makefile.read_text("utf-8", "replace")))
+
+
+def _quoted(word: str) -> str:
+    return subprocess.list2cmdline([word]) if os.name == "nt" else shlex.quote(word)
 
 
 def _next_name(name: str, taken: Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from implicit_bias.tracking.hooks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, path_of, whole_plan
+from implicit_bias.tracking.marks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, path_of, whole_plan
 from implicit_bias.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.tracking.hooks import Catalog
+    from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store, Sweep
 
 ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", *FILE_ROLES)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from activation_networks import EVERY, case
 from scipy.stats import kstest
 
 from implicit_bias.theory.networks.activation.activations import activation
@@ -19,6 +18,7 @@ from implicit_bias.theory.networks.activation.points import read_points
 from implicit_bias.theory.networks.activation.samples import read_samples
 from implicit_bias.theory.stopping import TOLERANCE, Stop
 from implicit_bias.theory.synthetic import draw_data, draw_held_out
+from tests.theory.activation.activation_networks import EVERY, case
 
 CONTRACT = {"frozen_rms", "frozen_deviation", "kernel_distance", "loss", "iterations", "kernel_move", "linear_distance"}
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from activation_networks import EVERY, SMOOTH, case
 from scipy.integrate import solve_ivp
 
 from implicit_bias.theory import descent as linear_descent
@@ -16,6 +15,7 @@ from implicit_bias.theory.networks.activation.samples import read_samples
 from implicit_bias.theory.networks.activation.stabilized import Spectrum, chebyshev_step, kernel_product
 from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.synthetic import draw_data
+from tests.theory.activation.activation_networks import EVERY, SMOOTH, case
 from tests.theory.networks import random_case
 
 LINEAR = ["three outputs", "rank deficient", "more samples than inputs, rank deficient", "h < r", "one hidden unit"]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from activation_networks import EVERY, case
 from scipy.stats import kstest, norm
 
 from implicit_bias.theory.law import excess_risk_law, unseen_spectrum
@@ -16,6 +15,7 @@ from implicit_bias.theory.networks.activation.frozen import (
     prediction_band,
 )
 from implicit_bias.theory.stopping import Stop
+from tests.theory.activation.activation_networks import EVERY, case
 
 FALSE_ALARM = 1e-4
 SIGMA_U = 0.6

@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from activation_networks import EVERY, SMOOTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import dblquad
@@ -17,6 +16,7 @@ from implicit_bias.theory.networks.activation.gaussian import (
     mean_variance,
     moments,
 )
+from tests.theory.activation.activation_networks import EVERY, SMOOTH
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(500)
 

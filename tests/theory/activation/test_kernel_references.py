@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from activation_networks import EVERY, case
 
 from implicit_bias.theory.networks.activation.flow import gradient_flow
 from implicit_bias.theory.networks.activation.network import Model
@@ -14,6 +13,7 @@ from implicit_bias.theory.networks.activation.references import (
     tangent_kernel,
 )
 from implicit_bias.theory.stopping import Stop
+from tests.theory.activation.activation_networks import EVERY, case
 
 
 @pytest.mark.parametrize("name", EVERY)

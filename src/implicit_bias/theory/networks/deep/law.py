@@ -17,7 +17,7 @@ from implicit_bias.theory.law import distance_law
 from implicit_bias.theory.networks.deep.experiment import MOST_WEIGHTS, train_deep
 from implicit_bias.theory.networks.deep.starts import DeepScaling, checked_widths, gaussian_deep, infinite_deep
 from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
-from implicit_bias.theory.prediction import MAX_WIDTH
+from implicit_bias.theory.prediction import MAX_WIDTH, width_for_distance
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.stopping import Stop
 
@@ -140,7 +140,7 @@ def deep_width_for_distance(
     epsilon, scaling = check("epsilon", epsilon, epsilon > 0, "finite and > 0"), scaling or DeepScaling()
     delta, ends = probability("delta", delta), scaling.ends
     if depth == 2:
-        return law.width_for_distance(problem, epsilon, delta, ends)
+        return width_for_distance(problem, epsilon, delta, ends)
 
     @lru_cache
     def gram(a: float, b: float) -> Array:

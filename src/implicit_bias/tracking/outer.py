@@ -1,0 +1,42 @@
+"""Runs of others around ours: one that the environment names has ours as a child, one that is active is linked."""
+
+import os
+import sys
+from typing import Any
+
+from mlflow import MlflowClient, MlflowException
+
+PARENT, BESIDE = "mlflow.parentRunId", "run_beside"
+"""Tags of a sweep's run: the run it belongs to, and the run that was active in its process, as of kedro-mlflow."""
+OURS = "implicit_bias"
+"""Beginning of the tag of such a run that names ours: `implicit_bias.<sweep>`."""
+
+
+def outer_tags(client: MlflowClient) -> dict[str, str]:
+    """What a run of ours says of the runs around it."""
+    tags = {}
+    for tag, run_id in ((PARENT, os.environ.get("MLFLOW_RUN_ID")), (BESIDE, _active())):
+        if run_id and _is_there(client, run_id):
+            tags[tag] = run_id
+    return tags
+
+
+def link_back(client: MlflowClient, tags: dict[str, str], sweep: str, run_id: str) -> None:
+    """Let the runs around ours say which it is."""
+    for tag in (PARENT, BESIDE):
+        if tag in tags:
+            client.set_tag(tags[tag], f"{OURS}.{sweep}", run_id)
+
+
+def _active() -> str:
+    """The run that is active in this thread by MLflow's fluent interface, if anybody uses it."""
+    mlflow: Any = sys.modules.get("mlflow")
+    run = mlflow.active_run() if mlflow is not None else None
+    return str(run.info.run_id) if run is not None else ""
+
+
+def _is_there(client: MlflowClient, run_id: str) -> bool:
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException:  # it is in another store
+        return False
