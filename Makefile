@@ -7,9 +7,9 @@ DOCS := .venv/.docs
 BESIDE := .venv/beside
 LOWEST := .venv-lowest/.setup
 PYTHONS := 3.12 3.13
-TELLING := tests/theory/test_exponential.py tests/theory/test_law.py tests/theory/test_initialization.py \
-	tests/test_parameters.py tests/test_datasets.py tests/test_tables.py tests/test_sources.py tests/test_own_data.py \
-	tests/test_check.py tests/test_run.py::test_results_do_not_depend_on_the_number_of_workers
+TELLING := tests/theory/solvers/test_exponential.py tests/theory/law/test_distance.py tests/theory/initialization/test_gaussian.py \
+	tests/sweeps/test_parameters.py tests/sweeps/test_datasets.py tests/test_tables.py tests/own_data/test_sources.py tests/own_data/test_prepare.py \
+	tests/cli/test_check.py tests/pipelines/test_run.py::test_results_do_not_depend_on_the_number_of_workers
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 ENV ?= base
 export DO_NOT_TRACK := 1
@@ -73,7 +73,7 @@ test-pythons:  ## tests that tell, with every other Python that pyproject.toml d
 	done
 
 fuzz: $(SETUP)  ## hostile input, twenty times as much as in test-slow: about half an hour
-	FUZZ=20 $(BIN)/python -m pytest tests/test_fuzz.py -m slow -n auto
+	FUZZ=20 $(BIN)/python -m pytest tests/cli/test_fuzz.py -m slow -n auto
 
 lint: $(SETUP)  ## ruff, types, import contracts, spelling, plain English
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ from implicit_bias.theory import (
     standard_normal,
     width_for_distance,
 )
-from implicit_bias.theory.answers import prediction_bands
+from implicit_bias.theory.law.questions import prediction_bands
 
 # %% [markdown]
 # Put yours here: `X = read_matrix(Path("X.csv"))` from `implicit_bias.matrices` reads CSV and `.npy`. The stand-in has

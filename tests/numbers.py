@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress
 
-from tests.project import REPOSITORY, Project, _environment, make_project
+from tests.support.project import REPOSITORY, Project, _environment, make_project
 
 SOURCES = {
     "width": ("--pipelines=width_sweep", "data/08_reporting/width_points.csv"),

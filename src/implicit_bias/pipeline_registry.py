@@ -4,15 +4,9 @@ from collections.abc import Iterable
 
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import (
-    data_generation,
-    descent_study,
-    own_data,
-    reparametrization,
-    report,
-    sweep,
-    verification,
-)
+from implicit_bias.pipelines import data_generation, own_data, reparametrization, report, sweep
+from implicit_bias.pipelines.studies import claims as verification
+from implicit_bias.pipelines.studies import descent as descent_study
 
 SPECTRA = {"glucose": "glucose", "window": "glucose", "analytes": "fermentation"}
 """Namespaces on real data, and the spectra each is about; their parameters are in conf/spectra."""

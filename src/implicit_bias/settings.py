@@ -2,8 +2,8 @@
 
 import warnings
 
-from implicit_bias.inputs import EnvironmentHooks, ParameterHooks
-from implicit_bias.messages import ConsoleHooks
+from implicit_bias.hooks.console import ConsoleHooks
+from implicit_bias.hooks.preflight import EnvironmentHooks, ParameterHooks
 
 warnings.filterwarnings("ignore", message="Option '--pipeline' is deprecated")  # both spellings work here
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.'")  # claims.* are a namespace of one

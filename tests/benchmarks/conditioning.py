@@ -14,12 +14,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "theory"))
 
-from oracles import conditioned_problem, gaussian_state, losses, spectrum_problem, states
-
-from implicit_bias.theory.exponential import exponential_steps
+from implicit_bias.theory.networks.two_layer import imbalance_matrix
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import imbalance_matrix
-from implicit_bias.theory.trajectory import Step
+from implicit_bias.theory.solvers.exponential import exponential_steps
+from implicit_bias.theory.solvers.trajectory import Step
+from tests.support.oracles import conditioned_problem, gaussian_state, losses, spectrum_problem, states
 
 
 def timed(problem: Problem, R0: Array, tol: float) -> tuple[list[Step], float]:

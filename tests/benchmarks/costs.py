@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from implicit_bias.theory import Problem, State, Stop, Trajectory, evaluate, train
-from implicit_bias.theory.exponential import exponential_steps
+from implicit_bias.theory.solvers.exponential import exponential_steps
 from tests.benchmarks.harness import (
     conditioned,
     cpu,

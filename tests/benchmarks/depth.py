@@ -11,9 +11,9 @@ import numpy as np
 from implicit_bias.theory.networks.deep import DeepDescent, gaussian_deep, reduce_deep, train_deep
 from implicit_bias.theory.networks.deep.experiment import LEAK_TOL
 from implicit_bias.theory.problem import reparametrize
-from implicit_bias.theory.stopping import Stop
-from tests.theory.deep.references import Full, dense_layers, total
-from tests.theory.oracles import conditioned_problem
+from implicit_bias.theory.solvers.stopping import Stop
+from tests.support.oracles import conditioned_problem
+from tests.theory.networks.deep.references import Full, dense_layers, total
 
 STEP = 2 * 5e-3 / 100
 

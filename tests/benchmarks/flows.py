@@ -7,9 +7,9 @@ import numpy as np
 from scipy.integrate import DOP853, LSODA, Radau
 
 from implicit_bias.theory import Problem, State, Stop, gradient_flow
-from implicit_bias.theory.flow import INTEGRATORS
 from implicit_bias.theory.problem import Array
-from implicit_bias.theory.trajectory import excess_loss
+from implicit_bias.theory.solvers.flow import INTEGRATORS
+from implicit_bias.theory.solvers.trajectory import excess_loss
 from tests.benchmarks.harness import conditioned, cpu, duration, installed, network, one_core, ratio, table
 
 TARGET = 1e-8

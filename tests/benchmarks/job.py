@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.harness import duration, table
-from tests.project import make_project
+from tests.support.project import make_project
 
 PROBE = Path(__file__).with_name("probe.py")
 

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.linalg.blas import dger
 
 from implicit_bias.theory import Problem, State, Stop, draw_data, evaluate, reduce_network, reparametrize, train
-from implicit_bias.theory.descent import Descent
 from implicit_bias.theory.problem import Array
+from implicit_bias.theory.solvers.descent import Descent
 from tests.benchmarks.harness import (
     duration,
     figure_1_problem,

@@ -17,7 +17,7 @@ from kedro.framework.hooks import hook_impl  # noqa: E402
 from kedro.framework.project import configure_project  # noqa: E402
 from kedro.framework.session import KedroSession  # noqa: E402
 
-from implicit_bias.tracking import hooks as tracking  # noqa: E402
+from implicit_bias.hooks import tracking  # noqa: E402
 
 STAGES = {
     "generate_data": "data",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.harness import duration, machine, table
-from tests.project import make_project
-from tests.soak import STAGES, health, soak
+from tests.support.project import make_project
+from tests.support.soak import STAGES, health, soak
 
 
 def costs(samples: dict[str, list[list[float]]]) -> list[tuple[float, float]]:

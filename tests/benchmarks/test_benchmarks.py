@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from implicit_bias.theory.descent import Descent
-from implicit_bias.theory.trajectory import velocity
+from implicit_bias.theory.solvers.descent import Descent
+from implicit_bias.theory.solvers.trajectory import velocity
 from tests.benchmarks import flows, points
 from tests.benchmarks.harness import conditioned, duration, network
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import Project, _environment, finished_project
+from tests.support.project import Project, _environment, finished_project
 
 FLAGS = [
     "--no-sandbox",

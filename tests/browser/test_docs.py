@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.accessibility import violations
-from tests.project import REPOSITORY
+from tests.support.project import REPOSITORY
 
 pytestmark = pytest.mark.slow
 

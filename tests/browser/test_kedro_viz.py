@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from implicit_bias.pipeline_registry import register_pipelines
-from tests.project import REPOSITORY, Project
+from tests.support.project import REPOSITORY, Project
 
 pytestmark = pytest.mark.slow
 

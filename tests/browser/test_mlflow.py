@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from implicit_bias.tracking.views import TAG
-from tests.project import Project
+from tests.support.project import Project
 
 pytestmark = pytest.mark.slow
 

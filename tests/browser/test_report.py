@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.browser.accessibility import violations
-from tests.project import Project
+from tests.support.project import Project
 
 pytestmark = pytest.mark.slow
 

@@ -16,9 +16,9 @@ from implicit_bias.own_data.header import AmbiguousHeader, has_header
 from implicit_bias.own_data.numbers import Matrix, to_matrix
 from implicit_bias.own_data.rows import label_rows
 from implicit_bias.own_data.tables import as_frame
-from implicit_bias.theory.prediction import predict_band
+from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.problem import reparametrize
-from tests.project import make_project
+from tests.support.project import make_project
 
 RNG = np.random.default_rng(0)
 WAVES = [400.0 + 2.5 * i for i in range(9)]

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from networks import SHAPES, full_flow, random_case, tangent_kernel
 
-from implicit_bias.theory.flow import gradient_flow
 from implicit_bias.theory.kernel import kernel_range
-from implicit_bias.theory.stopping import Stop
-from implicit_bias.theory.trajectory import Recorder, residual, velocity
+from implicit_bias.theory.solvers.flow import gradient_flow
+from implicit_bias.theory.solvers.stopping import Stop
+from implicit_bias.theory.solvers.trajectory import Recorder, residual, velocity
+from tests.support.networks import SHAPES, full_flow, random_case, tangent_kernel
 
 
 @pytest.fixture(params=SHAPES)

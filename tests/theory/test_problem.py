@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from networks import SHAPES, full_loss, random_case, random_data
 
 from implicit_bias.theory.problem import as_matrix, reparametrize
+from tests.support.networks import SHAPES, full_loss, random_case, random_data
 
 EPS = np.finfo(float).eps
 

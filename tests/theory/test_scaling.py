@@ -12,11 +12,17 @@ import numpy as np
 import pytest
 
 import implicit_bias.theory as ib
-from implicit_bias.theory.certificates import descent_bound
-from implicit_bias.theory.correction import marginal_quantile, path_free_correction, trace_deviation
-from implicit_bias.theory.law import asymptotic_rate, kernel_change, lazy_distance, rich_distance, unseen_spectrum
-from implicit_bias.theory.prediction import predict_band
-from implicit_bias.theory.ridge import ridge_path
+from implicit_bias.theory.bounds.certificates import descent_bound
+from implicit_bias.theory.comparisons.ridge import ridge_path
+from implicit_bias.theory.law.correction import marginal_quantile, path_free_correction, trace_deviation
+from implicit_bias.theory.law.distance import (
+    asymptotic_rate,
+    kernel_change,
+    lazy_distance,
+    rich_distance,
+    unseen_spectrum,
+)
+from implicit_bias.theory.law.prediction import predict_band
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((6, 4)) @ RNG.standard_normal((4, 9)) / 2, RNG.standard_normal((6, 2))

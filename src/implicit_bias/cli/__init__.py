@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from implicit_bias.encodings import speak_any_encoding
+from implicit_bias.hooks.encodings import speak_any_encoding
 
 COMMANDS = ("check", "compare", "init", "plan", "report", "sync")
 """Names of the commands: module `implicit_bias.cli.<name>`, which holds the command as `command`."""

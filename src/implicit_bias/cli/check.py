@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from pydantic import BaseModel
 
-    from implicit_bias.parameters import OwnData, Reparametrization, Sweep
+    from implicit_bias.sweeps.parameters import OwnData, Reparametrization, Sweep
     from implicit_bias.theory.problem import Problem
 
 MB = 1e6
@@ -171,8 +171,8 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     """
     from implicit_bias.own_data.checks import said_of_row_numbers
     from implicit_bias.own_data.prepare import read_data_set
-    from implicit_bias.parameters import OWN, OwnData, Reparametrization, Sweep
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
+    from implicit_bias.sweeps.parameters import OWN, OwnData, Reparametrization, Sweep
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
     valid: Any
@@ -220,7 +220,7 @@ def validated(
     """The parameters of a namespace as models, those that are valid, and a line for each fault of the others."""
     from pydantic import ValidationError
 
-    from implicit_bias.messages import faults
+    from implicit_bias.hooks.console import faults
 
     named, valid, wrong = dict(_named(parameters)), {}, []
     for name, model in models.items():
@@ -288,10 +288,10 @@ def _problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametr
 def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
     from joblib import cpu_count
 
-    from implicit_bias.estimate import estimate_cost
-    from implicit_bias.theory.bounds import theorem_2
-    from implicit_bias.theory.law import Scaling
-    from implicit_bias.theory.prediction import predict_band
+    from implicit_bias.sweeps.cost import estimate_cost
+    from implicit_bias.theory.bounds.before import theorem_2
+    from implicit_bias.theory.law.distance import Scaling
+    from implicit_bias.theory.law.prediction import predict_band
 
     widths = sorted({point.width for point in sweep.points()})
     narrow = [h for h in widths if h < problem.k]

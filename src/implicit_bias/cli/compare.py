@@ -96,7 +96,7 @@ def _contrast(values: list[str | None]) -> tuple[str, str]:
 
 
 def _spread(values: dict[str, Any] | None) -> str:
-    from implicit_bias.numerals import spread
+    from implicit_bias.figures.numerals import spread
 
     return "–" if values is None else spread(values["mean"], values["sd"] or 0.0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from implicit_bias.cli.additions import additions
-from implicit_bias.reserved import is_reserved
+from implicit_bias.pipelines.reserved import is_reserved
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata

@@ -21,7 +21,7 @@ def command(**configuration: Any) -> None:
     """
     from kedro.framework.project import pipelines
 
-    from implicit_bias.exclusive import FolderInUse, lock
+    from implicit_bias.hooks.lock import FolderInUse, lock
     from implicit_bias.tracking.marks import checked_settings, experiment_of, ui_of, uri_of
     from implicit_bias.tracking.sync import send, unsent
 

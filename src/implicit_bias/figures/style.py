@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from implicit_bias.numerals import number as number
-from implicit_bias.numerals import power_of_ten
+from implicit_bias.figures.numerals import number as number
+from implicit_bias.figures.numerals import power_of_ten
 
 Table = Mapping[str, ArrayLike]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from implicit_bias.datasets import read_member
+from implicit_bias.sweeps.datasets import read_member
 
 MOST_BYTES = 4 * 2**30
 """What an .npz file may hold."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from implicit_bias.fingerprints import digest
-from implicit_bias.parameters import Verification
-from implicit_bias.points import Loaders
-from implicit_bias.resume import Stage, Task, load
+from implicit_bias.sweeps.compute import Stage, Task, load
+from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.parameters import Verification
+from implicit_bias.sweeps.points import Loaders
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
 from implicit_bias.theory.claims.problems import check_index

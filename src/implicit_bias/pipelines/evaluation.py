@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.parameters import Point, Sweep
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.points import Loaders
-from implicit_bias.resume import Reader, Stage
-from implicit_bias.sweep_records import compute_points
-from implicit_bias.theory.entries import ENTRIES
-from implicit_bias.theory.evaluation import evaluate
+from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.records import compute_points
+from implicit_bias.theory.initialization.entries import ENTRIES
+from implicit_bias.theory.measure import evaluate
+from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.state import State
-from implicit_bias.theory.trajectory import Trajectory
+from implicit_bias.theory.solvers.trajectory import Trajectory
 
 Kept = TypeVar("Kept", State, Trajectory)
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.engines import check
-from implicit_bias.fingerprints import numerics
-from implicit_bias.parameters import Point, Sweep
-from implicit_bias.plan import sweep_plan
-from implicit_bias.points import Loaders
-from implicit_bias.resume import Reader, Stage
-from implicit_bias.sweep_records import compute_points
-from implicit_bias.theory import initialization
-from implicit_bias.theory.entries import ENTRIES, check_width, unit_entries
+from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.fingerprint import numerics
+from implicit_bias.sweeps.manifest import sweep_plan
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.records import compute_points
+from implicit_bias.sweeps.workers import check
+from implicit_bias.theory.initialization import gaussian as initialization
+from implicit_bias.theory.initialization.entries import ENTRIES, check_width, unit_entries
 from implicit_bias.theory.problem import Problem
 
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.own_data.prepare import prepare_data
 from implicit_bias.pipelines import reparametrization, report, sweep
-from implicit_bias.reserved import is_reserved
+from implicit_bias.pipelines.reserved import is_reserved
 
 
 def create_pipeline(

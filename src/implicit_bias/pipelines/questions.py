@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.parameters import Sweep
-from implicit_bias.points import Loaders, require
-from implicit_bias.sweep_records import Fingerprints
-from implicit_bias.theory.answers import (
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.records import Fingerprints
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.questions import (
     attained_tolerances,
     expected_excess_risk,
     prediction_bands,
     ridgeless_risk,
 )
-from implicit_bias.theory.law import Scaling
 from implicit_bias.theory.problem import Array, Problem
 
 WIDTHS = 25

@@ -10,9 +10,9 @@ from kedro.pipeline import Node, Pipeline
 from pydantic import ValidationError
 
 from implicit_bias.pipelines.sections import PROCESS
-from implicit_bias.points import Loaders
 from implicit_bias.report.page import render
 from implicit_bias.report.section import Section
+from implicit_bias.sweeps.points import Loaders
 
 logger = logging.getLogger(__name__)
 

@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines import questions, sections
 from implicit_bias.pipelines.evaluation import EVALUATION
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.points import Loaders, require
-from implicit_bias.resume import STAMP, Stage, stamp
-from implicit_bias.sweep_records import Fingerprints
-from implicit_bias.theory.entries import ENTRIES
-from implicit_bias.theory.law import Scaling, lazy_distance, limit_const, rich_distance
-from implicit_bias.theory.prediction import predict_band
+from implicit_bias.sweeps.compute import STAMP, Stage, stamp
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.records import Fingerprints
+from implicit_bias.theory.comparisons.universality import limit_ratio, seen_weights
+from implicit_bias.theory.initialization.entries import ENTRIES
+from implicit_bias.theory.law.distance import Scaling, lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.universality import limit_ratio, seen_weights
 
 BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""

@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.parameters import Sweep
 from implicit_bias.pipelines.evaluation import EVALUATION
-from implicit_bias.points import Loaders, Record, require
 from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.section import Origin, Provenance, Tracked
 from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
-from implicit_bias.sweep_records import Fingerprints
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.sweeps.points import Loaders, Record, require
+from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
 
 FIGURES = ("figure", "companion", "questions")

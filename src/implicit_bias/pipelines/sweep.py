@@ -4,7 +4,8 @@ from typing import Any
 
 from kedro.pipeline import Pipeline
 
-from implicit_bias.pipelines import early, evaluation, initialization, lazy, reporting, training
+from implicit_bias.pipelines import evaluation, initialization, reporting, training
+from implicit_bias.pipelines.studies import early, lazy
 
 STAGES = {"initialization": initialization, "training": training, "evaluation": evaluation, "reporting": reporting}
 """The stages of every sweep."""

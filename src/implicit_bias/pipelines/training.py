@@ -6,16 +6,16 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.parameters import Point, Stopping, Sweep
 from implicit_bias.pipelines.initialization import INITIALIZATION
-from implicit_bias.points import Loaders
-from implicit_bias.resume import Reader, Stage
-from implicit_bias.sweep_records import compute_points
+from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.parameters import Point, Stopping, Sweep
+from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.records import compute_points
 from implicit_bias.theory.experiment import train
+from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.state import State
-from implicit_bias.theory.stopping import Stop
-from implicit_bias.theory.trajectory import excess_loss
+from implicit_bias.theory.solvers.stopping import Stop
+from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
 def train_points(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from implicit_bias.numerals import number
+from implicit_bias.figures.numerals import number
 from implicit_bias.report.section import Column, Origin, Picture, Section, Table
 
 HEADING = "How far each claim is from breaking"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from implicit_bias.numerals import number, spread
+from implicit_bias.figures.numerals import number, spread
 
 PLACES: dict[str, Callable[[object], str]] = {
     "case": str,

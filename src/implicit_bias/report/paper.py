@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from implicit_bias.numerals import number
+from implicit_bias.figures.numerals import number
 from implicit_bias.report.section import Column, Table
 
 CLOSE = 0.1

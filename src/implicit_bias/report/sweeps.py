@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from implicit_bias.numerals import number
+from implicit_bias.figures.numerals import number
 from implicit_bias.report import findings
 from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper

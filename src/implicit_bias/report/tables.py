@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from implicit_bias.numerals import number, spread
+from implicit_bias.figures.numerals import number, spread
 from implicit_bias.report.section import Column, Table
 
 MOST_ROWS = 40

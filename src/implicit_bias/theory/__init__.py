@@ -1,6 +1,6 @@
 """The mathematics: pure functions on arrays. Needs numpy and scipy only."""
 
-from implicit_bias.theory.bounds import (
+from implicit_bias.theory.bounds.before import (
     Bound,
     instantaneous_rate,
     lemma_17,
@@ -10,7 +10,7 @@ from implicit_bias.theory.bounds import (
     theorem_1,
     theorem_2,
 )
-from implicit_bias.theory.certificates import (
+from implicit_bias.theory.bounds.certificates import (
     certificate,
     certified_curve,
     descent_bound,
@@ -18,12 +18,11 @@ from implicit_bias.theory.certificates import (
     largest_certified_step,
     restarted_margin,
 )
-from implicit_bias.theory.descent import Descent, DivergenceError, gradient_descent, largest_step_estimate
-from implicit_bias.theory.evaluation import Evaluation, evaluate
+from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
+from implicit_bias.theory.comparisons.linearized import linearized_flow
+from implicit_bias.theory.comparisons.ridge import nearest_ridge, ridge_path
 from implicit_bias.theory.experiment import train
-from implicit_bias.theory.flow import gradient_flow
-from implicit_bias.theory.infinite_width import infinite_width_flow
-from implicit_bias.theory.initialization import (
+from implicit_bias.theory.initialization.gaussian import (
     balanced,
     end_to_end_orthogonal,
     in_invariant_set,
@@ -32,7 +31,7 @@ from implicit_bias.theory.initialization import (
     standard_normal,
 )
 from implicit_bias.theory.kernel import kernel_range
-from implicit_bias.theory.law import (
+from implicit_bias.theory.law.distance import (
     Scaling,
     distance_law,
     excess_risk_law,
@@ -40,8 +39,7 @@ from implicit_bias.theory.law import (
     limit_const,
     prediction_band,
 )
-from implicit_bias.theory.linearized import linearized_flow
-from implicit_bias.theory.prediction import (
+from implicit_bias.theory.law.prediction import (
     law_before,
     predict_distance,
     predict_outputs,
@@ -49,12 +47,14 @@ from implicit_bias.theory.prediction import (
     width_for_prediction,
     width_for_risk,
 )
+from implicit_bias.theory.measure import Evaluation, evaluate
+from implicit_bias.theory.networks.two_layer import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
 from implicit_bias.theory.problem import Problem, reparametrize
-from implicit_bias.theory.ridge import nearest_ridge, ridge_path
-from implicit_bias.theory.state import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
-from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.solvers.descent import Descent, DivergenceError, gradient_descent, largest_step_estimate
+from implicit_bias.theory.solvers.flow import gradient_flow
+from implicit_bias.theory.solvers.stopping import Stop
+from implicit_bias.theory.solvers.trajectory import Trajectory
 from implicit_bias.theory.synthetic import draw_data
-from implicit_bias.theory.trajectory import Trajectory
 
 __all__ = [
     "Bound",

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from implicit_bias.theory.bounds import instantaneous_rate
-from implicit_bias.theory.descent import gradient_descent
-from implicit_bias.theory.flow import choose_integrator, gradient_flow
+from implicit_bias.theory.bounds.before import instantaneous_rate
 from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.state import State, imbalance
-from implicit_bias.theory.stopping import Stop
-from implicit_bias.theory.trajectory import Trajectory, excess_loss
+from implicit_bias.theory.solvers.descent import gradient_descent
+from implicit_bias.theory.solvers.flow import choose_integrator, gradient_flow
+from implicit_bias.theory.solvers.stopping import Stop
+from implicit_bias.theory.solvers.trajectory import Trajectory, excess_loss
 
 SOLVERS = ("gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential")
 

@@ -50,7 +50,7 @@ class Outbox:
 
     def write(self) -> None:
         """Keep what is remembered, and from now on what is added."""
-        from implicit_bias.datasets import replacing
+        from implicit_bias.sweeps.datasets import replacing
 
         with replacing(self.path) as file:
             file.write(json.dumps({"parent": self.parent, "saved": self.saved}).encode() + b"\n")

@@ -3,12 +3,12 @@
 import numpy as np
 from scipy.linalg import expm
 
-from implicit_bias.theory import certificates
+from implicit_bias.theory.bounds import certificates
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, equal, relative, seen, worst
 from implicit_bias.theory.claims.network import Network
+from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import State, imbalance
-from implicit_bias.theory.trajectory import Trajectory, excess_loss, residual
+from implicit_bias.theory.solvers.trajectory import Trajectory, excess_loss, residual
 
 
 def pseudoinverse_solution(network: Network) -> Array:

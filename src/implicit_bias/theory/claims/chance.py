@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, kstest
 from scipy.stats import t as student
 
-from implicit_bias.theory import bounds, law
+from implicit_bias.theory.bounds import before as bounds
 from implicit_bias.theory.claims.problems import train
-from implicit_bias.theory.initialization import scaled, standard_normal
+from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
+from implicit_bias.theory.law import distance as law
+from implicit_bias.theory.networks.two_layer import imbalance
 from implicit_bias.theory.problem import Array, Problem, reparametrize
-from implicit_bias.theory.state import imbalance
 from implicit_bias.theory.synthetic import draw_data
 
 SIGNIFICANCE = 1e-6

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from implicit_bias.theory import bounds, certificates
+from implicit_bias.theory.bounds import before as bounds
+from implicit_bias.theory.bounds import certificates
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, decays, equal, relative, worst
 from implicit_bias.theory.claims.network import Network
+from implicit_bias.theory.networks.two_layer import Imbalance, State
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import Imbalance, State
-from implicit_bias.theory.trajectory import Trajectory, excess_loss, velocity
+from implicit_bias.theory.solvers.trajectory import Trajectory, excess_loss, velocity
 
 RESOLUTION = 1e-8
 """Error of E along an integrated run, relative to the products it is made of."""

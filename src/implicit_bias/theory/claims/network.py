@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from implicit_bias.theory.networks.two_layer import State, reduce_network
 from implicit_bias.theory.problem import Array, Problem, reparametrize
-from implicit_bias.theory.state import State, reduce_network
 
 RANK_RTOL = 1e-10
 

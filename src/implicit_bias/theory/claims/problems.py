@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.theory import experiment, initialization
+from implicit_bias.theory import experiment
 from implicit_bias.theory.claims import bias
 from implicit_bias.theory.claims import imbalance as claims
 from implicit_bias.theory.claims.check import SLACK, Check, worst
@@ -16,12 +16,13 @@ from implicit_bias.theory.claims.network import (
     lift,
     make_network,
 )
+from implicit_bias.theory.initialization import gaussian as initialization
 from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.networks.two_layer import Imbalance, State, imbalance
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import Imbalance, State, imbalance
-from implicit_bias.theory.stopping import TOLERANCE, Stop
+from implicit_bias.theory.solvers.stopping import TOLERANCE, Stop
+from implicit_bias.theory.solvers.trajectory import Trajectory, excess_loss, residual
 from implicit_bias.theory.synthetic import draw_data
-from implicit_bias.theory.trajectory import Trajectory, excess_loss, residual
 
 POINTS = 18
 """Samples of a trajectory, about."""

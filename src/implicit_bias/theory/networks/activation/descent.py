@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from implicit_bias.theory.descent import DivergenceError
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.run import Run, RunRecorder
 from implicit_bias.theory.networks.activation.steps import size
 from implicit_bias.theory.problem import Array
-from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
+from implicit_bias.theory.solvers.descent import DivergenceError
+from implicit_bias.theory.solvers.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
 
 OVERFLOW = 1e250
 

@@ -11,7 +11,7 @@ from implicit_bias.theory.networks.activation.run import Run, RunRecorder
 from implicit_bias.theory.networks.activation.stabilized import stabilized_steps
 from implicit_bias.theory.networks.activation.steps import FlowIntegrator, FlowStep, size
 from implicit_bias.theory.problem import Array
-from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.solvers.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 
 INTEGRATORS: dict[str, FlowIntegrator] = {"explicit": explicit_steps, "stabilized": stabilized_steps}
 REACH = 30.0

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from implicit_bias.theory.law import PredictionBand
+from implicit_bias.theory.law.chi_square import NormLaw, check, norm_law, probability
+from implicit_bias.theory.law.distance import PredictionBand
 from implicit_bias.theory.networks.activation.gaussian import hermite_coefficients, mean_variance, moments
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.points import Points
-from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
 from implicit_bias.theory.problem import Array
 
 BLOCK = 512

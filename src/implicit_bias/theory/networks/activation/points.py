@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law import unseen_part
+from implicit_bias.theory.law.distance import unseen_part
 from implicit_bias.theory.problem import Array, Problem, as_matrix
 
 

@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 
-from implicit_bias.theory.exponential import LOOSEST, TIGHTEST
 from implicit_bias.theory.networks.deep.dynamics import (
     flat,
     heads,
@@ -25,8 +24,9 @@ from implicit_bias.theory.networks.deep.dynamics import (
 from implicit_bias.theory.networks.deep.links import LINKS, LinkError, chain, link
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi
-from implicit_bias.theory.trajectory import Step
+from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST
+from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi
+from implicit_bias.theory.solvers.trajectory import Step
 
 _LARGEST_MOVE = 2.0  # of ||X|| in one step
 _STALE_MOVE = 0.25  # summed ||X|| after which the reference kernel is rebuilt

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
 
-from implicit_bias.theory.descent import OVERFLOW, DivergenceError
 from implicit_bias.theory.networks.deep.dynamics import excess_loss, flat, kernel_largest, velocity
 from implicit_bias.theory.networks.deep.record import DeepRecorder, DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
+from implicit_bias.theory.solvers.descent import OVERFLOW, DivergenceError
+from implicit_bias.theory.solvers.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
 
 
 class DeepDescent:

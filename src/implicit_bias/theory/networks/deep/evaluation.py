@@ -4,15 +4,15 @@ from typing import cast
 
 import numpy as np
 
-from implicit_bias.theory.bounds import Bound
-from implicit_bias.theory.evaluation import Evaluation, final_rate, tightness
-from implicit_bias.theory.law import distance_law
+from implicit_bias.theory.bounds.before import Bound
+from implicit_bias.theory.law.distance import distance_law
+from implicit_bias.theory.measure import Evaluation, final_rate, tightness
 from implicit_bias.theory.networks.deep import bounds
 from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.trajectory import Trajectory
+from implicit_bias.theory.solvers.trajectory import Trajectory
 
 
 def evaluate_deep(

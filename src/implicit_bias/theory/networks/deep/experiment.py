@@ -10,7 +10,7 @@ from implicit_bias.theory.networks.deep.record import DeepTrajectory, LeakError
 from implicit_bias.theory.networks.deep.starts import Network
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.solvers.stopping import Stop
 
 LEAK_TOL = 1e-6
 """Default leak: the law of the distance is then right to about its square, a draw's own distance to about itself."""

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 from scipy.integrate import DOP853
 
-from implicit_bias.theory.explicit import RESOLUTION
 from implicit_bias.theory.networks.deep.dynamics import Shapes, flat, kernel_largest, velocity
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.trajectory import Step
+from implicit_bias.theory.solvers.explicit import RESOLUTION
+from implicit_bias.theory.solvers.trajectory import Step
 
 
 def explicit_steps(problem: Problem, layers: Layers, tol: float) -> Iterator[Step]:

@@ -11,8 +11,8 @@ from implicit_bias.theory.networks.deep.explicit import explicit_steps
 from implicit_bias.theory.networks.deep.record import DeepRecorder, DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
-from implicit_bias.theory.trajectory import Step
+from implicit_bias.theory.solvers.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.solvers.trajectory import Step
 
 INTEGRATORS: dict[str, Callable[[Problem, Layers, float], Iterator[Step]]] = {
     "explicit": explicit_steps,

@@ -12,14 +12,14 @@ from math import inf, log, sqrt
 import numpy as np
 from scipy.optimize import brentq
 
-from implicit_bias.theory import law
-from implicit_bias.theory.law import distance_law
+from implicit_bias.theory.law import distance as law
+from implicit_bias.theory.law.chi_square import NormLaw, check, norm_law, probability
+from implicit_bias.theory.law.distance import distance_law
+from implicit_bias.theory.law.prediction import MAX_WIDTH, width_for_distance
 from implicit_bias.theory.networks.deep.experiment import MOST_WEIGHTS, train_deep
 from implicit_bias.theory.networks.deep.starts import DeepScaling, checked_widths, gaussian_deep, infinite_deep
-from implicit_bias.theory.norm_law import NormLaw, check, norm_law, probability
-from implicit_bias.theory.prediction import MAX_WIDTH, width_for_distance
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.stopping import Stop
+from implicit_bias.theory.solvers.stopping import Stop
 
 LAW_LEAK = 1e-4
 """Default leak: M^T M is then right to about its square (docs/depth.md section 3)."""

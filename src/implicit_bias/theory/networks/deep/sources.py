@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from implicit_bias.theory.initialization import bartlett_factor
+from implicit_bias.theory.initialization.gaussian import bartlett_factor
+from implicit_bias.theory.networks.two_layer import unseen_factor
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import unseen_factor
 
 
 @dataclass

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from implicit_bias.theory.networks.two_layer import State, unseen_factor
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.state import State, unseen_factor
 
 Layers = tuple[Array, ...]
 

@@ -1,0 +1,1 @@
+"""Kedro hooks: lock, preflight, tracking and console."""

@@ -1,0 +1,1 @@
+"""Studies: stages beside those of a sweep, and pipelines of their own."""

@@ -1,0 +1,202 @@
+"""Every claim of the paper checked on random problems: a table, a figure and a page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.pipelines import report
+from implicit_bias.pipelines.checks import CHECKS, fingerprint, join, tasks
+from implicit_bias.pipelines.sections import provenance, whereabouts
+from implicit_bias.report.claims import claims_section
+from implicit_bias.report.claims_page import claims_page
+from implicit_bias.report.section import Origin
+from implicit_bias.sweeps.compute import STALE, STAMP, Reader, StaleRecords, check_table, compute_tasks, stamp
+from implicit_bias.sweeps.manifest import check_plan, sweep_params
+from implicit_bias.sweeps.parameters import Verification
+from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.workers import check
+from implicit_bias.theory.claims.table import claim_rows, frequency_rows
+
+
+def plan_verification(verification: Verification) -> dict[str, Any]:
+    """What is tracked of the run before it: its parameters and the version of its code; it has no points.
+
+    Raises:
+        EngineError: the engine it asks for cannot be used.
+    """
+    check(verification)
+    return {
+        "name": "Verification",
+        "description": f"Every claim on {verification.problems} random problems and {verification.seeds} seeds.",
+        "params": sweep_params(verification),
+        "points": {},
+        "numerics": CHECKS.numerics,
+        "fresh": verification.fresh,
+    }
+
+
+def check_claims(
+    verification: Verification, plan: dict[str, Any], stored: dict[str, Reader]
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Check every claim, batch by batch and seed by seed, but what is done; one that fails takes no other with it.
+
+    Args:
+        verification: how much is checked.
+        plan: the tracked plan; the run starts with it.
+        stored: what earlier runs have left.
+
+    Yields:
+        batch or seed -> what `check_batch` or `check_seed` gives; one with "error" if it failed.
+    """
+    check_plan(plan, sweep_params(verification), {}, "verification")
+    for key, record in compute_tasks(CHECKS, tasks(verification), stored, verification, _whole):
+        yield {key: record}
+
+
+def _whole(key: str, record: dict[str, Any]) -> bool:
+    """Whether every problem of a batch could be checked; one that could not is tried again."""
+    return not len(record.get("errors", ()))
+
+
+def join_checks(verification: Verification, plan: dict[str, Any], batches: Loaders) -> dict[str, Any]:
+    """All that was checked as one record, with its fingerprint; see `checks.join`."""
+    check_plan(plan, sweep_params(verification), {}, "verification")
+    return join(verification, batches) | {STAMP: fingerprint(verification)}
+
+
+def _known(verification: Verification, checks: dict[str, Any]) -> dict[str, Any]:
+    """The checks, without the fingerprint that they must carry."""
+    if checks.get(STAMP) != fingerprint(verification):
+        raise StaleRecords(f"what claims.checks holds {STALE} verification")
+    return {name: value for name, value in checks.items() if name != STAMP}
+
+
+def _check(verification: Verification, table: pd.DataFrame) -> None:
+    """Refuse a table of other checks."""
+    check_table(CHECKS, table, dict.fromkeys(table.iloc[:, 0], fingerprint(verification)), table.columns[0])
+
+
+def tabulate_claims(verification: Verification, checks: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row per claim, and how often the random ones held at each alpha and width."""
+    v = verification
+    arrays = {name: np.asarray(value) for name, value in _known(v, checks).items()}
+    initial, trained = arrays.pop("initial"), arrays.pop("trained")
+    arrays.pop("errors")
+    rows = claim_rows(arrays, initial, trained, v.widths, v.alphas, v.delta)
+    frequencies = frequency_rows(initial, trained, v.widths, v.alphas)
+    mark = {STAMP: stamp(fingerprint(v))}
+    return pd.DataFrame(rows).assign(**mark), pd.DataFrame(frequencies).assign(**mark)
+
+
+def summarize_claims(verification: Verification, checks: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
+    """Metrics of the run: problems checked, errors, violations, and the tightness of each claim."""
+    checks = _known(verification, checks)
+    _check(verification, table)
+    summary: dict[str, Any] = {
+        "metric/problems": len(checks["conserved/met"]),
+        "metric/errors": len(checks["errors"]),
+        "metric/violations": int(table["violations"].sum()),
+    }
+    return summary | {f"metric/tight/{row.claim}": row.tight for row in table.itertuples()}
+
+
+def report_claims(
+    verification: Verification, checks: dict[str, Any], table: pd.DataFrame, frequencies: pd.DataFrame
+) -> str:
+    """The page of claims, in Markdown."""
+    _check(verification, table)
+    _check(verification, frequencies)
+    errors = _known(verification, checks)["errors"]
+    return claims_page(verification, table.drop(columns=STAMP), frequencies.drop(columns=STAMP), list(errors))
+
+
+def require_all(verification: Verification, checks: dict[str, Any], page: str, report: str) -> None:
+    """End the run as failed, its pages written, if anything could not be checked.
+
+    Raises:
+        RuntimeError: with what failed first.
+    """
+    if errors := list(_known(verification, checks)["errors"]):
+        raise RuntimeError(f"{len(errors)} of the checks failed; the table is made of the others. {errors[0]}")
+
+
+def draw_claims(verification: Verification, table: pd.DataFrame) -> Any:
+    """The claims figure."""
+    from implicit_bias.figures.claims import claims_figure
+
+    _check(verification, table)
+    return claims_figure(table.to_dict("records"))
+
+
+def describe_claims(
+    verification: Verification,
+    plan: dict[str, Any],
+    checks: dict[str, Any],
+    table: pd.DataFrame,
+    figure: bytes,
+    tracked: dict[str, Any],
+) -> dict[str, Any]:
+    """What the report says of the claims, as JSON takes it."""
+    check_plan(plan, sweep_params(verification), {}, "verification")
+    checks = _known(verification, checks)
+    _check(verification, table)
+    origin = Origin(plan["params"], provenance(), {"figure": figure}, whereabouts(tracked))
+    section = claims_section(origin, table, list(checks["errors"]))
+    return section.model_dump(mode="json")
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Parameters -> table, summary, page, figure of the claims, and the report."""
+    params = "params:verification"
+    claims = Pipeline(
+        [
+            Node(plan_verification, inputs=params, outputs="claims.plan", name="plan_verification"),
+            Node(
+                check_claims,
+                inputs=[params, "claims.plan", "claims.stored"],
+                outputs="claims.batches",
+                name="check_claims",
+            ),
+            Node(
+                join_checks,
+                inputs=[params, "claims.plan", "claims.batches"],
+                outputs="claims.checks",
+                name="join_checks",
+            ),
+            Node(
+                tabulate_claims,
+                inputs=[params, "claims.checks"],
+                outputs=["claims.table", "claims.frequencies"],
+                name="tabulate_claims",
+            ),
+            Node(
+                summarize_claims,
+                inputs=[params, "claims.checks", "claims.table"],
+                outputs="claims.summary",
+                name="summarize_claims",
+            ),
+            Node(
+                report_claims,
+                inputs=[params, "claims.checks", "claims.table", "claims.frequencies"],
+                outputs="claims.page",
+                name="report_claims",
+            ),
+            Node(draw_claims, inputs=[params, "claims.table"], outputs="claims.figure", name="draw_claims"),
+            Node(
+                describe_claims,
+                inputs=[params, "claims.plan", "claims.checks", "claims.table", "claims.figure", "claims.tracked"],
+                outputs="claims.section",
+                name="describe_claims",
+            ),
+            Node(
+                require_all,
+                inputs=[params, "claims.checks", "claims.page", "claims.report"],
+                outputs=None,
+                name="require_all",
+            ),
+        ]
+    )
+    return claims + report.create_pipeline(["claims.section"], "claims")

@@ -1,0 +1,181 @@
+"""A stage beside the others: every trained point, stopped at any time, next to the path of ridge regression."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.pipelines.evaluation import restored
+from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.reporting import join_metrics
+from implicit_bias.pipelines.sections import describe_study
+from implicit_bias.pipelines.training import TRAINING
+from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.points import Loaders, Record
+from implicit_bias.sweeps.records import Fingerprints, compute_points
+from implicit_bias.theory.comparisons.ridge import (
+    REACH,
+    nearest_ridge,
+    network_risk,
+    regression_flow,
+    ridge_path,
+    seen_risk,
+)
+from implicit_bias.theory.measure import distance_curves
+from implicit_bias.theory.networks.two_layer import State
+from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.solvers.trajectory import Trajectory
+
+PATH = 120
+"""Penalties at which the ridge path is drawn and searched for its smallest test risk."""
+
+
+def compare_with_ridge(
+    data: Loaders,
+    problems: Loaders,
+    sweep: Sweep,
+    plan: dict[str, Any],
+    stored: dict[str, Reader],
+    initial_states: Loaders,
+    trajectories: Loaders,
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Find, for every time of every trained point, the nearest ridge solution; with held-out rows, the test risk.
+
+    Args:
+        data: name -> loader of X, Y and the held-out X_test, Y_test; the others as `lazy.compare_points` takes them.
+
+    Yields:
+        point -> what is tracked of it.
+    """
+    inputs, test_rows = {INITIALIZATION: initial_states, TRAINING: trajectories}, _test_rows(data)
+    for key, record in compute_points(RIDGE, sweep, plan, problems, stored, inputs, beside=test_rows):
+        yield {key: record}
+
+
+def compare_point(
+    point: Point, sweep: Sweep, problem_fields: Record, state_fields: Record, trajectory: Record, test_rows: Record
+) -> Record:
+    """One point beside the ridge path."""
+    if "error" in trajectory:
+        return trajectory
+    problem, product = Problem(**problem_fields), trajectory["product"]
+    penalty, gap = nearest_ridge(problem, product)
+    record: Record = {
+        "curve/iteration": trajectory["curve/iteration"],
+        "curve/ridge_lambda": penalty,
+        "curve/ridge_gap": gap,
+        "metric/ridge_gap": np.max(gap[1:], initial=0.0),
+        "time": trajectory["t"] * point.width * (point.sigma_u**2 + point.sigma_v**2),
+    }
+    X_test, Y_test = test_rows["X_test"], test_rows["Y_test"]
+    if len(X_test):
+        _, u2v = distance_curves(problem, restored(State, state_fields), restored(Trajectory, trajectory))
+        risk = network_risk(problem, X_test, Y_test, product, u2v)
+        path = seen_risk(problem, X_test, Y_test, ridge_path(problem, path_penalties(problem)))
+        record |= {
+            "curve/risk": risk,
+            "metric/risk_end": risk[-1],
+            "metric/risk_best": np.min(risk),
+            "metric/ridge_best": np.min(path),
+        }
+    return record
+
+
+RIDGE = Stage("ridge", "early", "early", compare_point, TRAINING.ignores)
+
+
+def path_penalties(problem: Problem) -> Array:
+    """Penalties from far above lambda_1 to far below lambda_r, decreasing."""
+    reach = REACH**0.5
+    return np.geomspace(problem.sigma[0] ** 2 * reach, problem.sigma[-1] ** 2 / reach, PATH)
+
+
+def _test_rows(data: Loaders) -> Loaders:
+    """Name of a data set -> loader of its held-out rows X_test, Y_test, none where it has none."""
+
+    def load(name: str) -> Record:
+        arrays = data[name]()
+        return {key: np.asarray(arrays.get(key, ()), float) for key in ("X_test", "Y_test")}
+
+    return {name: partial(load, name) for name in data}
+
+
+def tabulate_early(
+    data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, early: Loaders
+) -> pd.DataFrame:
+    """The table of the sweep with the metrics of the comparison; see `join_metrics`."""
+    return join_metrics(RIDGE, _fingerprints(data, sweep, plan, problems), table, early)
+
+
+def _fingerprints(data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders) -> Fingerprints:
+    return Fingerprints(sweep, plan, problems, {RIDGE: _test_rows(data)})
+
+
+def draw_early(
+    data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders, early_table: pd.DataFrame, early: Loaders
+) -> Any:
+    """Draw the first seed of each initial scale at the largest width beside the ridge path of its data."""
+    from implicit_bias.figures.early import early_figure
+
+    fingerprints = _fingerprints(data, sweep, plan, problems)
+    fingerprints.check(RIDGE, early_table)
+    table = early_table[early_table["ridge_gap"].notna()]
+    widest = table[table["width"] == table["width"].max()]
+    label = "alpha" if "alpha" in widest else "case"
+    first = widest.drop_duplicates(label)
+    name = first["problem"].iloc[0]
+    problem, (X_test, Y_test) = Problem(**problems[name]()), _test_rows(data)[name]().values()
+    penalties = path_penalties(problem)
+    paths: dict[str, Array] = {"penalty": penalties}
+    flow = regression_flow(problem, 1 / penalties)
+    paths["flow_penalty"], paths["flow_gap"] = nearest_ridge(problem, flow)
+    if len(X_test):
+        paths["risk"] = seen_risk(problem, X_test, Y_test, ridge_path(problem, penalties))
+        paths["ridgeless"] = seen_risk(problem, X_test, Y_test, ridge_path(problem, 0.0))[0]
+        paths["flow_risk"] = seen_risk(problem, X_test, Y_test, flow)
+    names = {"alpha": "α = {}", "case": "case {}"}
+    runs = {
+        names[label].format(row[label]): fingerprints.load(RIDGE, early, row["point"]) for _, row in first.iterrows()
+    }
+    return early_figure(runs, paths)
+
+
+def describe_early(
+    data: Loaders,
+    sweep: Sweep,
+    plan: dict[str, Any],
+    problems: Loaders,
+    early_table: pd.DataFrame,
+    tracked: dict[str, Any],
+    *images: bytes,
+) -> dict[str, Any]:
+    """What the report says of the comparison; see `describe_study`."""
+    _fingerprints(data, sweep, plan, problems).check(RIDGE, early_table)
+    return describe_study("early", plan, early_table, tracked, *images)
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Data, trajectories and table -> the comparison with ridge regression, its table, figure and section."""
+    known = ["data", "params:sweep", "plan", "problems"]
+    return Pipeline(
+        [
+            Node(
+                compare_with_ridge,
+                inputs=["data", "problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                outputs="early",
+                name="compare_with_ridge",
+            ),
+            Node(tabulate_early, inputs=[*known, "table", "early"], outputs="early_table", name="tabulate_early"),
+            Node(draw_early, inputs=[*known, "early_table", "early"], outputs="early_figure", name="draw_early"),
+            Node(
+                describe_early,
+                inputs=[*known, "early_table", "tracked", "early_figure"],
+                outputs="early_section",
+                name="describe_early",
+            ),
+        ]
+    )

@@ -1,0 +1,147 @@
+"""A stage beside the others: every trained point next to its linearised and its infinite-width flow."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from implicit_bias.pipelines.evaluation import restored
+from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.reporting import join_metrics
+from implicit_bias.pipelines.sections import describe_study
+from implicit_bias.pipelines.training import TRAINING
+from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.points import Loaders, Record
+from implicit_bias.sweeps.records import Fingerprints, compute_points
+from implicit_bias.theory.comparisons.companions import Companion, gaps, infinite_width_companion, linearized_companion
+from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
+from implicit_bias.theory.initialization.entries import ENTRIES
+from implicit_bias.theory.law.distance import kernel_change, large_width_limit
+from implicit_bias.theory.networks.two_layer import State
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.trajectory import Trajectory
+
+
+def compare_points(
+    problems: Loaders,
+    sweep: Sweep,
+    plan: dict[str, Any],
+    stored: dict[str, Reader],
+    initial_states: Loaders,
+    trajectories: Loaders,
+) -> Iterator[dict[str, dict[str, Any]]]:
+    """Compare every trained point with its linearised flow and its infinite-width flow, but those that are done.
+
+    Args:
+        problems: name -> loader of a Problem's fields.
+        sweep: parameters of the sweep.
+        plan: the points to compare.
+        stored: what earlier runs have left.
+        initial_states: point -> loader of a State's fields.
+        trajectories: point -> loader of a Trajectory's fields.
+
+    Yields:
+        point -> the losses, distances and gaps of its two companions.
+    """
+    inputs = {INITIALIZATION: initial_states, TRAINING: trajectories}
+    for key, record in compute_points(COMPARISON, sweep, plan, problems, stored, inputs):
+        yield {key: record}
+
+
+def _gram(point: Point) -> tuple[float, float]:
+    """(a, b) = (sigma_U^2 h, sigma_V^2 h)."""
+    return point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
+
+
+def _has_infinite_width(point: Point, problem: Problem) -> bool:
+    return point.initialization in ENTRIES and point.case != "balanced" and point.width >= problem.k
+
+
+def compare_point(
+    point: Point, sweep: Sweep, problem_fields: Record, state_fields: Record, trajectory_fields: Record
+) -> Record:
+    """Losses and distances of a point's companions, and their largest gaps to the point."""
+    if "error" in trajectory_fields:
+        return trajectory_fields
+    problem, state = Problem(**problem_fields), restored(State, state_fields)
+    trajectory = restored(Trajectory, trajectory_fields)
+    companions: dict[str, Companion] = {"lin": linearized_companion(problem, state, trajectory.t)}
+    record: Record = {"curve/iteration": problem.iterations(trajectory.t, sweep.step_size)}
+    if _has_infinite_width(point, problem) and trajectory.t.size > 1:
+        a, b = _gram(point)
+        flow = infinite_width_flow(problem, a, b, trajectory.t[1:], sweep.flow_tolerance)
+        companions["inf"] = infinite_width_companion(problem, state, flow, a, b, trajectory.t)
+        record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, a, b))
+    for name, companion in companions.items():
+        gap = gaps(problem, state, trajectory, companion)
+        record |= {
+            f"metric/{name}_loss": gap.loss_gap,
+            f"metric/{name}_dist": gap.distance_gap,
+            f"curve/{name}_excess": problem.averaged(gap.excess),
+            f"curve/{name}_dist": gap.distance,
+        }
+    return record
+
+
+COMPARISON = Stage("compare", "comparisons", "lazy", compare_point, TRAINING.ignores)
+
+
+def tabulate_companions(
+    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, comparisons: Loaders
+) -> pd.DataFrame:
+    """The table of the sweep with the metrics of the comparison; see `join_metrics`."""
+    return join_metrics(COMPARISON, Fingerprints(sweep, plan, problems), table, comparisons)
+
+
+def draw_companions(sweep: Sweep, plan: dict[str, Any], problems: Loaders, companions: pd.DataFrame) -> tuple[Any, Any]:
+    """The gaps to both companions, and kernel movement and final rate beside their closed forms."""
+    from implicit_bias.figures.lazy import gaps_figure, kernel_figure
+
+    Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
+    if "case" in companions:  # a balanced start has no sigma_U / sigma_V to be drawn against
+        companions = companions[companions["case"] != "balanced"]
+    columns = {str(name): column.to_numpy() for name, column in companions.items()}
+    return gaps_figure(columns), kernel_figure(columns)
+
+
+def describe_lazy(
+    sweep: Sweep,
+    plan: dict[str, Any],
+    problems: Loaders,
+    companions: pd.DataFrame,
+    tracked: dict[str, Any],
+    *images: bytes,
+) -> dict[str, Any]:
+    """What the report says of the comparison; see `describe_study`."""
+    Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
+    return describe_study("lazy", plan, companions, tracked, *images)
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Trajectories and table -> comparisons, their table and figures, section of the report."""
+    figures, known = ["gaps_figure", "kernel_figure"], ["params:sweep", "plan", "problems"]
+    return Pipeline(
+        [
+            Node(
+                compare_points,
+                inputs=["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                outputs="comparisons",
+                name="compare_points",
+            ),
+            Node(
+                tabulate_companions,
+                inputs=[*known, "table", "comparisons"],
+                outputs="companions",
+                name="tabulate_companions",
+            ),
+            Node(draw_companions, inputs=[*known, "companions"], outputs=figures, name="draw_companions"),
+            Node(
+                describe_lazy,
+                inputs=[*known, "companions", "tracked", *figures],
+                outputs="lazy_section",
+                name="describe_lazy",
+            ),
+        ]
+    )

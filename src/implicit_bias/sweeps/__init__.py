@@ -1,0 +1,1 @@
+"""A sweep: its parameters, its points, its manifest, and computing each point once, anywhere."""

@@ -1,0 +1,91 @@
+"""What a sweep will cost, before it is run: a simple model and the speed of this machine.
+
+A point takes about `POINT` seconds to draw, measure and plot. The flow adds at most about `STEPS` steps, each of
+`OVERHEAD` seconds and of one eigendecomposition (r, r) for the kernel of every output and one for the state; one such
+is timed here. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for, at the
+time of one of them, timed here. The tables and their SVD need about `COPIES` arrays of X's size, a process `PROCESS`.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.theory.experiment import estimate_horizon
+from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
+from implicit_bias.theory.solvers.stopping import Stop
+
+POINT = 0.6
+STEPS = 60
+OVERHEAD = 5e-3
+COPIES = 7
+PROCESS = 350e6
+TRIAL = 50
+"""Iterations of gradient descent that are timed."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """About what a sweep needs.
+
+    Attributes:
+        seconds: time, with all its workers.
+        memory: bytes at once, in all processes.
+        disk: bytes of its initial states and trajectories.
+    """
+
+    seconds: float
+    memory: float
+    disk: float
+
+
+def estimate_cost(problem: Problem, sweep: Sweep, processes: int) -> Cost:
+    """About what a sweep on a problem will cost.
+
+    Args:
+        problem: the reparametrised problem.
+        sweep: the validated parameters.
+        processes: how many points are computed at once.
+    """
+    points = sweep.points()
+    with threadpool_limits(1):
+        flow = POINT + STEPS * (OVERHEAD + (1 + problem.m) * _eigendecomposition(problem.r))
+        descent = {
+            point.width: POINT + _descent(problem, sweep, point)
+            for point in points
+            if point.solver == "gradient_descent"
+        }
+    seconds = sum(descent[point.width] if point.solver == "gradient_descent" else flow for point in points)
+    busy = min(processes, len(points))
+    numbers = sum(2 * problem.k * min(problem.k, point.width) for point in points)
+    workers = busy * PROCESS if busy > 1 else 0
+    return Cost(seconds / busy, PROCESS + workers + 8 * COPIES * problem.n * problem.D, 8 * numbers)
+
+
+def _eigendecomposition(r: int) -> float:
+    """Seconds of an eigendecomposition (r, r) on this machine."""
+    matrix = np.diag(np.arange(1.0, r + 1)) + 1.0 / r
+    np.linalg.eigh(matrix)
+    start = time.perf_counter()
+    np.linalg.eigh(matrix)
+    return time.perf_counter() - start
+
+
+def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:
+    """Seconds of a run of gradient descent."""
+    rng = np.random.default_rng(sweep.seed)
+    state = scaled(standard_normal(problem, point.width, rng, "bartlett"), point.sigma_u, point.sigma_v)
+    t_max = float(problem.flow_time(sweep.stop.max_iterations, sweep.step_size))
+    stop = Stop(excess=(sweep.stop.tolerance or 0.0) * problem.n / 2, t_max=t_max)
+    step = float(problem.flow_time(1, sweep.step_size))
+    iterations = min(estimate_horizon(problem, state, stop) / step, sweep.stop.max_iterations)
+    start = time.perf_counter()
+    try:
+        gradient_descent(problem, state, step, iter([TRIAL]), Stop(t_max=TRIAL * step))
+    except DivergenceError:
+        return 0.0
+    return iterations * (time.perf_counter() - start) / TRIAL

@@ -1,0 +1,451 @@
+"""The parameters a person sets, validated before any node runs. Unknown keys are refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
+from math import log10, prod
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from implicit_bias.theory.claims.table import ASYMPTOTIC
+from implicit_bias.theory.initialization.entries import ENTRIES
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Width = Annotated[int, Field(ge=1, le=2**53)]
+Initialization = Literal[
+    "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
+]
+Solver = Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]
+Scale = Annotated[
+    Literal["none", "columns", "table"],
+    Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
+]
+
+
+MOST_VALUES = 100_000
+"""Values a list may have."""
+
+MOST_POINTS = 1_000_000
+"""Points a sweep may have."""
+
+MOST_DECADES = 100
+"""How far initial scales may be from 1."""
+
+MOST_NUMBERS = 2**30
+"""Numbers the data sets of one name may hold, 8 bytes each."""
+
+WIDTH_DIGITS = 16
+"""Digits of the width in a point's key, enough for any width: keys sort by width, and do not depend on other points."""
+
+BALANCED = "balanced"
+"""The case of a balanced start."""
+
+OWN = "own"
+"""Name of the data set that is made of the tables X and Y of a project."""
+
+
+def _expand(value: Any) -> Any:
+    """Turn "500:2000:500" and "1 2 5" into lists, so that lists can be given on the command line, too."""
+    if isinstance(value, str):
+        items: list[Any] = []
+        for word in value.split():
+            parts = word.split(":")
+            if len(parts) == 1:
+                items.append(word)
+            elif len(parts) in (2, 3) and all(part.isdigit() for part in parts) and all(map(int, parts[2:])):
+                start, end, step, *_ = *map(int, parts), 1
+                if len(items) + (end - start) // step + 1 > MOST_VALUES:
+                    raise ValueError(f"a list may have {MOST_VALUES} values, {word!r} goes beyond that")
+                items.extend(range(start, end + 1, step))
+            else:
+                raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
+        return items
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Model(BaseModel):
+    """Base of all parameters: unknown keys are refused, with the one that was meant; values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_what_was_meant(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            faults = error.errors()
+            raise ValidationError.from_exception_data(
+                error.title, [_with_meant(each, cls) for each in faults]
+            ) from None
+
+
+def _with_meant(fault: ErrorDetails, model: type[BaseModel]) -> InitErrorDetails:
+    """A fault as it was found; that of an unknown key of a model says which one is like it."""
+    text, location = fault["msg"], fault["loc"]
+    if fault["type"] == "extra_forbidden" and len(location) == 1:
+        close = get_close_matches(str(location[0]), model.model_fields, n=1)
+        text += f" (did you mean {close[0]}?)" if close else ""
+    kind = PydanticCustomError(fault["type"], text)
+    return InitErrorDetails(type=kind, loc=location, input=fault["input"])
+
+
+class Engine(Model):
+    """Where the points are computed, and whether those that are done are computed again."""
+
+    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
+    backend: Literal["loky", "dask", "ray"] = Field("loky", description="processes of this machine, or a cluster")
+    address: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="tcp://host:port of a Dask scheduler, host:port or ray://host:port of a Ray cluster; "
+        "by default a cluster of that kind is started on this machine",
+    )
+    fresh: bool = Field(False, description="compute everything again, and start a new tracked run")
+
+    @model_validator(mode="after")
+    def _engine_exists(self) -> Self:
+        if self.workers == 0 or self.workers < -1:
+            raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
+        if self.address and self.backend == "loky":
+            raise ValueError(f"address is that of a cluster: set backend to dask or ray, or leave {self.address!r} out")
+        return self
+
+
+class DataSet(Model):
+    """One synthetic data set: X (n, D), Y = X Theta + noise (n, m)."""
+
+    n: Count = 100
+    D: Count = 400
+    m: Count = 1
+    rank: Count | None = Field(None, description="rank of X; by default min(n, D)")
+    spectrum: Literal["gaussian", "whitened", "geometric"] = "gaussian"
+    cond: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    theta_std: NonNegative | None = Field(None, description="standard deviation of Theta's entries; by default D^-1/2")
+    noise_std: NonNegative = 0.01
+    held_out: Annotated[int, Field(ge=0)] = Field(
+        0, description="test rows N(0, I / D) drawn beside X; of every spectrum before it is replaced"
+    )
+    draws: Count = Field(1, description="independent data sets drawn")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _rank_fits(self) -> Self:
+        if self.rank is not None and self.rank > min(self.n, self.D):
+            raise ValueError(f"rank must be at most min(n, D) = {min(self.n, self.D)}, got {self.rank}")
+        numbers = self.draws * (self.n + self.held_out) * (self.D + self.m)
+        if numbers > MOST_NUMBERS:
+            raise ValueError(
+                f"n = {self.n}, D = {self.D}, m = {self.m}, held_out = {self.held_out} and draws = {self.draws} make "
+                f"{numbers} numbers, more than {MOST_NUMBERS}"
+            )
+        return self
+
+
+class DataSets(RootModel[dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], DataSet]]):
+    """The data sets to draw, by name."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+Names = Annotated[list[str], BeforeValidator(lambda value: _texts(value))]
+Name = Annotated[str, BeforeValidator(lambda value: _text(value))]
+
+
+def _texts(value: Any) -> Any:
+    """Names of columns; numbers are names, too, and one name is a list of one."""
+    return [_text(each) for each in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class OwnData(Model):
+    """How tables X and Y become a data set: the columns that are used, and what is done to their numbers."""
+
+    columns: Names | None = Field(None, description="columns of X, names or patterns like nm_*; by default all")
+    drop: Names = Field([], description="columns of X and of Y to leave out, names or patterns")
+    targets: Names | None = Field(None, description="columns of Y, names or patterns; by default all")
+    labels: Name | None = Field(None, description="column of every table that names its rows; neither input nor target")
+    center_x: bool = Field(False, description="subtract the mean of each column of X")
+    center_y: bool = Field(False, description="subtract the mean of each target")
+    scale_x: Scale = "none"
+    scale_y: Scale = "none"
+    targets_in_x: Literal["refuse", "allow"] = Field("refuse", description="whether a column of X may equal a target")
+    held_out: Annotated[int, Field(ge=0)] = Field(0, description="rows, drawn at random, kept out of training")
+    seed: Seed = Field(0, description="selects the rows held out")
+
+
+class Reparametrization(Model):
+    """How the data are reparametrised."""
+
+    rank_rtol: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None,
+        description="singular values above rank_rtol * sigma_1 count; by default max(n, D) * eps, or the rounding of "
+        "the data where that is larger",
+    )
+    rank: Count | None = Field(None, description="the rank itself, whatever the spectrum")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.rank is not None and self.rank_rtol is not None:
+            raise ValueError(f"give either rank or rank_rtol, got {self.rank} and {self.rank_rtol}")
+        return self
+
+
+class Stopping(Model):
+    """When a run ends, in the units of the averaged loss and of gradient-descent iterations."""
+
+    tolerance: Positive | None = Field(None, description="excess averaged loss at which a run ends")
+    relative: bool = Field(False, description="the tolerance is a fraction of the initial excess loss")
+    max_iterations: Count = 10_000_000
+    stationary: Positive = Field(1e-13, description="speed, relative to the initial one, at which a run has ended")
+
+
+class Cases(Model):
+    """Initial scales (sigma_U, sigma_V) to compare: pairs, or ratios sigma_U / sigma_V at a fixed product."""
+
+    pairs: list[tuple[Positive, Positive]] = []
+    product: Positive | None = None
+    ratios: list[Positive] = []
+    balanced: bool = Field(True, description="add the balanced initialisation with the first case's end-to-end matrix")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if bool(self.ratios) != (self.product is not None):
+            raise ValueError("ratios and product go together: give both or neither")
+        if not self.scales():
+            raise ValueError("give at least one of pairs, or ratios with their product")
+        if len(set(self.scales())) < len(self.scales()):
+            raise ValueError(
+                f"initial scales must differ from each other, pairs, ratios and product give {self.scales()}"
+            )
+        for sigmas in self.scales():
+            if not all(0 < sigma < float("inf") for sigma in sigmas):
+                raise ValueError(f"sigma_U and sigma_V must be positive and finite, product and ratios give {sigmas}")
+        return self
+
+    def scales(self) -> list[tuple[float, float]]:
+        """All (sigma_U, sigma_V), pairs first."""
+        product = self.product or 1.0
+        return self.pairs + [((product * ratio) ** 0.5, (product / ratio) ** 0.5) for ratio in self.ratios]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training run of a sweep.
+
+    Attributes:
+        key: name of its partition, unique in the sweep; it depends on the point alone.
+        problem: name of its data set.
+        width: hidden width h.
+        seed: selects the draw of U0, V0.
+        sigma_u: scale of U(0).
+        sigma_v: scale of V(0).
+        solver: name of the solver.
+        initialization: law of the entries of U0, V0, or what a Gaussian draw is projected on.
+        alpha: the scales are h^-alpha; None where a case gives them.
+        case: name of the case; None where alpha gives the scales.
+    """
+
+    key: str
+    problem: str
+    width: int
+    seed: int
+    sigma_u: float
+    sigma_v: float
+    solver: str
+    initialization: str = "gaussian"
+    alpha: float | None = None
+    case: str | None = None
+
+
+class Sweep(Engine):
+    """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
+
+    title: str
+    figure: Literal["width", "wide", "alpha", "imbalance", "universality"] = Field(
+        description="what is drawn against what"
+    )
+    problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
+    redraw_data: bool = Field(
+        False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
+    )
+    widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
+    seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
+    alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
+    cases: Cases | None = None
+    initialization: Annotated[list[Initialization], BeforeValidator(_expand), Field(min_length=1)] = ["gaussian"]
+    density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
+    sampler: Literal["auto", "dense", "bartlett"] = "auto"
+    solvers: Annotated[list[Solver], BeforeValidator(_expand), Field(min_length=1)] = ["gradient_flow"]
+    step_size: Positive = Field(
+        description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
+    )
+    stop: Stopping = Stopping()
+    flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
+    curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
+    point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in ("widths", "seeds", "alpha", "solvers", "initialization"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must differ from each other, got {values}")
+        if bool(self.alpha) == bool(self.cases):
+            raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
+        if self.figure != "imbalance" and not self.alpha:
+            raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
+        if self.figure in ("width", "wide", "universality") and len(self.alpha) > 1:
+            raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
+        if self.figure != "universality" and len(self.initialization) > 1:
+            raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
+        if self.figure == "universality" and set(self.initialization) - set(ENTRIES):
+            raise ValueError(f"figure universality compares {', '.join(ENTRIES)}, got {self.initialization}")
+        if self.cases and self.cases.balanced and "orthogonal_layers" in self.initialization:
+            raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
+        if self.figure == "imbalance" and not self.cases:
+            raise ValueError("figure imbalance compares cases: give cases instead of alpha")
+        if self.figure in ("wide", "alpha") and self.initialization != ["gaussian"]:
+            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
+        for alpha in self.alpha:
+            if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
+                raise ValueError(
+                    f"h^-alpha must be within 1e±{MOST_DECADES}, alpha = {alpha} at h = {max(self.widths)}"
+                )
+        lists: list[list[Any]] = [self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization]
+        count = prod(map(len, lists))
+        if count > MOST_POINTS:
+            raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
+        return self
+
+    def points(self) -> list[Point]:
+        """Every point of the sweep, in a fixed order."""
+        return [
+            Point(
+                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_suffix(initialization)}-seed={seed}-{solver}",
+                problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
+                width=h,
+                seed=seed,
+                solver=solver,
+                initialization=initialization,
+                **scales(h),
+            )
+            for h in self.widths
+            for label, scales in self._initial_scales()
+            for initialization in self.initialization
+            for seed in self.seeds
+            for solver in self.solvers
+        ]
+
+    def _initial_scales(self) -> list[tuple[str, Callable[[int], dict[str, Any]]]]:
+        """Of each initialisation its part of a key, and its part of a Point, given the width."""
+        if self.cases is None:
+            return [(f"alpha={alpha}", partial(_power_scales, alpha)) for alpha in self.alpha]
+        pairs = self.cases.scales()
+        named = [(str(number), pair) for number, pair in enumerate(pairs, start=1)]
+        if self.cases.balanced:
+            named.append((BALANCED, pairs[0]))
+        return [(_scales_label(case, *pair), partial(_case_scales, case, pair)) for case, pair in named]
+
+
+def _suffix(initialization: str) -> str:
+    """Part of a point's key; that of a Gaussian network says nothing of it."""
+    return "" if initialization == "gaussian" else f"-{initialization}"
+
+
+def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:
+    """Part of a point's key; the number of a case depends on the others, and is none."""
+    return f"sigma_u={sigma_u}-sigma_v={sigma_v}{f'-{BALANCED}' if case == BALANCED else ''}"
+
+
+def _power_scales(alpha: float, h: int) -> dict[str, Any]:
+    return {"alpha": alpha, "sigma_u": float(h) ** -alpha, "sigma_v": float(h) ** -alpha}
+
+
+def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]:
+    return {"case": case, "sigma_u": pair[0], "sigma_v": pair[1]}
+
+
+class DescentStudy(Engine):
+    """Gradient descent beside the flow, from initial scales of several ratios at a fixed product."""
+
+    title: str
+    problem: str = Field(description="name of a data set")
+    width: Width = 500
+    product: Positive = Field(description="sigma_U sigma_V")
+    ratios: Annotated[list[Positive], BeforeValidator(_expand), Field(min_length=1)] = Field(
+        description="sigma_U / sigma_V"
+    )
+    balanced: bool = Field(True, description="add the balanced initialisation with the end-to-end matrix of ratio 1")
+    depth: Annotated[float, Field(ge=1e-24, lt=1e-6)] = Field(
+        1e-16, description="excess loss, relative to the initial one, at which a descent has arrived"
+    )
+    max_iterations: Count = Field(20_000, description="a step that takes more does not arrive")
+    first_step: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5,
+        description="largest step of the gap, as a fraction of n / lambda_max of the kernel at the start or the end",
+    )
+    halvings: Annotated[int, Field(ge=1, le=12)] = Field(5, description="how often that step is halved")
+    smallest: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="smallest step of the scan, as a fraction of the largest that arrives"
+    )
+    scan: Annotated[int, Field(ge=2, le=1000)] = Field(40, description="steps of the scan")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.ratios)) < len(self.ratios):
+            raise ValueError(f"ratios must differ from each other, got {self.ratios}")
+        return self
+
+    def points(self) -> dict[str, tuple[float, float]]:
+        """Name of each start -> its (sigma_U, sigma_V)."""
+        named = {f"ratio={_shortest(ratio)}": ratio for ratio in self.ratios}
+        named |= {BALANCED: 1.0} if self.balanced else {}
+        return {key: ((self.product * ratio) ** 0.5, (self.product / ratio) ** 0.5) for key, ratio in named.items()}
+
+
+def _shortest(value: float) -> str:
+    """The shortest text that is this number and no other."""
+    return repr(value).removesuffix(".0")
+
+
+class Verification(Engine):
+    """How many random problems and seeds the claims are checked on."""
+
+    problems: Annotated[int, Field(ge=1, le=10**7)] = Field(
+        2000, description="random problems for the deterministic claims"
+    )
+    seeds: Annotated[int, Field(ge=3, le=10**6)] = Field(30, description="data sets for the random claims")
+    draws: Count = Field(25, description="networks drawn for each data set, width and alpha")
+    widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
+    alphas: Annotated[list[Annotated[float, Field(ge=0, le=0.5)]], BeforeValidator(_expand), Field(min_length=1)]
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.widths != sorted(set(self.widths)) or sum(h >= ASYMPTOTIC for h in self.widths) < 2:
+            raise ValueError(f"widths must increase, two of them from {ASYMPTOTIC} on, got {self.widths}")
+        if not any(alpha > 0.25 for alpha in self.alphas) or len(set(self.alphas)) < len(self.alphas):
+            raise ValueError(f"alphas must differ from each other, one of them above 1/4, got {self.alphas}")
+        return self

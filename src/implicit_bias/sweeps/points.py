@@ -1,0 +1,89 @@
+"""Running the points of a sweep: in processes, as they finish, with progress shown and failures kept apart."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from implicit_bias.sweeps.parameters import Engine
+from implicit_bias.sweeps.workers import compute
+
+Record = dict[str, Any]
+Loaders = dict[str, Callable[[], Record]]
+"""A partitioned dataset as Kedro hands it to a node: name -> loader."""
+
+logger = logging.getLogger(__name__)
+
+
+class NothingOfPoints(RuntimeError):
+    """A stage needs what an earlier one has not made of all points."""
+
+
+def require(names: Iterable[str], loaders: Loaders, dataset: str, stage: str) -> None:
+    """Refuse to go on without what an earlier stage makes.
+
+    Args:
+        names: the points, or problems, that are needed.
+        loaders: what there is.
+        dataset: what it is called.
+        stage: the pipeline that makes it.
+
+    Raises:
+        NothingOfPoints: some are missing.
+    """
+    wanted = list(names)
+    if missing := [name for name in wanted if name not in loaders]:
+        raise NothingOfPoints(
+            f"{dataset} has nothing of {len(missing)} of {len(wanted)}, such as {missing[0]!r}: run what makes it, "
+            f"the pipeline {stage}, or all of it again; what is done is not computed again"
+        )
+
+
+def run_points(
+    function: Callable[..., Record],
+    tasks: Iterable[tuple[str, tuple[Any, ...]]],
+    total: int,
+    engine: Engine,
+    label: str,
+) -> Iterator[tuple[str, Record]]:
+    """Yield (key, function(*arguments)) of every (key, arguments), each as soon as it is done.
+
+    Results do not depend on the engine. A point that raises, or whose worker dies whenever it is tried, gives the
+    record {"error": message} and takes no other with it.
+
+    Args:
+        function: what is done for a point; importable, since it runs in another process.
+        tasks: keys with arguments.
+        total: how many tasks there are.
+        engine: where the points are computed.
+        label: what the progress bar says.
+    """
+    calls = ((key, (function, *arguments)) for key, arguments in tasks)
+    with _progress() as progress:
+        bar = progress.add_task(label, total=total)
+        for key, record in compute(_guarded, calls, _lost, engine, total):
+            if details := record.pop("traceback", None):
+                logger.error("%s failed: %s", key, record["error"])
+                logger.debug("%s", details)
+            progress.advance(bar)
+            yield key, record
+
+
+def _guarded(function: Callable[..., Record], *arguments: Any) -> Record:
+    try:
+        return function(*arguments)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+
+
+def _lost(reason: str) -> Record:
+    return {"error": reason}
+
+
+def _progress() -> Progress:
+    """A live bar with the time left; nothing where the output is not a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, disable=not sys.stderr.isatty(), transient=True)

@@ -1,0 +1,119 @@
+"""The records of a sweep: which fingerprint each must carry, and computing those that are not there."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from functools import lru_cache, partial
+from typing import Any
+
+import pandas as pd
+
+from implicit_bias.sweeps.compute import Reader, Stage, Task, check_table, compute_tasks, load, load_or_error
+from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.manifest import check_plan, sweep_params
+from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
+from implicit_bias.sweeps.points import Loaders, Record, require
+
+POINTS_SAY = frozenset({"widths", "seeds", "alpha", "cases", "problem", "redraw_data", "initialization", "solvers"})
+"""Parameters that a stage knows from its point alone."""
+
+NOT_RESULTS = frozenset({"title", "figure", *Engine.model_fields})
+"""Parameters that no record depends on."""
+
+
+class Fingerprints:
+    """What every record of a sweep must carry.
+
+    Args:
+        sweep: parameters of the sweep.
+        plan: the points of the sweep, as they were written down.
+        problems: name -> loader of a Problem's fields.
+        beside: stage -> name -> loader of what else it computes its records from.
+
+    Raises:
+        StaleRecords: the plan is of other parameters or data, as it may be where a stage is run by itself.
+        NothingOfPoints: a problem is missing.
+    """
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        plan: Mapping[str, Any],
+        problems: Loaders,
+        beside: Mapping[Stage, Loaders] | None = None,
+    ) -> None:
+        self.sweep = sweep
+        self.points = {point.key: point for point in sweep.points()}
+        names = dict.fromkeys(point.problem for point in self.points.values())
+        require(names, problems, "problems", "reparametrization")
+        self._data = {name: digest(problems[name]()) for name in names}
+        self._beside = {stage: {name: digest(more[name]()) for name in names} for stage, more in (beside or {}).items()}
+        check_plan(plan, sweep_params(sweep), self._data, "initialization")
+
+    def of(self, stage: Stage, key: str) -> str:
+        """The fingerprint of the record that a stage makes of a point."""
+        point = self.points[key]
+        data = self._data[point.problem]
+        if stage in self._beside:
+            data = digest([data, self._beside[stage][point.problem]])
+        return point_fingerprint(stage, point, self.sweep, data)
+
+    def load(self, stage: Stage, records: Loaders, key: str) -> Record:
+        """The record that a stage has made of a point; see `resume.load`."""
+        return load(stage, records, key, self.of(stage, key))
+
+    def check(self, stage: Stage, table: pd.DataFrame) -> None:
+        """Refuse a table of points that are not those of the sweep; see `resume.check_table`."""
+        check_table(stage, table, {key: self.of(stage, key) for key in self.points})
+
+
+def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> str:
+    """The digest of all that determines the record of a point.
+
+    Args:
+        stage: what makes the record.
+        point: the point; its key, and the number of its case, which depends on other points, do not count.
+        sweep: parameters of its sweep.
+        data: digest of its problem.
+    """
+    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS))
+    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings])
+
+
+def compute_points(
+    stage: Stage,
+    sweep: Sweep,
+    plan: Mapping[str, Any],
+    problems: Loaders,
+    stored: Mapping[str, Reader],
+    inputs: Mapping[Stage, Loaders],
+    usable: Callable[[str, Record], bool] = lambda key, record: True,
+    beside: Loaders | None = None,
+) -> Iterator[tuple[str, Record]]:
+    """Yield the record of every point of a sweep: those that earlier runs have left, then the others as they finish.
+
+    Args:
+        stage: what is done.
+        sweep: parameters of the sweep; `fresh` leaves nothing to be reused.
+        plan: the points of the sweep, written down before them.
+        problems: name -> loader of a Problem's fields.
+        stored: dataset -> reader of what earlier runs have left of a point.
+        inputs: the earlier stages whose records `stage.compute` takes after point, sweep and problem -> those records.
+        usable: whether a stored record is still good for something; asked of those with the right fingerprint.
+        beside: name of a problem -> loader of what else `stage.compute` takes, after all that.
+
+    Yields:
+        key and record; one with "error" for a point that could not be computed.
+
+    Raises:
+        StaleRecords: the plan, or a record of an earlier stage, is of other parameters, data or numerics.
+    """
+    fingerprints = Fingerprints(sweep, plan, problems, {} if beside is None else {stage: beside})
+    problem = lru_cache(1)(lambda name: problems[name]())
+
+    def arguments(key: str) -> tuple[Any, ...]:
+        point = fingerprints.points[key]
+        earlier = (load_or_error(of, records, key, fingerprints.of(of, key)) for of, records in inputs.items())
+        return point, sweep, problem(point.problem), *earlier, *([beside[point.problem]()] if beside else [])
+
+    tasks = [Task(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
+    yield from compute_tasks(stage, tasks, stored, sweep, usable)

@@ -1,0 +1,1 @@
+"""Guarantees: bounds known before training, and certificates computed from a run."""

@@ -1,0 +1,1 @@
+"""Simpler flows and estimators that a network is compared with."""

@@ -1,0 +1,1 @@
+"""Initial networks, drawn or built as reduced states."""

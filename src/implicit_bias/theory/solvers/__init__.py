@@ -1,0 +1,1 @@
+"""Training: solvers of the gradient flow and gradient descent, and what they record."""
