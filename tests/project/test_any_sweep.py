@@ -115,7 +115,8 @@ def test_nothing_of_the_theory_is_imported(project: Project) -> None:
         "import sys, pathlib; from kedro.framework.session import KedroSession; "
         "from kedro.framework.startup import bootstrap_project; bootstrap_project(pathlib.Path.cwd()); "
         "KedroSession.create().__enter__().run(); print(sorted(name for name in sys.modules if name.startswith("
-        "('implicit_bias.theory', 'implicit_bias.sweeps.parameters', 'implicit_bias.pipelines', 'implicit_bias.figures'))))"
+        "('implicit_bias.theory', 'implicit_bias.sweeps.parameters', 'implicit_bias.pipelines', "
+        "'implicit_bias.figures'))))"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=project.path, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
