@@ -157,7 +157,10 @@ def test_the_version_of_the_numerics_is_that_of_the_code(tmp_path: Path, monkeyp
 
 def test_the_numerics_reach_what_is_imported() -> None:
     reached = _reached(["implicit_bias.pipelines.training"])
-    assert reached >= {f"implicit_bias.theory.{name}" for name in ("experiment", "flow", "exponential", "descent")}
+    assert reached >= {
+        f"implicit_bias.theory.{name}"
+        for name in ("experiment", "solvers.flow", "solvers.exponential", "solvers.descent")
+    }
     assert not any("claims" in name or "figures" in name for name in reached)
     assert numerics("implicit_bias.pipelines.training") != numerics("implicit_bias.pipelines.evaluation")
 
@@ -354,7 +357,7 @@ def test_points_are_reused_with_the_figures_they_were_asked_for(problem: dict[st
         stored = {"evaluations": partial(read, "evaluations"), "point_figures": partial(read, "figures")}
         states, trajectories = loaders("states"), loaders("trajectories")
         plan = plan_of(wanted, problem)
-        for images, records in evaluate_points(problems, wanted, plan, stored, states, trajectories):
+        for images, records in evaluate_points({}, problems, wanted, plan, stored, states, trajectories):
             figures |= images
             files["evaluations"] |= records
         files["figures"] |= figures

@@ -1,29 +1,23 @@
 """Stage 5: measure every point against the bounds, the law and the min-norm solution."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import Reader, Stage
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
-from implicit_bias.theory.initialization.entries import ENTRIES
-from implicit_bias.theory.measure import evaluate
-from implicit_bias.theory.networks.two_layer import State
-from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.trajectory import Trajectory
-
-Kept = TypeVar("Kept", State, Trajectory)
 
 
 def evaluate_points(
+    data: Loaders,
     problems: Loaders,
     sweep: Sweep,
     plan: dict[str, Any],
@@ -36,6 +30,7 @@ def evaluate_points(
     Without the sweep's `point_figures` no point is drawn.
 
     Args:
+        data: name -> loader of X, Y and test rows.
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to evaluate.
@@ -59,36 +54,24 @@ def evaluate_points(
 
     inputs = {INITIALIZATION: initial_states, TRAINING: trajectories}
     done = 0
-    for key, record in compute_points(EVALUATION, sweep, plan, problems, stored, inputs, drawn):
+    for key, record in compute_points(EVALUATION, sweep, plan, problems, stored, inputs, drawn, rows=data):
         done += "error" not in record
         yield {key: figure} if (figure := record.pop("figure", b"")) else {}, {key: record}
     if not done:
         raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
 
 
+KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.evaluate_point}
+"""Kind of network -> what is done for a point of it."""
+
+
 def evaluate_point(
-    point: Point,
-    sweep: Sweep,
-    problem_fields: dict[str, Any],
-    state_fields: dict[str, Any],
-    trajectory_fields: dict[str, Any],
-) -> dict[str, Any]:
+    point: Point, sweep: Sweep, problem: Record, state: Record, trajectory: Record, *rows: Record
+) -> Record:
     """Measure one point, and draw it if the sweep's points are drawn."""
-    if "error" in trajectory_fields:
-        return trajectory_fields
-    problem, state = Problem(**problem_fields), State(**state_fields)
-    trajectory = restored(Trajectory, trajectory_fields)
-    law = point.initialization in ENTRIES and point.case != "balanced"
-    alpha = point.alpha if point.initialization == "gaussian" else None
-    step = float(problem.flow_time(1, sweep.step_size)) if point.solver == "gradient_descent" else None
-    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law, step)
-    iteration = problem.iterations(trajectory.t, sweep.step_size)
-    record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
-    record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
-    record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1]}
-    record["metric/met/law"] = float(law and point.initialization == "gaussian")
-    unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())
-    record["param/unmet"] = "; ".join(unmet) or "none"
+    if "error" in trajectory:
+        return trajectory
+    record = KINDS[sweep.kind](point, sweep, problem, state, trajectory, *rows)
     if not sweep.point_figures:
         return record
     from implicit_bias.figures import png, point_figure
@@ -105,18 +88,13 @@ def checksum(figure: bytes) -> str:
 EVALUATION = Stage("evaluate", "evaluations", "evaluation", evaluate_point)
 
 
-def restored(kind: type[Kept], record: dict[str, Any]) -> Kept:
-    """The State or Trajectory among all that a record holds."""
-    return kind(**{field.name: record[field.name] for field in fields(kind)})
-
-
 def create_pipeline(**_: Any) -> Pipeline:
     """Trajectories -> figures and evaluations, point by point."""
     return Pipeline(
         [
             Node(
                 evaluate_points,
-                inputs=["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                inputs=["data", "problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
                 outputs=["point_figures", "evaluations"],
                 name="evaluate_points",
             )

@@ -2,21 +2,20 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.pipelines.kinds.two_layer import initialize as two_layer
 from implicit_bias.sweeps.compute import Reader, Stage
-from implicit_bias.sweeps.fingerprint import numerics
+from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.manifest import sweep_plan
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
 from implicit_bias.sweeps.workers import check
-from implicit_bias.theory.initialization import gaussian as initialization
-from implicit_bias.theory.initialization.entries import ENTRIES, check_width, unit_entries
+from implicit_bias.theory.initialization.entries import check_width
 from implicit_bias.theory.problem import Problem
 
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
@@ -62,15 +61,17 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
         check_width(loaded[point.problem], point.width, point.initialization)
     first = data[needed[0]]()
     told = {name: json.loads(first[entry]) for name, entry in DATA_TOLD.items() if entry in first}
-    return sweep_plan(sweep, loaded, numerics(*COMPUTING), told)
+    rows = {name: digest(data[name]()) for name in needed} if sweep.reads_rows else {}
+    return sweep_plan(sweep, loaded, numerics(*COMPUTING), told, rows)
 
 
 def initialize_points(
-    problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader]
+    data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader]
 ) -> Iterator[dict[str, dict[str, Any]]]:
     """Draw the initial network of every point, as a reduced state, but those that are done.
 
     Args:
+        data: name -> loader of X, Y and test rows.
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to initialise.
@@ -79,24 +80,17 @@ def initialize_points(
     Yields:
         point -> the fields of its State.
     """
-    for key, record in compute_points(INITIALIZATION, sweep, plan, problems, stored, {}):
+    for key, record in compute_points(INITIALIZATION, sweep, plan, problems, stored, {}, rows=data):
         yield {key: record}
 
 
-def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any]) -> dict[str, Any]:
-    """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
-    problem = Problem(**problem_fields)
-    rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))
-    entries = point.initialization if point.initialization in ENTRIES else "gaussian"
-    state = unit_entries(problem, point.width, rng, entries, sweep.density, sweep.sampler)
-    state = initialization.scaled(state, point.sigma_u, point.sigma_v)
-    if point.case == "balanced":
-        state = initialization.balanced(problem, state)
-    if point.initialization == "invariant_set":
-        state = initialization.in_invariant_set(state)
-    elif point.initialization == "orthogonal_layers":
-        state = initialization.orthogonal_layers(state)
-    return vars(state)
+KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.initialize_point}
+"""Kind of network -> what is done for a point of it."""
+
+
+def initialize_point(point: Point, sweep: Sweep, problem: Record, *rows: Record) -> Record:
+    """Draw the initial network of one point."""
+    return KINDS[sweep.kind](point, sweep, problem, *rows)
 
 
 INITIALIZATION = Stage(
@@ -115,7 +109,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(plan_points, inputs=["data", "problems", "params:sweep"], outputs="plan", name="plan_points"),
             Node(
                 initialize_points,
-                inputs=["problems", "params:sweep", "plan", "stored"],
+                inputs=["data", "problems", "params:sweep", "plan", "stored"],
                 outputs="initial_states",
                 name="initialize_points",
             ),

@@ -1,29 +1,30 @@
 """Stage 4: train every point."""
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.kinds.two_layer import train as two_layer
 from implicit_bias.sweeps.compute import Reader, Stage
-from implicit_bias.sweeps.parameters import Point, Stopping, Sweep
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
-from implicit_bias.theory.experiment import train
-from implicit_bias.theory.networks.two_layer import State
-from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.stopping import Stop
-from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
 def train_points(
-    problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader], initial_states: Loaders
+    data: Loaders,
+    problems: Loaders,
+    sweep: Sweep,
+    plan: dict[str, Any],
+    stored: dict[str, Reader],
+    initial_states: Loaders,
 ) -> Iterator[dict[str, dict[str, Any]]]:
     """Train every point by gradient flow or gradient descent, but those that are done; each is saved at once.
 
     Args:
+        data: name -> loader of X, Y and test rows.
         problems: name -> loader of a Problem's fields.
         sweep: parameters of the sweep.
         plan: the points to train.
@@ -34,43 +35,19 @@ def train_points(
         point -> the fields of its Trajectory, its loss curve and what else is tracked; {"error": ...} if it failed.
     """
     inputs = {INITIALIZATION: initial_states}
-    for key, record in compute_points(TRAINING, sweep, plan, problems, stored, inputs):
+    for key, record in compute_points(TRAINING, sweep, plan, problems, stored, inputs, rows=data):
         yield {key: record}
 
 
-def train_point(
-    point: Point, sweep: Sweep, problem_fields: dict[str, Any], state_fields: dict[str, Any]
-) -> dict[str, Any]:
+KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.train_point}
+"""Kind of network -> what is done for a point of it."""
+
+
+def train_point(point: Point, sweep: Sweep, problem: Record, state: Record, *rows: Record) -> Record:
     """Train one point."""
-    started = time.perf_counter()
-    if "error" in state_fields:
-        return state_fields
-    problem, state = Problem(**problem_fields), State(**state_fields)
-    stop = stop_rule(problem, state, sweep)
-    trajectory, method = train(
-        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance
-    )
-    iteration = problem.iterations(trajectory.t, sweep.step_size)
-    return {
-        **vars(trajectory),
-        "curve/iteration": iteration,
-        "curve/loss": problem.averaged(trajectory.excess + problem.loss_floor),
-        "param/stop_reason": trajectory.stop_reason,
-        "param/method": method,
-        "metric/iterations": round(float(iteration[-1]), 6),  # first: MLflow's tables keep the order
-        "metric/steps": trajectory.steps,
-        "metric/seconds": time.perf_counter() - started,
-    }
-
-
-def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
-    """The sweep's stopping rule in flow time and in the units of L."""
-    rule: Stopping = sweep.stop
-    excess = (rule.tolerance or 0.0) * problem.n / 2
-    if rule.relative:
-        excess = (rule.tolerance or 0.0) * excess_loss(problem, state.R)
-    t_max = float(problem.flow_time(rule.max_iterations, sweep.step_size))
-    return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)
+    if "error" in state:
+        return state
+    return KINDS[sweep.kind](point, sweep, problem, state, *rows)
 
 
 TRAINING = Stage("train", "trajectories", "training", train_point, frozenset({"delta", "point_figures"}))
@@ -82,7 +59,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 train_points,
-                inputs=["problems", "params:sweep", "plan", "stored", "initial_states"],
+                inputs=["data", "problems", "params:sweep", "plan", "stored", "initial_states"],
                 outputs="trajectories",
                 name="train_points",
             )

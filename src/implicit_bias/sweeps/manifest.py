@@ -25,7 +25,11 @@ SHOWN = 3
 
 
 def sweep_plan(
-    sweep: Sweep, problems: dict[str, Problem], numerics: str, data: Mapping[str, Any] | None = None
+    sweep: Sweep,
+    problems: dict[str, Problem],
+    numerics: str,
+    data: Mapping[str, Any] | None = None,
+    rows: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Title, description, flat parameters, points and data sets of a sweep.
 
@@ -34,6 +38,7 @@ def sweep_plan(
         problems: name -> problem, for every problem that a point names.
         numerics: version of the code that computes the points.
         data: how the data were drawn, or the tables of one's own prepared: what is tracked of it, by name.
+        rows: name -> digest of the samples and test rows of each data set, for networks that need them.
     """
     points, compare = sweep.points(), _compare(sweep)
     return {
@@ -53,7 +58,7 @@ def sweep_plan(
         "fresh": sweep.fresh,
         "compare": compare,
         "steps_per_decade": STEPS_PER_DECADE,
-        "datasets": data_sets(problems),
+        "datasets": [each | ({"rows": rows[each["name"]]} if rows else {}) for each in data_sets(problems)],
     }
 
 
@@ -109,6 +114,8 @@ def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
     case = {None: "", "balanced": "balanced"}.get(point.case, f"case {point.case}")
     words = {
         "h={width}": len(sweep.widths) > 1 or not case,
+        "L={depth}": len(sweep.depths) > 1,
+        "{activation}": len(sweep.activations) > 1,
         case: bool(case),
         "alpha={alpha:g}": len(sweep.alpha) > 1,
         "seed={seed}": seed and len(sweep.seeds) > 1,
@@ -122,6 +129,8 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
     """How the points are told apart where they are compared: grouped by all but the seed, drawn against the axis."""
     many: dict[str, Sequence[Any]] = {
         "width": sweep.widths,
+        "depth": sweep.depths,
+        "activation": sweep.activations,
         "alpha": sweep.alpha,
         "initialization": sweep.initialization,
         "solver": sweep.solvers,
@@ -136,6 +145,8 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
 def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any]:
     params = {
         "width": point.width,
+        "depth": point.depth if sweep.kind == "deep" else None,
+        "activation": point.activation,
         "seed": point.seed,
         "alpha": point.alpha,
         "case": point.case,

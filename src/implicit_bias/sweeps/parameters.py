@@ -27,6 +27,7 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
+Depth = Annotated[int, Field(ge=1, le=64)]
 Initialization = Literal[
     "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
 ]
@@ -261,6 +262,8 @@ class Point:
         initialization: law of the entries of U0, V0, or what a Gaussian draw is projected on.
         alpha: the scales are h^-alpha; None where a case gives them.
         case: name of the case; None where alpha gives the scales.
+        depth: number L of layers; the paper's network has 2.
+        activation: of the hidden layer; None for linear networks.
     """
 
     key: str
@@ -273,6 +276,8 @@ class Point:
     initialization: str = "gaussian"
     alpha: float | None = None
     case: str | None = None
+    depth: int = 2
+    activation: str | None = None
 
 
 class Sweep(Engine):
@@ -287,6 +292,12 @@ class Sweep(Engine):
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
     )
     widths: Annotated[list[Width], BeforeValidator(_expand), Field(min_length=1)]
+    depths: Annotated[list[Depth], BeforeValidator(_expand), Field(min_length=1)] = Field(
+        [2], description="numbers L of layers of linear networks; the paper's has 2"
+    )
+    activations: Annotated[list[str], BeforeValidator(_expand)] = Field(
+        [], description="activations of the hidden layer; none for the paper's linear network"
+    )
     seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
     cases: Cases | None = None
@@ -306,10 +317,12 @@ class Sweep(Engine):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("widths", "seeds", "alpha", "solvers", "initialization"):
+        for name in ("widths", "depths", "activations", "seeds", "alpha", "solvers", "initialization"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
+        if self.activations and self.depths != [2]:
+            raise ValueError(f"networks with activations have one hidden layer: leave out depths, got {self.depths}")
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
         if self.figure != "imbalance" and not self.alpha:
@@ -332,23 +345,41 @@ class Sweep(Engine):
                     f"h^-alpha must be within 1e±{MOST_DECADES}, alpha = {alpha} at h = {max(self.widths)}"
                 )
         lists: list[list[Any]] = [self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization]
+        lists += [self.depths, self.activations or [None]]
         count = prod(map(len, lists))
         if count > MOST_POINTS:
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
 
+    @property
+    def kind(self) -> str:
+        """What is trained: "two_layer", the paper's network; "deep", linear ones of any depth; or "activation"."""
+        if self.activations:
+            return "activation"
+        return "two_layer" if self.depths == [2] else "deep"
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether the networks need the samples themselves and the test rows, beside the reparametrised problem."""
+        return self.kind == "activation"
+
     def points(self) -> list[Point]:
         """Every point of the sweep, in a fixed order."""
+        activations: list[str | None] = [*self.activations] or [None]
         return [
             Point(
-                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_suffix(initialization)}-seed={seed}-{solver}",
+                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_more(initialization, depth, phi)}-seed={seed}-{solver}",
                 problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
                 width=h,
                 seed=seed,
                 solver=solver,
                 initialization=initialization,
+                depth=depth,
+                activation=phi,
                 **scales(h),
             )
+            for depth in self.depths
+            for phi in activations
             for h in self.widths
             for label, scales in self._initial_scales()
             for initialization in self.initialization
@@ -367,9 +398,10 @@ class Sweep(Engine):
         return [(_scales_label(case, *pair), partial(_case_scales, case, pair)) for case, pair in named]
 
 
-def _suffix(initialization: str) -> str:
-    """Part of a point's key; that of a Gaussian network says nothing of it."""
-    return "" if initialization == "gaussian" else f"-{initialization}"
+def _more(initialization: str, depth: int, activation: str | None) -> str:
+    """Part of a point's key; that of the paper's network with Gaussian entries is empty."""
+    parts = {initialization: initialization != "gaussian", f"depth={depth}": depth != 2, activation: bool(activation)}
+    return "".join(f"-{part}" for part, told in parts.items() if told)
 
 
 def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:

@@ -7,13 +7,35 @@ from typing import Any
 
 import pandas as pd
 
-from implicit_bias.sweeps.compute import Reader, Stage, Task, check_table, compute_tasks, load, load_or_error
+from implicit_bias.sweeps.compute import (
+    Reader,
+    Stage,
+    StaleRecords,
+    Task,
+    check_table,
+    compute_tasks,
+    load,
+    load_or_error,
+)
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
 from implicit_bias.sweeps.points import Loaders, Record, require
 
-POINTS_SAY = frozenset({"widths", "seeds", "alpha", "cases", "problem", "redraw_data", "initialization", "solvers"})
+POINTS_SAY = frozenset(
+    {
+        "widths",
+        "seeds",
+        "alpha",
+        "cases",
+        "problem",
+        "redraw_data",
+        "initialization",
+        "solvers",
+        "depths",
+        "activations",
+    }
+)
 """Parameters that a stage knows from its point alone."""
 
 NOT_RESULTS = frozenset({"title", "figure", *Engine.model_fields})
@@ -46,6 +68,7 @@ class Fingerprints:
         names = dict.fromkeys(point.problem for point in self.points.values())
         require(names, problems, "problems", "reparametrization")
         self._data = {name: digest(problems[name]()) for name in names}
+        self._rows = {each["name"]: each["rows"] for each in plan.get("datasets", ()) if "rows" in each}
         self._beside = {stage: {name: digest(more[name]()) for name in names} for stage, more in (beside or {}).items()}
         check_plan(plan, sweep_params(sweep), self._data, "initialization")
 
@@ -53,9 +76,22 @@ class Fingerprints:
         """The fingerprint of the record that a stage makes of a point."""
         point = self.points[key]
         data = self._data[point.problem]
+        if self.sweep.reads_rows:
+            data = digest([data, self._rows[point.problem]])
         if stage in self._beside:
             data = digest([data, self._beside[stage][point.problem]])
         return point_fingerprint(stage, point, self.sweep, data)
+
+    def rows(self, data: Loaders, name: str) -> Record:
+        """The rows of a data set, for networks that need them.
+
+        Raises:
+            StaleRecords: they are not those that the plan was made for.
+        """
+        rows = data[name]()
+        if digest(rows) != self._rows[name]:
+            raise StaleRecords(f"the plan was made for other rows than {name!r} has now: run initialization again")
+        return rows
 
     def load(self, stage: Stage, records: Loaders, key: str) -> Record:
         """The record that a stage has made of a point; see `resume.load`."""
@@ -88,6 +124,7 @@ def compute_points(
     inputs: Mapping[Stage, Loaders],
     usable: Callable[[str, Record], bool] = lambda key, record: True,
     beside: Loaders | None = None,
+    rows: Loaders | None = None,
 ) -> Iterator[tuple[str, Record]]:
     """Yield the record of every point of a sweep: those that earlier runs have left, then the others as they finish.
 
@@ -100,6 +137,7 @@ def compute_points(
         inputs: the earlier stages whose records `stage.compute` takes after point, sweep and problem -> those records.
         usable: whether a stored record is still good for something; asked of those with the right fingerprint.
         beside: name of a problem -> loader of what else `stage.compute` takes, after all that.
+        rows: name -> loader of the data sets, which come last for networks that need them.
 
     Yields:
         key and record; one with "error" for a point that could not be computed.
@@ -113,7 +151,14 @@ def compute_points(
     def arguments(key: str) -> tuple[Any, ...]:
         point = fingerprints.points[key]
         earlier = (load_or_error(of, records, key, fingerprints.of(of, key)) for of, records in inputs.items())
-        return point, sweep, problem(point.problem), *earlier, *([beside[point.problem]()] if beside else [])
+        return (
+            point,
+            sweep,
+            problem(point.problem),
+            *earlier,
+            *([beside[point.problem]()] if beside else []),
+            *([fingerprints.rows(rows, point.problem)] if rows and sweep.reads_rows else []),
+        )
 
     tasks = [Task(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
     yield from compute_tasks(stage, tasks, stored, sweep, usable)

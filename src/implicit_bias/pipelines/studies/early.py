@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.pipelines.evaluation import restored
 from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING

@@ -1,0 +1,44 @@
+"""Trains a point."""
+
+import time
+from typing import Any
+
+from implicit_bias.sweeps.parameters import Point, Stopping, Sweep
+from implicit_bias.theory.experiment import train
+from implicit_bias.theory.networks.two_layer import State
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.stopping import Stop
+from implicit_bias.theory.solvers.trajectory import excess_loss
+
+
+def train_point(
+    point: Point, sweep: Sweep, problem_fields: dict[str, Any], state_fields: dict[str, Any]
+) -> dict[str, Any]:
+    """Train one point."""
+    started = time.perf_counter()
+    problem, state = Problem(**problem_fields), State(**state_fields)
+    stop = stop_rule(problem, state, sweep)
+    trajectory, method = train(
+        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance
+    )
+    iteration = problem.iterations(trajectory.t, sweep.step_size)
+    return {
+        **vars(trajectory),
+        "curve/iteration": iteration,
+        "curve/loss": problem.averaged(trajectory.excess + problem.loss_floor),
+        "param/stop_reason": trajectory.stop_reason,
+        "param/method": method,
+        "metric/iterations": round(float(iteration[-1]), 6),  # first: MLflow's tables keep the order
+        "metric/steps": trajectory.steps,
+        "metric/seconds": time.perf_counter() - started,
+    }
+
+
+def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
+    """The sweep's stopping rule in flow time and in the units of L."""
+    rule: Stopping = sweep.stop
+    excess = (rule.tolerance or 0.0) * problem.n / 2
+    if rule.relative:
+        excess = (rule.tolerance or 0.0) * excess_loss(problem, state.R)
+    t_max = float(problem.flow_time(rule.max_iterations, sweep.step_size))
+    return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)
