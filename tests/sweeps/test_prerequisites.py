@@ -44,8 +44,8 @@ def files(folder: Path, *there: str) -> DataCatalog:
 @pytest.mark.parametrize(
     ("stage", "there", "missing"),
     [
-        ("training", (), ["initialization", "reparametrization"]),
-        ("training", ("problems",), ["initialization"]),
+        ("training", (), ["data_generation", "initialization", "reparametrization"]),
+        ("training", ("data", "problems"), ["initialization"]),
         ("reporting", ("data", "problems", "width_sweep.plan", "imbalance_sweep.plan"), ["evaluation", "training"]),
     ],
 )

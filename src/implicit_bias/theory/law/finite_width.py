@@ -123,7 +123,7 @@ def _settle(U1: Array, v: Array, mu: float) -> float:
     """|v|^2 where U1 v has come to mu e_1."""
     target = mu * np.eye(len(U1))[0]
     for _ in range(STEPS):
-        move = np.linalg.solve(U1 @ U1.T + (v @ v) * np.eye(len(U1)), target - U1 @ v)
+        move = np.linalg.lstsq(U1 @ U1.T + (v @ v) * np.eye(len(U1)), target - U1 @ v)[0]  # singular where v is 0
         angle = float(np.linalg.norm(move))
         if not angle > 1e-6:
             break
