@@ -55,11 +55,16 @@ def reduce_network(problem: Problem, U: Array, V: Array) -> State:
         U: (D, h) input weights.
         V: (m, h) output weights.
     """
-    P = np.vstack([problem.Phi1.T @ U, V])
-    R, O = row_space(P, lambda: np.vstack([np.abs(problem.Phi1.T) @ np.abs(U), np.abs(V)]))
+    R, O = factor_stack(problem, U, V)
     U2 = U @ O
     U2 -= problem.Phi1 @ (problem.Phi1.T @ U2)
     return State(R=R, U2=unseen_factor(problem, U2), r=problem.r, h=U.shape[1])
+
+
+def factor_stack(problem: Problem, U: Array, V: Array) -> tuple[Array, Array]:
+    """R (k, k') and O (h, k') of [Phi1^T U; V] = R O^T, for U (D, h) and V (m, h)."""
+    P = np.vstack([problem.Phi1.T @ U, V])
+    return row_space(P, lambda: np.vstack([np.abs(problem.Phi1.T) @ np.abs(U), np.abs(V)]))
 
 
 def in_own_directions(state: State, size: Array | None = None) -> State:
