@@ -39,9 +39,9 @@ SOURCES = {
     "imbalance": ("--pipelines=imbalance_sweep", "data/08_reporting/imbalance_points.csv"),
     "descent": ("--pipelines=descent_study", "data/08_reporting/descent_points.csv"),
     "wide": ("--env=wide --pipelines=width_sweep", "data/wide/08_reporting/width_points.csv"),
-    "glucose": ("--env=spectra --pipelines=spectra", "data/spectra/08_reporting/glucose.width_points.csv"),
-    "window": ("--env=spectra --pipelines=spectra", "data/spectra/08_reporting/window.width_points.csv"),
-    "analytes": ("--env=spectra --pipelines=spectra", "data/spectra/08_reporting/analytes.width_points.csv"),
+    "glucose": ("--env=spectra --pipelines=spectra", "data/spectra/glucose/08_reporting/width_points.csv"),
+    "window": ("--env=spectra --pipelines=spectra", "data/spectra/window/08_reporting/width_points.csv"),
+    "analytes": ("--env=spectra --pipelines=spectra", "data/spectra/analytes/08_reporting/width_points.csv"),
 }
 PROGRAMS = {"python": [], "implicit-bias": ["-m", "implicit_bias.cli"], "kedro": ["-m", "kedro"]}
 

@@ -197,18 +197,9 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
         [sys.executable, "-c", code], cwd=project, env=os.environ, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
-    ours = [
-        "implicit_bias",
-        "implicit_bias.hooks.encodings",
-        "implicit_bias.hooks.lock",
-        "implicit_bias.hooks.preflight",
-        "implicit_bias.hooks.misspelt",
-        "implicit_bias.hooks.siblings",
-        "implicit_bias.tracking",
-        "implicit_bias.hooks.tracking",
-        "implicit_bias.tracking.marks",
-        "implicit_bias.hooks.notebook",
-        "implicit_bias.tracking.outbox",
-    ]
+    hooks = ("encodings", "lock", "misspelt", "notebook", "preflight", "siblings", "tracking")
+    tracking = ("marks", "outbox")
+    ours = ["implicit_bias", "implicit_bias.hooks", *(f"implicit_bias.hooks.{name}" for name in hooks)]
+    ours += ["implicit_bias.tracking", *(f"implicit_bias.tracking.{name}" for name in tracking)]
     assert result.stdout.splitlines()[-1] == f"[] {ours}"
     assert not (project / "mlflow.db").exists()

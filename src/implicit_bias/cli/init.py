@@ -4,13 +4,13 @@ import json
 import re
 from keyword import iskeyword
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 import click
 
 from implicit_bias.cli.additions import additions
 from implicit_bias.pipelines.reserved import is_reserved
+from implicit_bias.project import catalog, rendered
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
@@ -97,30 +97,22 @@ def _files(
     project: "ProjectMetadata", env: str, namespace: str, tables: dict[str, str], targets: tuple[str, ...]
 ) -> dict[Path, str]:
     """Path -> content of every file."""
-    from importlib.resources import files
-
     from kedro.framework.project import settings
 
     title = namespace.replace("_", " ")
     words = {
         "namespace": namespace,
-        "folder": f"data/{namespace}",
         "title": title[0].upper() + title[1:],
-        "tables": ", ".join(dict.fromkeys(tables.values())),
         "targets": json.dumps(list(targets)) if targets else "null",
         "arguments": ", ".join(f"{name}={json.dumps(dataset, ensure_ascii=False)}" for name, dataset in tables.items()),
     }
     conf = project.project_path / settings.CONF_SOURCE / env
     package = Path(project.source_dir) / project.package_name / "pipelines" / namespace
-    templates = {
-        conf / f"catalog_{namespace}.yml": "catalog.yml",
-        conf / f"parameters_{namespace}.yml": "parameters.yml",
-        package / "__init__.py": "pipeline.py.txt",
-    }
-    folder = files("implicit_bias.project")
+    about = f" by the pipeline `{namespace}`, whose tables ({', '.join(dict.fromkeys(tables.values()))}) are not here"
     return {
-        path: Template(folder.joinpath(name).read_text(encoding="utf-8")).substitute(words)
-        for path, name in templates.items()
+        conf / f"catalog_{namespace}.yml": catalog(f"data/{namespace}", namespace, about=about),
+        conf / f"parameters_{namespace}.yml": rendered("parameters.yml", words),
+        package / "__init__.py": rendered("pipeline.py.txt", words),
     }
 
 

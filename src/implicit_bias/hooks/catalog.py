@@ -1,0 +1,40 @@
+"""What the configuration of this project leaves out: the folder of each environment, and the datasets of sweeps."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+from kedro.framework.hooks import hook_impl
+
+from implicit_bias.project import catalog
+
+FOLDER = "data"
+SHARED = (None, "base", "local")
+"""Environments that write into the folder itself; every other one has its own in it."""
+
+
+class CatalogHooks:
+    """Completes `globals` and `catalog` before anything reads them; what a file in conf/ says takes precedence."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: Any) -> None:
+        loader = context.config_loader
+        loader["globals"] = {"folder": folder_of(context.env)} | loader["globals"]
+        loader["catalog"] = datasets(loader["globals"]["folder"], problems(loader["parameters"])) | loader["catalog"]
+
+
+def folder_of(env: str | None) -> str:
+    """The folder of what the runs of an environment write, relative to the project."""
+    return FOLDER if env in SHARED else f"{FOLDER}/{env}"
+
+
+def problems(parameters: dict[str, Any]) -> list[str]:
+    """The namespaces of problems from tables: the blocks of parameters that have `own_data`."""
+    return [name for name, block in parameters.items() if isinstance(block, dict) and "own_data" in block]
+
+
+def datasets(folder: str, namespaces: Iterable[str] = ()) -> dict[str, Any]:
+    """The catalogue of the sweeps of the paper and of those of each namespace, whose sections are on one page."""
+    texts = [catalog(folder), *(catalog(f"{folder}/{name}", name, f"{folder}/08_reporting") for name in namespaces)]
+    entries = {name: entry for text in texts for name, entry in yaml.safe_load(text).items()}
+    return {name: entry for name, entry in entries.items() if not name.startswith("_")}
