@@ -126,7 +126,11 @@ BAD = [
     ("solvers", ["adam"], "'gradient_flow', 'gradient_descent', 'flow_explicit' or 'flow_exponential'"),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
     ("figure", "pie", "'width', .* or 'universality'"),
-    ("initialization", "zero", "'gaussian', 'uniform', 'rademacher', 'sparse', 'orthogonal', 'invariant_set' or"),
+    (
+        "initialization",
+        "zero",
+        "one of gaussian, uniform, rademacher, sparse, orthogonal, invariant_set, orthogonal_layers, or",
+    ),
     ("density", 0, "greater than 0"),
     ("sampler", "sobol", "'auto', 'dense' or 'bartlett'"),
     ("step_size", 0, "greater than 0"),

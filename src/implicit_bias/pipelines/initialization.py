@@ -11,12 +11,11 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.sweeps.compute import Reader, Stage
 from implicit_bias.sweeps.fingerprint import numerics
 from implicit_bias.sweeps.manifest import sweep_plan
-from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.parameters import BALANCED, Point, Sweep
 from implicit_bias.sweeps.points import Loaders
 from implicit_bias.sweeps.records import compute_points
 from implicit_bias.sweeps.workers import check
-from implicit_bias.theory.initialization import gaussian as initialization
-from implicit_bias.theory.initialization.entries import ENTRIES, check_width, unit_entries
+from implicit_bias.theory.initialization.registry import check_width, initial_state
 from implicit_bias.theory.problem import Problem
 
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
@@ -87,15 +86,17 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any])
     """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
     problem = Problem(**problem_fields)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))
-    entries = point.initialization if point.initialization in ENTRIES else "gaussian"
-    state = unit_entries(problem, point.width, rng, entries, sweep.density, sweep.sampler)
-    state = initialization.scaled(state, point.sigma_u, point.sigma_v)
-    if point.case == "balanced":
-        state = initialization.balanced(problem, state)
-    if point.initialization == "invariant_set":
-        state = initialization.in_invariant_set(state)
-    elif point.initialization == "orthogonal_layers":
-        state = initialization.orthogonal_layers(state)
+    state = initial_state(
+        problem,
+        point.width,
+        rng,
+        point.initialization,
+        point.sigma_u,
+        point.sigma_v,
+        balanced=point.case == BALANCED,
+        density=sweep.density,
+        sampler=sweep.sampler,
+    )
     return vars(state)
 
 

@@ -13,9 +13,9 @@ from implicit_bias.sweeps.compute import STAMP, Stage, stamp
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import Loaders, require
 from implicit_bias.sweeps.records import Fingerprints
-from implicit_bias.theory.comparisons.universality import limit_ratio, seen_weights
-from implicit_bias.theory.initialization.entries import ENTRIES
-from implicit_bias.theory.law.distance import Scaling, lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.comparisons.universality import has_limit, limit_ratio, seen_weights
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.limit import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.problem import Array, Problem
 
@@ -200,7 +200,7 @@ def _law(sweep: Sweep, drawn: list[Problem]) -> dict[str, Array]:
 
 def _law_of(sweep: Sweep, problem: Problem) -> dict[str, Array]:
     columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
-    if sweep.initialization == ["gaussian"] and problem.D > problem.r:
+    if sweep.law_is_exact and problem.D > problem.r:
         for alpha in sweep.alpha:
             for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 16)):
                 sigma = float(h) ** -alpha
@@ -220,7 +220,7 @@ def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
     return {
         name: limit_ratio(problem, name, sweep.density, *scaling.gram(h), weights)
         for name in sweep.initialization
-        if name in ENTRIES
+        if has_limit(name)
     }
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from implicit_bias.sweeps.compute import StaleRecords
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.parameters import Engine, Point, Sweep
+from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.problem import Problem
 
 STEPS_PER_DECADE = 12
@@ -149,7 +150,7 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any
         "stationary": sweep.stop.stationary,
         "flow_tolerance": sweep.flow_tolerance,
         "initialization": point.initialization,
-        "density": sweep.density if point.initialization == "sparse" else None,
+        "density": sweep.density if initialization(point.initialization).dense else None,
         "sampler": sweep.sampler,
         "sweep_seed": sweep.seed,
         "delta": sweep.delta,

@@ -8,6 +8,7 @@ from math import log10, prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,16 +21,16 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from implicit_bias.theory.claims.table import ASYMPTOTIC
-from implicit_bias.theory.initialization.entries import ENTRIES
+from implicit_bias.theory.initialization.gaussian import Sampler
+from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
-Initialization = Literal[
-    "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
-]
+Initialization = Annotated[str, AfterValidator(lambda name: _exists(initialization, name))]
+"""A name of theory/initialization/registry.py, or an import path package.module:object."""
 Solver = Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]
 Scale = Annotated[
     Literal["none", "columns", "table"],
@@ -76,6 +77,17 @@ def _expand(value: Any) -> Any:
                 raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
         return items
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _words(value: Any) -> Any:
+    """Turn "one other" into a list of names."""
+    return value.split() if isinstance(value, str) else value
+
+
+def _exists(find: Callable[[str], Any], name: str) -> str:
+    """A name that a registry knows."""
+    find(name)
+    return name
 
 
 class Model(BaseModel):
@@ -270,9 +282,14 @@ class Point:
     sigma_u: float
     sigma_v: float
     solver: str
-    initialization: str = "gaussian"
+    initialization: str = GAUSSIAN
     alpha: float | None = None
     case: str | None = None
+
+    @property
+    def law(self) -> Law:
+        """What the law of the distance is for its initial weights."""
+        return "silent" if self.case == BALANCED else initialization(self.initialization).law
 
 
 class Sweep(Engine):
@@ -290,9 +307,9 @@ class Sweep(Engine):
     seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
     cases: Cases | None = None
-    initialization: Annotated[list[Initialization], BeforeValidator(_expand), Field(min_length=1)] = ["gaussian"]
+    initialization: Annotated[list[Initialization], BeforeValidator(_words), Field(min_length=1)] = [GAUSSIAN]
     density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
-    sampler: Literal["auto", "dense", "bartlett"] = "auto"
+    sampler: Sampler = "auto"
     solvers: Annotated[list[Solver], BeforeValidator(_expand), Field(min_length=1)] = ["gradient_flow"]
     step_size: Positive = Field(
         description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
@@ -318,14 +335,15 @@ class Sweep(Engine):
             raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
         if self.figure != "universality" and len(self.initialization) > 1:
             raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
-        if self.figure == "universality" and set(self.initialization) - set(ENTRIES):
-            raise ValueError(f"figure universality compares {', '.join(ENTRIES)}, got {self.initialization}")
-        if self.cases and self.cases.balanced and "orthogonal_layers" in self.initialization:
+        rows = {name: initialization(name) for name in self.initialization}
+        if self.figure == "universality" and (silent := [name for name, row in rows.items() if row.law == "silent"]):
+            raise ValueError(f"figure universality compares with the law, which says nothing of {', '.join(silent)}")
+        if self.cases and self.cases.balanced and not all(row.balances for row in rows.values()):
             raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
         if self.figure == "imbalance" and not self.cases:
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
-        if self.figure in ("wide", "alpha") and self.initialization != ["gaussian"]:
-            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
+        if self.figure in ("wide", "alpha") and not self.law_is_exact:
+            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization {GAUSSIAN}")
         for alpha in self.alpha:
             if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
                 raise ValueError(
@@ -336,6 +354,11 @@ class Sweep(Engine):
         if count > MOST_POINTS:
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
+
+    @property
+    def law_is_exact(self) -> bool:
+        """Whether the law of the distance is exact for every initialisation of the sweep."""
+        return all(initialization(name).law == "exact" for name in self.initialization)
 
     def points(self) -> list[Point]:
         """Every point of the sweep, in a fixed order."""
@@ -369,7 +392,7 @@ class Sweep(Engine):
 
 def _suffix(initialization: str) -> str:
     """Part of a point's key; that of a Gaussian network says nothing of it."""
-    return "" if initialization == "gaussian" else f"-{initialization}"
+    return "" if initialization == GAUSSIAN else f"-{initialization.replace(':', '.')}"
 
 
 def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:

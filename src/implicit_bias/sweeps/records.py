@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.sweeps.compute import Reader, Stage, Task, check_table, compute_tasks, load, load_or_error
-from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
 from implicit_bias.sweeps.points import Loaders, Record, require
+from implicit_bias.theory.named import modules
 
 POINTS_SAY = frozenset({"widths", "seeds", "alpha", "cases", "problem", "redraw_data", "initialization", "solvers"})
 """Parameters that a stage knows from its point alone."""
@@ -76,7 +77,8 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         data: digest of its problem.
     """
     settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS))
-    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings])
+    outside = [numerics(name) for name in modules([point.initialization, point.solver])]
+    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings, outside])
 
 
 def compute_points(

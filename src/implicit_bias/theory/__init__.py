@@ -1,7 +1,7 @@
 """The mathematics: pure functions on arrays. Needs numpy and scipy only."""
 
+from implicit_bias.theory.bounds.base import Bound
 from implicit_bias.theory.bounds.before import (
-    Bound,
     instantaneous_rate,
     lemma_17,
     lemma_18,
@@ -10,14 +10,8 @@ from implicit_bias.theory.bounds.before import (
     theorem_1,
     theorem_2,
 )
-from implicit_bias.theory.bounds.certificates import (
-    certificate,
-    certified_curve,
-    descent_bound,
-    descent_certificate,
-    largest_certified_step,
-    restarted_margin,
-)
+from implicit_bias.theory.bounds.descent import descent_bound, descent_certificate, largest_certified_step
+from implicit_bias.theory.bounds.flow import certificate, certified_curve, restarted_margin
 from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
 from implicit_bias.theory.comparisons.linearized import linearized_flow
 from implicit_bias.theory.comparisons.ridge import nearest_ridge, ridge_path
@@ -31,14 +25,9 @@ from implicit_bias.theory.initialization.gaussian import (
     standard_normal,
 )
 from implicit_bias.theory.kernel import kernel_range
-from implicit_bias.theory.law.distance import (
-    Scaling,
-    distance_law,
-    excess_risk_law,
-    large_width_limit,
-    limit_const,
-    prediction_band,
-)
+from implicit_bias.theory.law.distance import Scaling, distance_law
+from implicit_bias.theory.law.limit import large_width_limit, limit_const
+from implicit_bias.theory.law.outputs import excess_risk_law, prediction_band
 from implicit_bias.theory.law.prediction import (
     law_before,
     predict_distance,

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from implicit_bias.theory.bounds import before as bounds
-from implicit_bias.theory.bounds import certificates
-from implicit_bias.theory.bounds.before import Bound
-from implicit_bias.theory.law.distance import asymptotic_rate, distance_law, large_width_limit
+from implicit_bias.theory.bounds import descent as of_descent
+from implicit_bias.theory.bounds import flow as of_flow
+from implicit_bias.theory.bounds.base import Bound
+from implicit_bias.theory.bounds.registry import Run, loss_bounds
+from implicit_bias.theory.law.distance import distance_law
+from implicit_bias.theory.law.limit import asymptotic_rate, large_width_limit
 from implicit_bias.theory.law.prediction import law_before
 from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.trajectory import Path, Trajectory
-
-LOSS_BOUNDS = {"bound": "bound", "margin": "margin", "certified": "cert", "restart": "again", "stepwise": "xu"}
-"""Curves that bound the loss -> what their metrics begin with."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def evaluate(
         step: of gradient descent, on L: 2 eta / n for step eta on the averaged loss; None for the flow.
     """
     distance, u2v = distance_curves(problem, state, trajectory)
-    losses = loss_bounds(problem, state, trajectory, step)
+    losses = loss_bounds(Run(problem, imbalance(state), trajectory, step or 0.0))
     path = orthogonality_certificate(problem, state, trajectory, step)
     random = random_bounds(problem, state, alpha if gaussian else None, delta)
     measured: dict[str, Any] = {
@@ -74,7 +74,7 @@ def evaluate(
     }
     metrics = measured | imbalance_metrics(problem, state) | {"certificate": path.stated[-1]}
     for name, bound in losses.items():
-        metrics |= tightness(LOSS_BOUNDS[name], trajectory.excess, bound)
+        metrics |= tightness(name, trajectory.excess, bound)
     metrics |= tightness("path", u2v, path) | paper_metrics(problem, state, random, measured)
     floor = problem.loss_floor
     curves = {
@@ -90,7 +90,7 @@ def evaluate(
         sharp = law_curve(problem, trajectory, sigma_u, delta)
         metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
-    named = {LOSS_BOUNDS[name]: bound for name, bound in losses.items()} | {"path": path} | random
+    named = losses | {"path": path} | random
     named["thm2"] = random["thm2"].assuming("gradient flow", step is None)
     metrics |= {"met/law": gaussian} | {f"met/{name}": bound.applies for name, bound in named.items()}
     return Evaluation(
@@ -125,33 +125,12 @@ def _distance_op(problem: Problem, state: State, trajectory: Trajectory) -> floa
     return float(np.linalg.norm(np.vstack([along, state.U2 @ trajectory.V[-1].T]), 2))
 
 
-def loss_bounds(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> dict[str, Bound]:
-    """Bounds (T,) on L - L*, by the name of their curve.
-
-    Of every run those known before training, `bound` (Theorem 1) and `margin`; of a flow those that it certifies,
-    `certified` and `restart`; of a descent with this `step` on L `stepwise`. The first are statements about the flow:
-    along descent one of their hypotheses fails.
-    """
-    start, t, level = imbalance(state), trajectory.t, float(trajectory.excess[0])
-    flow = step is None
-    before = {
-        "bound": bounds.theorem_1(problem, start, t, level).assuming("gradient flow", flow),
-        "margin": bounds.margin_bound(problem, start, t, level, np.sqrt(2 * level)).assuming("gradient flow", flow),
-    }
-    if step is not None:
-        return before | {"stepwise": certificates.descent_bound(problem, trajectory, step)}
-    return before | {
-        "certified": certificates.certified_curve(problem, start, trajectory),
-        "restart": certificates.restarted_margin(problem, start, trajectory),
-    }
-
-
 def orthogonality_certificate(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> Bound:
     """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours)."""
     initial = float(np.linalg.norm(state.R @ state.U2.T))
     if step is not None:
-        return certificates.descent_certificate(problem, trajectory, step, initial)
-    return certificates.certificate(problem, imbalance(state), trajectory, initial)
+        return of_descent.descent_certificate(problem, trajectory, step, initial)
+    return of_flow.certificate(problem, imbalance(state), trajectory, initial)
 
 
 def random_bounds(problem: Problem, state: State, alpha: float | None, delta: float) -> dict[str, Bound]:

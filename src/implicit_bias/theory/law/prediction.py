@@ -11,10 +11,12 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law.chi_square import TINY, MixedLaw, check, norm_law, probability
+from implicit_bias.theory.checks import check, probability
+from implicit_bias.theory.law.chi_square import TINY, MixedLaw, norm_law
 from implicit_bias.theory.law.correction import trace_variance
-from implicit_bias.theory.law.distance import PAPER, PredictionBand, Scaling, prediction_band, unseen_part
+from implicit_bias.theory.law.distance import PAPER, Scaling
 from implicit_bias.theory.law.finite_width import mean_gram, mean_spectrum
+from implicit_bias.theory.law.outputs import PredictionBand, prediction_band, unseen_part
 from implicit_bias.theory.problem import Array, Problem
 
 MAX_WIDTH = 10**18

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
+from implicit_bias.theory.checks import check
 from implicit_bias.theory.experiment import output_times, whole_iterations
-from implicit_bias.theory.law.chi_square import check
 from implicit_bias.theory.networks.activation.descent import gradient_descent
 from implicit_bias.theory.networks.activation.flow import choose_integrator, gradient_flow
 from implicit_bias.theory.networks.activation.frozen import deviation_law, frozen_law, frozen_part
