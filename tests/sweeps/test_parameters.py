@@ -123,7 +123,11 @@ BAD = [
     ("alpha", float("nan"), "finite number"),
     ("alpha", "half", "number"),
     ("solvers", [], "at least 1 item"),
-    ("solvers", ["adam"], "'gradient_flow', 'gradient_descent', 'flow_explicit' or 'flow_exponential'"),
+    (
+        "solvers",
+        ["adam"],
+        "one of gradient_flow, gradient_descent, flow_explicit, flow_exponential, momentum, nesterov, or",
+    ),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
     ("figure", "pie", "'width', .* or 'universality'"),
     (

@@ -62,7 +62,7 @@ MOST_LABELS = 12  # numbers written beside points
 JOINED = 5  # the law of so many initial scales is a curve; that of fewer is tied to what was measured
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
 NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and named beyond
-COLOURS = {"before training": (VERMILLION, ORANGE), "from a flow": (GREEN, PURPLE), "from a descent": (GREEN, PURPLE)}
+COLOURS = {"before": (VERMILLION, ORANGE), "flow": (GREEN, PURPLE), "descent": (GREEN, PURPLE)}
 OFF_SCALE = 1e3  # bounds further than this factor above everything else are named at the edge, not drawn to scale
 
 
@@ -165,7 +165,7 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
             curve = positive(record.get(f"curve/{name}", ()))
             if curve.size and not any(_alike(curve, other) for other in drawn):
                 drawn.append(curve)
-                of_flow = " of the flow" if style == "--" and "curve/stepwise" in record else ""
+                of_flow = " of the flow" if style == "--" and "curve/certified" not in record else ""
                 left.plot(iteration, curve, style, color=colour, label=label + of_flow)
         shown = [record["curve/distance"], record["curve/u2v"]]
         right.plot(iteration, shown[0], color=BLUE, label="distance to min-norm")

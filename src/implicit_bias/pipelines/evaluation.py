@@ -17,6 +17,7 @@ from implicit_bias.sweeps.records import compute_points
 from implicit_bias.theory.measure import evaluate
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.trajectory import Trajectory
 
 Kept = TypeVar("Kept", State, Trajectory)
@@ -78,8 +79,8 @@ def evaluate_point(
     problem, state = Problem(**problem_fields), State(**state_fields)
     trajectory = restored(Trajectory, trajectory_fields)
     law, alpha = point.law != "silent", point.alpha if point.law == "exact" else None
-    step = float(problem.flow_time(1, sweep.step_size)) if point.solver == "gradient_descent" else None
-    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law, step)
+    kind, step = solver(point.solver).kind, float(problem.flow_time(1, sweep.step_size))
+    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law, step, kind)
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}

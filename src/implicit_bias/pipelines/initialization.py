@@ -105,7 +105,7 @@ INITIALIZATION = Stage(
     "initial_states",
     "initialization",
     initialize_point,
-    frozenset({"step_size", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
+    frozenset({"step_size", "momentum", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
 )
 
 

@@ -18,6 +18,7 @@ from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.limit import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.solvers.registry import solver
 
 BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
@@ -232,16 +233,17 @@ def _cases(fingerprints: Fingerprints, table: pd.DataFrame, evaluations: Loaders
         first = points.iloc[0]
         rows = points[(points["width"] == first["width"]) & (points["seed"] == first["seed"])]
         solved = {row.solver: fingerprints.load(EVALUATION, evaluations, row.point) for row in rows.itertuples()}
-        descent = solved.get("gradient_descent")
-        curves = next((record for solver, record in solved.items() if solver != "gradient_descent"), descent)
-        assert curves is not None
+        of_kind = {solver(name).kind: record for name, record in reversed(solved.items())}
+        descent = of_kind.get("descent")
+        curves = of_kind.get("flow") or descent or of_kind["other"]
         row = rows.iloc[0]
         drawn: dict[str, Any] = {
             "label": "balanced, $c=0$",
             "iteration": curves["curve/iteration"],
             "loss": curves["curve/excess"],
-            "certified": curves["curve/stepwise" if curves is descent else "curve/certified"],
         }
+        if (certified := "curve/stepwise" if curves is descent else "curve/certified") in curves:
+            drawn["certified"] = curves[certified]
         if case != "balanced":
             drawn["bound"] = curves["curve/bound"]
             drawn["label"] = (

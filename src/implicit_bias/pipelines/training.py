@@ -21,7 +21,7 @@ from implicit_bias.theory.solvers.trajectory import excess_loss
 def train_points(
     problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader], initial_states: Loaders
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Train every point by gradient flow or gradient descent, but those that are done; each is saved at once.
+    """Train every point by its solver, but those that are done; each is saved at once.
 
     Args:
         problems: name -> loader of a Problem's fields.
@@ -48,7 +48,7 @@ def train_point(
     problem, state = Problem(**problem_fields), State(**state_fields)
     stop = stop_rule(problem, state, sweep)
     trajectory, method = train(
-        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance
+        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance, sweep.momentum
     )
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     return {

@@ -10,6 +10,7 @@ from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.parameters import Engine, Point, Sweep
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.registry import solver
 
 STEPS_PER_DECADE = 12
 """How densely curves are tracked, at steps that all points share."""
@@ -144,6 +145,7 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any
         "sigma_v": point.sigma_v,
         "solver": point.solver,
         "step_size": sweep.step_size,
+        "momentum": sweep.momentum if solver(point.solver).kind == "other" else None,
         "tolerance": sweep.stop.tolerance,
         "relative": sweep.stop.relative,
         "max_iterations": sweep.stop.max_iterations,

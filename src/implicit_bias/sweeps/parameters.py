@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 from implicit_bias.theory.initialization.gaussian import Sampler
 from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
+from implicit_bias.theory.solvers.registry import solver
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -31,7 +32,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
 Initialization = Annotated[str, AfterValidator(lambda name: _exists(initialization, name))]
 """A name of theory/initialization/registry.py, or an import path package.module:object."""
-Solver = Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]
+Solver = Annotated[str, AfterValidator(lambda name: _exists(solver, name))]
+"""A name of theory/solvers/registry.py, or an import path package.module:object."""
 Scale = Annotated[
     Literal["none", "columns", "table"],
     Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
@@ -310,10 +312,11 @@ class Sweep(Engine):
     initialization: Annotated[list[Initialization], BeforeValidator(_words), Field(min_length=1)] = [GAUSSIAN]
     density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
     sampler: Sampler = "auto"
-    solvers: Annotated[list[Solver], BeforeValidator(_expand), Field(min_length=1)] = ["gradient_flow"]
+    solvers: Annotated[list[Solver], BeforeValidator(_words), Field(min_length=1)] = ["gradient_flow"]
     step_size: Positive = Field(
         description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
     )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the solvers momentum and nesterov")
     stop: Stopping = Stopping()
     flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
@@ -364,7 +367,7 @@ class Sweep(Engine):
         """Every point of the sweep, in a fixed order."""
         return [
             Point(
-                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_suffix(initialization)}-seed={seed}-{solver}",
+                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_suffix(initialization)}-seed={seed}-{_key(solver)}",
                 problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
                 width=h,
                 seed=seed,
@@ -392,7 +395,12 @@ class Sweep(Engine):
 
 def _suffix(initialization: str) -> str:
     """Part of a point's key; that of a Gaussian network says nothing of it."""
-    return "" if initialization == GAUSSIAN else f"-{initialization.replace(':', '.')}"
+    return "" if initialization == GAUSSIAN else f"-{_key(initialization)}"
+
+
+def _key(name: str) -> str:
+    """A name, or an import path, as part of the name of a file."""
+    return name.replace(":", ".")
 
 
 def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:

@@ -15,7 +15,7 @@ from implicit_bias.theory.law.limit import asymptotic_rate, large_width_limit
 from implicit_bias.theory.law.prediction import law_before
 from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.trajectory import Path, Trajectory
+from implicit_bias.theory.solvers.trajectory import Kind, Path, Trajectory
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def evaluate(
     delta: float,
     gaussian: bool = True,
     step: float | None = None,
+    kind: Kind | None = None,
 ) -> Evaluation:
     """Measure a run: distance to the min-norm solution, tightness of every bound, agreement with the law.
 
@@ -57,10 +58,12 @@ def evaluate(
         delta: failure probability of the probabilistic bounds; the law's bound is its 1 - delta quantile.
         gaussian: the law is asked. It and Lemma 1 assume independent Gaussian entries.
         step: of gradient descent, on L: 2 eta / n for step eta on the averaged loss; None for the flow.
+        kind: of the solver; by default a flow without `step`, a descent with it. Of another run nothing is certified.
     """
     distance, u2v = distance_curves(problem, state, trajectory)
-    losses = loss_bounds(Run(problem, imbalance(state), trajectory, step or 0.0))
-    path = orthogonality_certificate(problem, state, trajectory, step)
+    kind = kind or ("flow" if step is None else "descent")
+    run = Run(problem, imbalance(state), trajectory, kind, step or 0.0)
+    losses, paths = loss_bounds(run), orthogonality_certificate(run, state)
     random = random_bounds(problem, state, alpha if gaussian else None, delta)
     measured: dict[str, Any] = {
         "distance": distance[-1],
@@ -72,10 +75,14 @@ def evaluate(
         "kernel_move": trajectory.kernel_change[-1],
         "rate": final_rate(trajectory),
     }
-    metrics = measured | imbalance_metrics(problem, state) | {"certificate": path.stated[-1]}
+    metrics = measured | imbalance_metrics(problem, state)
+    if paths:
+        metrics["certificate"] = paths["path"].stated[-1]
     for name, bound in losses.items():
         metrics |= tightness(name, trajectory.excess, bound)
-    metrics |= tightness("path", u2v, path) | paper_metrics(problem, state, random, measured)
+    for name, bound in paths.items():
+        metrics |= tightness(name, u2v, bound)
+    metrics |= paper_metrics(problem, state, random, measured)
     floor = problem.loss_floor
     curves = {
         "loss": problem.averaged(trajectory.excess + floor),
@@ -83,15 +90,15 @@ def evaluate(
         **{name: problem.averaged(bound.stated) for name, bound in losses.items()},
         "distance": distance,
         "u2v": u2v,
-        "path": path.stated,
+        **{name: bound.stated for name, bound in paths.items()},
         "kernel_move": trajectory.kernel_change,
     }
     if gaussian:
         sharp = law_curve(problem, trajectory, sigma_u, delta)
         metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
-    named = losses | {"path": path} | random
-    named["thm2"] = random["thm2"].assuming("gradient flow", step is None)
+    named = losses | paths | random
+    named["thm2"] = random["thm2"].assuming("gradient flow", kind == "flow")
     metrics |= {"met/law": gaussian} | {f"met/{name}": bound.applies for name, bound in named.items()}
     return Evaluation(
         metrics={name: float(value) for name, value in metrics.items()},
@@ -125,12 +132,17 @@ def _distance_op(problem: Problem, state: State, trajectory: Trajectory) -> floa
     return float(np.linalg.norm(np.vstack([along, state.U2 @ trajectory.V[-1].T]), 2))
 
 
-def orthogonality_certificate(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> Bound:
-    """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours)."""
+def orthogonality_certificate(run: Run, state: State) -> dict[str, Bound]:
+    """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours), as `path`.
+
+    Empty for a run that is neither a flow nor a gradient descent.
+    """
     initial = float(np.linalg.norm(state.R @ state.U2.T))
-    if step is not None:
-        return of_descent.descent_certificate(problem, trajectory, step, initial)
-    return of_flow.certificate(problem, imbalance(state), trajectory, initial)
+    if run.kind == "flow":
+        return {"path": of_flow.certificate(run.problem, run.imbalance, run.trajectory, initial)}
+    if run.kind == "descent":
+        return {"path": of_descent.descent_certificate(run.problem, run.trajectory, run.step, initial)}
+    return {}
 
 
 def random_bounds(problem: Problem, state: State, alpha: float | None, delta: float) -> dict[str, Bound]:

@@ -183,8 +183,8 @@ def regression(s: Sound, broken: bool) -> Check:
 
 
 def certificate(s: Sound, broken: bool) -> Check:
-    backward = replace(s.trajectory, force=-s.trajectory.force, excess=0 * s.trajectory.excess)
-    return bias.certificate(s.network.problem, s.network.state, backward if broken else s.trajectory)
+    beyond = replace(s.trajectory, R=10 * s.trajectory.R)
+    return bias.certificate(s.network.problem, s.network.state, beyond if broken else s.trajectory)
 
 
 def same_trajectory(s: Sound, broken: bool) -> Check:

@@ -14,10 +14,11 @@ from implicit_bias.theory.bounds import before, descent, flow
 from implicit_bias.theory.bounds.base import Bound
 from implicit_bias.theory.networks.two_layer import Imbalance
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.trajectory import Trajectory
+from implicit_bias.theory.solvers.trajectory import Kind, Trajectory
 
-Known = Literal["before training", "from a flow", "from a descent"]
-BEFORE: Known = "before training"
+Known = Literal["before", "flow", "descent"]
+"""Before training, for flows alone; or after a flow or a gradient descent, for that run."""
+BEFORE: Known = "before"
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,15 @@ class Run:
     Attributes:
         problem: the reparametrised problem.
         imbalance: of the initial state.
-        trajectory: a flow or a descent.
-        step: of the descent, on L; 0 for a flow.
+        trajectory: the run.
+        kind: whether it is a flow, a gradient descent or another run.
+        step: of a gradient descent, on L.
     """
 
     problem: Problem
     imbalance: Imbalance
     trajectory: Trajectory
+    kind: Kind = "flow"
     step: float = 0.0
 
     @property
@@ -49,7 +52,7 @@ class RunBound:
     Attributes:
         name: of its curve; its metrics are `<name>_worst`, `<name>_final` and `met/<name>`.
         label: how figures and reports call it.
-        known: before training, for flows alone; or from a finished run of a kind.
+        known: when, and of which runs.
         statement: what it says.
         source: where it is stated.
         bounded: the excess loss, or the part ||U2 V^T||_F of the distance.
@@ -76,7 +79,7 @@ _ROWS = (
     RunBound(
         name="bound",
         label="Theorem 1",
-        known="before training",
+        known="before",
         statement="L(t) − L* ≤ exp(−2 λ_r(Σx) c t)(L(0) − L*)",
         source="Min et al. 2021, Theorem 1 (10)",
         of=lambda run: before.theorem_1(run.problem, run.imbalance, run.trajectory.t, run.excess0),
@@ -85,7 +88,7 @@ _ROWS = (
     RunBound(
         name="margin",
         label="with margin",
-        known="before training",
+        known="before",
         statement="bound with margin, at t = 0 and restarted midway",
         source="Min et al. 2022, Theorem 3",
         of=lambda run: before.margin_bound(
@@ -96,7 +99,7 @@ _ROWS = (
     RunBound(
         name="certified",
         label="rate of the run",
-        known="from a flow",
+        known="flow",
         statement="the rate integrated along a run bounds its loss",
         source="Min et al. 2022, Proposition 1",
         of=lambda run: flow.certified_curve(run.problem, run.imbalance, run.trajectory),
@@ -105,7 +108,7 @@ _ROWS = (
     RunBound(
         name="restart",
         label="restarted margin",
-        known="from a flow",
+        known="flow",
         statement="bound with margin, restarted at every sample",
         source="Min et al. 2022, Theorem 3",
         of=lambda run: flow.restarted_margin(run.problem, run.imbalance, run.trajectory),
@@ -114,7 +117,7 @@ _ROWS = (
     RunBound(
         name="stepwise",
         label="step by step",
-        known="from a descent",
+        known="descent",
         statement="L(k) − L* ≤ Π ρ_j (L(0) − L*) along gradient descent",
         source="Xu et al. 2023, Lemma 3.1",
         of=lambda run: descent.descent_bound(run.problem, run.trajectory, run.step),
@@ -122,14 +125,14 @@ _ROWS = (
     RunBound(
         name="local",
         label="kernel near the start",
-        known="before training",
+        known="before",
         statement="L(t) − L* ≤ exp(−2 λ t)(L(0) − L*), λ ≤ λ_min(K) in a ball that a deep run cannot leave",
         source="ours, docs/depth.md section 6",
     ),
     RunBound(
         name="path",
         label="path of the run",
-        known="from a flow",
+        known="flow",
         statement="‖[VU2ᵀ; U1U2ᵀ]‖_F ≤ exp(∫‖F‖₂) × its start",
         source="ours, from (16)",
         bounded="distance",
@@ -144,12 +147,11 @@ RUN_BOUNDS = {row.name: row for row in _ROWS}
 def loss_bounds(run: Run) -> dict[str, Bound]:
     """Name -> bound (T,) on L - L*, of those that are known before training or from a run of this kind.
 
-    Those known before training are statements about the flow: along descent one of their hypotheses fails.
+    Those known before training are statements about the flow: along other runs one of their hypotheses fails.
     """
-    kind: Known = "from a descent" if run.step else "from a flow"
     found = {}
     for name, row in RUN_BOUNDS.items():
-        if row.of and row.bounded == "loss" and row.known in (BEFORE, kind):
+        if row.of and row.bounded == "loss" and row.known in (BEFORE, run.kind):
             bound = row.of(run)
-            found[name] = bound.assuming("gradient flow", not run.step) if row.known == BEFORE else bound
+            found[name] = bound.assuming("gradient flow", run.kind == "flow") if row.known == BEFORE else bound
     return found
