@@ -60,13 +60,13 @@ def evaluate(
         step: of gradient descent, on L: 2 eta / n for step eta on the averaged loss; None for the flow.
         kind: of the solver; by default a flow without `step`, a descent with it. Of another run nothing is certified.
     """
-    distance, u2v = distance_curves(problem, state, trajectory)
+    distances, u2v = distance_curves(problem, state, trajectory)
     kind = kind or ("flow" if step is None else "descent")
     run = Run(problem, imbalance(state), trajectory, kind, step or 0.0)
     losses, paths = loss_bounds(run), orthogonality_certificate(run, state)
     random = random_bounds(problem, state, alpha if gaussian else None, delta)
     measured: dict[str, Any] = {
-        "distance": distance[-1],
+        "distance": distances[-1],
         "distance_op": _distance_op(problem, state, trajectory),
         "distance_init": u2v[0],
         "u2v": u2v[-1],
@@ -88,7 +88,7 @@ def evaluate(
         "loss": problem.averaged(trajectory.excess + floor),
         "excess": problem.averaged(trajectory.excess),
         **{name: problem.averaged(bound.stated) for name, bound in losses.items()},
-        "distance": distance,
+        "distance": distances,
         "u2v": u2v,
         **{name: bound.stated for name, bound in paths.items()},
         "kernel_move": trajectory.kernel_change,
@@ -105,6 +105,17 @@ def evaluate(
         curves=curves,
         unmet={name: bound.unmet for name, bound in named.items() if not bound.applies},
     )
+
+
+def distance(problem: Problem, state: State, run: Path) -> float:
+    """||U V^T - Theta^||_F at the end of a run: the distance to the min-norm solution.
+
+    Args:
+        problem: the reparametrised problem.
+        state: the initial state.
+        run: the run that started there.
+    """
+    return float(distance_curves(problem, state, run)[0][-1])
 
 
 def distance_curves(problem: Problem, state: State, path: Path) -> tuple[Array, Array]:

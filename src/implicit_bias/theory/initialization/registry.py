@@ -130,8 +130,8 @@ def initial_state(
     h: int,
     rng: np.random.Generator,
     name: str = GAUSSIAN,
-    sigma_u: float = 1.0,
-    sigma_v: float = 1.0,
+    sigma_u: float | None = None,
+    sigma_v: float | None = None,
     balanced: bool = False,
     density: float = 0.1,
     sampler: str = "auto",
@@ -143,8 +143,8 @@ def initial_state(
         h: hidden width.
         rng: source of all randomness.
         name: of the initialisation, or its import path.
-        sigma_u: scale of U(0).
-        sigma_v: scale of V(0).
+        sigma_u: scale of U(0); by default h^(-1/2), as in the paper.
+        sigma_v: scale of V(0), likewise.
         balanced: turn the scaled network into the balanced one with the same end-to-end matrix.
         density: of sparse entries.
         sampler: of Gaussian entries, see `standard_normal`.
@@ -152,8 +152,9 @@ def initial_state(
     Raises:
         ValueError: there is no such initialisation, or it cannot be drawn at this width.
     """
-    row = initialization(name)
-    state = gaussian.scaled(row.draw(problem, h, rng, density, sampler), sigma_u, sigma_v)
+    row, default = initialization(name), float(h) ** -0.5
+    scales = (default if sigma is None else sigma for sigma in (sigma_u, sigma_v))
+    state = gaussian.scaled(row.draw(problem, h, rng, density, sampler), *scales)
     if balanced:
         state = gaussian.balanced(problem, state)
     return row.project(state)

@@ -89,6 +89,15 @@ def predict_band(problem: Problem, a: float, b: float, h: float, delta: float) -
     return law.rms, law.quantile(delta / 2), law.upper(delta / 2)
 
 
+def distance_band(problem: Problem, h: float, scaling: Scaling = PAPER, delta: float = 0.05) -> tuple[float, float]:
+    """Two ends between which the distance of one network of width h is with probability 1 - delta, before training.
+
+    Raises:
+        ValueError: h is below 1 or not finite, or delta is outside (0, 1).
+    """
+    return predict_band(problem, *scaling.gram(h), h, delta)[1:]
+
+
 def predict_outputs(
     problem: Problem, x: ArrayLike, h: float, scaling: Scaling = PAPER, delta: float = 0.05
 ) -> PredictionBand:
