@@ -1,5 +1,6 @@
 """What is measured of a trained point, beside what the paper and the law say about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,13 +68,9 @@ def evaluate(
     random = random_bounds(problem, state, alpha if gaussian else None, delta)
     measured: dict[str, Any] = {
         "distance": distances[-1],
-        "distance_op": _distance_op(problem, state, trajectory),
         "distance_init": u2v[0],
         "u2v": u2v[-1],
-        "loss": problem.averaged(trajectory.excess[-1] + problem.loss_floor),
-        "imbalance_drift": np.max(trajectory.drift),
-        "kernel_move": trajectory.kernel_change[-1],
-        "rate": final_rate(trajectory),
+        **{name: metric(problem, state, trajectory) for name, metric in METRICS.items()},
     }
     metrics = measured | imbalance_metrics(problem, state)
     if paths:
@@ -154,6 +151,16 @@ def orthogonality_certificate(run: Run, state: State) -> dict[str, Bound]:
     if run.kind == "descent":
         return {"path": of_descent.descent_certificate(run.problem, run.trajectory, run.step, initial)}
     return {}
+
+
+METRICS: dict[str, Callable[[Problem, State, Trajectory], float]] = {
+    "distance_op": _distance_op,
+    "loss": lambda problem, state, run: float(problem.averaged(run.excess[-1] + problem.loss_floor)),
+    "imbalance_drift": lambda problem, state, run: float(np.max(run.drift)),
+    "kernel_move": lambda problem, state, run: float(run.kernel_change[-1]),
+    "rate": lambda problem, state, run: final_rate(run),
+}
+"""Name -> metric of a run, from the problem, the initial state and the trajectory."""
 
 
 def random_bounds(problem: Problem, state: State, alpha: float | None, delta: float) -> dict[str, Bound]:
