@@ -22,10 +22,13 @@ from implicit_bias import figures
 from implicit_bias.theory import (
     Stop,
     balanced,
+    distance,
+    distance_band,
     draw_data,
     evaluate,
     gradient_flow,
     imbalance,
+    initial_state,
     predict_distance,
     reparametrize,
     scaled,
@@ -67,12 +70,13 @@ times = problem.flow_time(np.arange(1000, 200_000, 1000), STEP)
 
 
 def train(h, times, rng):
-    state = scaled(standard_normal(problem, h, rng), h**-0.5, h**-0.5)
+    state = initial_state(problem, h, rng)
     run = gradient_flow(problem, state, times, STOP)
     return state, run, evaluate(problem, state, run, h**-0.5, h**-0.5, alpha=0.5, delta=0.05)
 
 
 state, run, result = train(2000, times, rng)
+print(f"distance {distance(problem, state, run):.4f}, 95 % band of one draw", distance_band(problem, 2000))
 print(f"state {state.R.shape}, imbalance c = {imbalance(state).c:.3f}, stopped by {run.stop_reason}")
 for name in ("distance", "law_rms", "law_bound", "certificate", "thm2"):
     print(f"{name:12s} {result.metrics[name]:10.4f}")

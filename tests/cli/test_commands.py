@@ -11,11 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from implicit_bias import cli
-from implicit_bias.theory.law.distance import (
-    Scaling,
-    limit_const,
-    unseen_spectrum,
-)
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.limit import limit_const
+from implicit_bias.theory.law.outputs import unseen_spectrum
 from implicit_bias.theory.law.prediction import (
     predict_band,
     width_for_distance,

@@ -304,7 +304,7 @@ def test_point_figure_draws_every_bound_that_says_something_else() -> None:
         "measured",
         "guaranteed: Theorem 1",
         "certified: rate of the run",
-        "certified: renewed margin",
+        "certified: restarted margin",
     ]
     descent = {name: value for name, value in record().items() if name != "curve/certified"}
     left, _ = point_figure(descent | {"curve/stepwise": record()["curve/certified"]}).axes

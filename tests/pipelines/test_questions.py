@@ -19,7 +19,8 @@ from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.questions import answer_questions, law_widths
 from implicit_bias.sweeps.manifest import sweep_plan
 from implicit_bias.sweeps.parameters import DataSet, DataSets, Sweep
-from implicit_bias.theory.law.distance import Scaling, excess_risk_law, prediction_band, unseen_spectrum
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.outputs import excess_risk_law, prediction_band, unseen_spectrum
 from implicit_bias.theory.law.questions import (
     attained_tolerances,
     expected_excess_risk,

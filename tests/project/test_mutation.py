@@ -25,7 +25,9 @@ def test_the_page_says_who_lives():
 
 @pytest.mark.slow
 def test_wrong_formulas_are_killed_and_right_ones_are_not():
-    sample = [mutant for mutant in MUTANTS if mutant.applies and mutant.module in ("state.py", "kernel.py")][::4]
+    sample = [
+        mutant for mutant in MUTANTS if mutant.applies and mutant.module in ("networks/two_layer.py", "kernel.py")
+    ][::4]
     assert len(sample) >= 2
     with copy() as folder:
         assert BENIGN.applies

@@ -266,11 +266,11 @@ def test_failed_points_are_listed_with_their_reasons() -> None:
 def test_broken_bounds_and_exhausted_runs_are_said() -> None:
     table = points()
     table.loc[0, "bound_worst"] = 1.01
-    table["cert_worst"], table["met/cert"] = 1.01, [1.0, 1.0] + [0.0] * (len(table) - 2)
+    table["certified_worst"], table["met/certified"] = 1.01, [1.0, 1.0] + [0.0] * (len(table) - 2)
     table.loc[1, "stop_reason"] = "iteration limit"
     listed = page(width=section(points=table)).texts("li")
-    assert "1 point exceeds Theorem 1." in listed
-    assert "2 points exceed the certified bound." in listed, "where its hypotheses are met"
+    assert "1 point exceeds what is guaranteed: Theorem 1." in listed
+    assert "2 points exceed what is certified: rate of the run." in listed, "where its hypotheses are met"
     assert "1 point reached the iteration limit before the tolerance." in listed
 
 

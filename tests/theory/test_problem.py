@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from implicit_bias.theory.problem import as_matrix, reparametrize
+from implicit_bias.theory.checks import as_matrix
+from implicit_bias.theory.problem import reparametrize
 from tests.support.networks import SHAPES, full_loss, random_case, random_data
 
 EPS = np.finfo(float).eps

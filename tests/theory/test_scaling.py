@@ -12,16 +12,11 @@ import numpy as np
 import pytest
 
 import implicit_bias.theory as ib
-from implicit_bias.theory.bounds.certificates import descent_bound
+from implicit_bias.theory.bounds.descent import descent_bound
 from implicit_bias.theory.comparisons.ridge import ridge_path
 from implicit_bias.theory.law.correction import marginal_quantile, path_free_correction, trace_deviation
-from implicit_bias.theory.law.distance import (
-    asymptotic_rate,
-    kernel_change,
-    lazy_distance,
-    rich_distance,
-    unseen_spectrum,
-)
+from implicit_bias.theory.law.limit import asymptotic_rate, kernel_change, lazy_distance, rich_distance
+from implicit_bias.theory.law.outputs import unseen_spectrum
 from implicit_bias.theory.law.prediction import predict_band
 
 RNG = np.random.default_rng(0)

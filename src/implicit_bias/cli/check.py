@@ -303,7 +303,7 @@ def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
         met = theorem_2(problem, widths[-1], alpha, sweep.delta).hypotheses
         said = ", ".join(f"{name} {_yes(held)}" for name, held in met.items() if held is not None)
         lines.append(f"Lemma 1 and Theorem 2 at alpha = {alpha:g}: {said}")
-        if sweep.initialization == ["gaussian"] and problem.D > problem.r:
+        if sweep.law_is_exact and problem.D > problem.r:
             rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in widths}
             said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in dict.fromkeys((widths[0], widths[-1])))
             lines.append(f"distance to the min-norm solution by the law: {said}")

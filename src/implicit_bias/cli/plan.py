@@ -130,7 +130,8 @@ def answer_plan(
     Raises:
         ValueError: an argument is out of range.
     """
-    from implicit_bias.theory.law.distance import Scaling, limit_const
+    from implicit_bias.theory.law.distance import Scaling
+    from implicit_bias.theory.law.limit import limit_const
     from implicit_bias.theory.law.prediction import predict_distance
     from implicit_bias.theory.law.questions import needed_widths
     from implicit_bias.theory.problem import reparametrize

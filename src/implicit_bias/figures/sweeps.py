@@ -5,7 +5,7 @@ black lines with a grey band are the law of the min-norm distance with its 90 % 
 Layouts and ticks are fixed in advance, which keeps drawing fast and equal inputs equal to the byte.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ from implicit_bias.figures.style import (
     panels,
     positive,
 )
+from implicit_bias.theory.bounds.registry import BEFORE, RUN_BOUNDS
 
 RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLUE])
 
@@ -61,13 +62,7 @@ MOST_LABELS = 12  # numbers written beside points
 JOINED = 5  # the law of so many initial scales is a curve; that of fewer is tied to what was measured
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
 NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and named beyond
-LOSS_BOUNDS = (
-    ("bound", "--", VERMILLION, "guaranteed: Theorem 1"),
-    ("margin", "--", ORANGE, "guaranteed: with margin"),
-    ("certified", ":", GREEN, "certified: rate of the run"),
-    ("restart", ":", PURPLE, "certified: renewed margin"),
-    ("stepwise", ":", GREEN, "certified: step by step"),
-)
+COLOURS = {"before": (VERMILLION, ORANGE), "flow": (GREEN, PURPLE), "descent": (GREEN, PURPLE)}
 OFF_SCALE = 1e3  # bounds further than this factor above everything else are named at the edge, not drawn to scale
 
 
@@ -159,18 +154,18 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
 
     Args:
         record: `curve/iteration`, `curve/excess`, `curve/distance`, `curve/u2v`; where there are such, the bounds
-            `curve/bound`, `curve/margin`, `curve/certified`, `curve/restart`, `curve/stepwise` of the loss,
+            of the loss (`curve/<name>` of theory/bounds/registry.py),
             `curve/path` and `curve/law` of the distance, and the law's `metric/law_rms`.
     """
     iteration = record["curve/iteration"]
     with panels(2, (6.8, 2.7)) as (figure, (left, right)):
         left.plot(iteration, positive(record["curve/excess"]), color=BLUE, label="measured")
         drawn: list[Array] = []
-        for name, style, colour, label in LOSS_BOUNDS:
+        for name, style, colour, label in _loss_bounds():
             curve = positive(record.get(f"curve/{name}", ()))
             if curve.size and not any(_alike(curve, other) for other in drawn):
                 drawn.append(curve)
-                of_flow = " of the flow" if style == "--" and "curve/stepwise" in record else ""
+                of_flow = " of the flow" if style == "--" and "curve/certified" not in record else ""
                 left.plot(iteration, curve, style, color=colour, label=label + of_flow)
         shown = [record["curve/distance"], record["curve/u2v"]]
         right.plot(iteration, shown[0], color=BLUE, label="distance to min-norm")
@@ -195,6 +190,14 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
         left.set(xlabel="iteration k", ylabel="excess loss")
         right.set(xlabel="iteration k", ylabel="Frobenius norm")
     return figure
+
+
+def _loss_bounds() -> Iterator[tuple[str, str, str, str]]:
+    """Name, line style, colour and label of each bound on the loss; one beyond the colours of its kind is grey."""
+    left = {known: iter(shades) for known, shades in COLOURS.items()}
+    for row in RUN_BOUNDS.values():
+        if row.bounded == "loss":
+            yield row.name, "--" if row.known == BEFORE else ":", next(left[row.known], GREY), row.title
 
 
 def _alike(first: Array, second: Array) -> bool:

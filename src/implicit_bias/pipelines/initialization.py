@@ -15,7 +15,7 @@ from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
 from implicit_bias.sweeps.workers import check
-from implicit_bias.theory.initialization.entries import check_width
+from implicit_bias.theory.initialization.registry import check_width
 from implicit_bias.theory.problem import Problem
 
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
@@ -98,7 +98,7 @@ INITIALIZATION = Stage(
     "initial_states",
     "initialization",
     initialize_point,
-    frozenset({"step_size", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
+    frozenset({"step_size", "momentum", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
 )
 
 

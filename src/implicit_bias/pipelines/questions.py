@@ -64,7 +64,7 @@ def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:
     """Why the law has no answers for a sweep; "" where it has."""
     if not sweep.alpha:
         return "the initial scales of this sweep do not depend on the width"
-    if sweep.initialization != ["gaussian"] or min(sweep.alpha) < 0:
+    if not sweep.law_is_exact or min(sweep.alpha) < 0:
         return "the initial weights are not those of the law"
     if problem.D == problem.r:
         return "D = r, every solution is the min-norm solution"

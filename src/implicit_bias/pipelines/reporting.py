@@ -13,11 +13,12 @@ from implicit_bias.sweeps.compute import STAMP, Stage, stamp
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import Loaders, require
 from implicit_bias.sweeps.records import Fingerprints
-from implicit_bias.theory.comparisons.universality import limit_ratio, seen_weights
-from implicit_bias.theory.initialization.entries import ENTRIES
-from implicit_bias.theory.law.distance import Scaling, lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.comparisons.universality import has_limit, limit_ratio, seen_weights
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.limit import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.solvers.registry import solver
 
 BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
@@ -200,7 +201,7 @@ def _law(sweep: Sweep, drawn: list[Problem]) -> dict[str, Array]:
 
 def _law_of(sweep: Sweep, problem: Problem) -> dict[str, Array]:
     columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
-    if sweep.initialization == ["gaussian"] and problem.D > problem.r:
+    if sweep.law_is_exact and problem.D > problem.r:
         for alpha in sweep.alpha:
             for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 16)):
                 sigma = float(h) ** -alpha
@@ -220,7 +221,7 @@ def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
     return {
         name: limit_ratio(problem, name, sweep.density, *scaling.gram(h), weights)
         for name in sweep.initialization
-        if name in ENTRIES
+        if has_limit(name)
     }
 
 
@@ -232,16 +233,17 @@ def _cases(fingerprints: Fingerprints, table: pd.DataFrame, evaluations: Loaders
         first = points.iloc[0]
         rows = points[(points["width"] == first["width"]) & (points["seed"] == first["seed"])]
         solved = {row.solver: fingerprints.load(EVALUATION, evaluations, row.point) for row in rows.itertuples()}
-        descent = solved.get("gradient_descent")
-        curves = next((record for solver, record in solved.items() if solver != "gradient_descent"), descent)
-        assert curves is not None
+        of_kind = {solver(name).kind: record for name, record in reversed(solved.items())}
+        descent = of_kind.get("descent")
+        curves = of_kind.get("flow") or descent or of_kind["other"]
         row = rows.iloc[0]
         drawn: dict[str, Any] = {
             "label": "balanced, $c=0$",
             "iteration": curves["curve/iteration"],
             "loss": curves["curve/excess"],
-            "certified": curves["curve/stepwise" if curves is descent else "curve/certified"],
         }
+        if (certified := "curve/stepwise" if curves is descent else "curve/certified") in curves:
+            drawn["certified"] = curves[certified]
         if case != "balanced":
             drawn["bound"] = curves["curve/bound"]
             drawn["label"] = (

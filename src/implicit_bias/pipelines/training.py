@@ -21,7 +21,7 @@ def train_points(
     stored: dict[str, Reader],
     initial_states: Loaders,
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Train every point by gradient flow or gradient descent, but those that are done; each is saved at once.
+    """Train every point by its solver, but those that are done; each is saved at once.
 
     Args:
         data: name -> loader of X, Y and test rows.

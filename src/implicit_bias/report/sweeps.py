@@ -12,18 +12,11 @@ from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
 from implicit_bias.report.section import Failure, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
+from implicit_bias.theory.bounds.registry import RUN_BOUNDS
 
 MOST_WORDS = 6
 """Values of a parameter written out; of more the first, the last and how many."""
 MOST_FAILURES = 50
-BOUNDS = {
-    "bound": "Theorem 1",
-    "margin": "the bound with margin",
-    "cert": "the certified bound",
-    "again": "the renewed bound",
-    "xu": "the step-wise bound",
-    "path": "the certificate of the distance",
-}  # what the metrics of a bound begin with
 ROUNDING = 1e-6
 """Excess of a measured loss over its bound that rounding explains."""
 
@@ -134,13 +127,13 @@ def _summary(params: Mapping[str, str], count: int, datasets: Sequence[Mapping[s
 def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     """What is not as it should be of the points."""
     faults = [f"{missing:,} point{'s are' if missing > 1 else ' is'} missing."] if missing else []
-    for name, bound in BOUNDS.items():
+    for name, bound in RUN_BOUNDS.items():
         if f"{name}_worst" not in points:
             continue
         met = points[f"met/{name}"] == 1 if f"met/{name}" in points else True
         broken = int(((points[f"{name}_worst"] > 1 + ROUNDING) & met).sum())
         if broken:
-            faults.append(f"{broken:,} point{'s exceed' if broken > 1 else ' exceeds'} {bound}.")
+            faults.append(f"{broken:,} point{'s exceed' if broken > 1 else ' exceeds'} what is {bound.title}.")
     if {"stop_reason", "tolerance"} <= set(points):
         unfinished = points["tolerance"].notna() & points["stop_reason"].isin(["time limit", "iteration limit"])
         if count := int(unfinished.sum()):

@@ -17,6 +17,7 @@ from implicit_bias.theory.experiment import estimate_horizon
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
+from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.stopping import Stop
 
 POINT = 0.6
@@ -57,9 +58,9 @@ def estimate_cost(problem: Problem, sweep: Sweep, processes: int) -> Cost:
         descent = {
             point.width: POINT + _descent(problem, sweep, point)
             for point in points
-            if point.solver == "gradient_descent"
+            if solver(point.solver).kind != "flow"
         }
-    seconds = sum(descent[point.width] if point.solver == "gradient_descent" else flow for point in points)
+    seconds = sum(flow if solver(point.solver).kind == "flow" else descent[point.width] for point in points)
     busy = min(processes, len(points))
     numbers = sum(2 * problem.k * min(problem.k, point.width) for point in points)
     workers = busy * PROCESS if busy > 1 else 0

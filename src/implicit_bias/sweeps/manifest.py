@@ -8,7 +8,9 @@ from pydantic import BaseModel
 from implicit_bias.sweeps.compute import StaleRecords
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.parameters import Engine, Point, Sweep
+from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.registry import solver
 
 STEPS_PER_DECADE = 12
 """How densely curves are tracked, at steps that all points share."""
@@ -154,13 +156,14 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any
         "sigma_v": point.sigma_v,
         "solver": point.solver,
         "step_size": sweep.step_size,
+        "momentum": sweep.momentum if solver(point.solver).kind == "other" else None,
         "tolerance": sweep.stop.tolerance,
         "relative": sweep.stop.relative,
         "max_iterations": sweep.stop.max_iterations,
         "stationary": sweep.stop.stationary,
         "flow_tolerance": sweep.flow_tolerance,
         "initialization": point.initialization,
-        "density": sweep.density if point.initialization == "sparse" else None,
+        "density": sweep.density if initialization(point.initialization).dense else None,
         "sampler": sweep.sampler,
         "sweep_seed": sweep.seed,
         "delta": sweep.delta,

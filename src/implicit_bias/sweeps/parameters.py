@@ -8,6 +8,7 @@ from math import log10, prod
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,7 +21,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from implicit_bias.theory.claims.table import ASYMPTOTIC
-from implicit_bias.theory.initialization.entries import ENTRIES
+from implicit_bias.theory.initialization.gaussian import Sampler
+from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
+from implicit_bias.theory.solvers.registry import solver
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -28,10 +31,10 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
 Depth = Annotated[int, Field(ge=1, le=64)]
-Initialization = Literal[
-    "gaussian", "uniform", "rademacher", "sparse", "orthogonal", "invariant_set", "orthogonal_layers"
-]
-Solver = Literal["gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential"]
+Initialization = Annotated[str, AfterValidator(lambda name: _exists(initialization, name))]
+"""A name of theory/initialization/registry.py, or an import path package.module:object."""
+Solver = Annotated[str, AfterValidator(lambda name: _exists(solver, name))]
+"""A name of theory/solvers/registry.py, or an import path package.module:object."""
 Scale = Annotated[
     Literal["none", "columns", "table"],
     Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
@@ -77,6 +80,17 @@ def _expand(value: Any) -> Any:
                 raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
         return items
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _words(value: Any) -> Any:
+    """Turn "one other" into a list of names."""
+    return value.split() if isinstance(value, str) else value
+
+
+def _exists(find: Callable[[str], Any], name: str) -> str:
+    """A name that a registry knows."""
+    find(name)
+    return name
 
 
 class Model(BaseModel):
@@ -273,11 +287,16 @@ class Point:
     sigma_u: float
     sigma_v: float
     solver: str
-    initialization: str = "gaussian"
+    initialization: str = GAUSSIAN
     alpha: float | None = None
     case: str | None = None
     depth: int = 2
     activation: str | None = None
+
+    @property
+    def law(self) -> Law:
+        """What the law of the distance is for its initial weights."""
+        return "silent" if self.case == BALANCED else initialization(self.initialization).law
 
 
 class Sweep(Engine):
@@ -301,13 +320,14 @@ class Sweep(Engine):
     seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
     cases: Cases | None = None
-    initialization: Annotated[list[Initialization], BeforeValidator(_expand), Field(min_length=1)] = ["gaussian"]
+    initialization: Annotated[list[Initialization], BeforeValidator(_words), Field(min_length=1)] = [GAUSSIAN]
     density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
-    sampler: Literal["auto", "dense", "bartlett"] = "auto"
-    solvers: Annotated[list[Solver], BeforeValidator(_expand), Field(min_length=1)] = ["gradient_flow"]
+    sampler: Sampler = "auto"
+    solvers: Annotated[list[Solver], BeforeValidator(_words), Field(min_length=1)] = ["gradient_flow"]
     step_size: Positive = Field(
         description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
     )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the solvers momentum and nesterov")
     stop: Stopping = Stopping()
     flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
@@ -331,14 +351,15 @@ class Sweep(Engine):
             raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
         if self.figure != "universality" and len(self.initialization) > 1:
             raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
-        if self.figure == "universality" and set(self.initialization) - set(ENTRIES):
-            raise ValueError(f"figure universality compares {', '.join(ENTRIES)}, got {self.initialization}")
-        if self.cases and self.cases.balanced and "orthogonal_layers" in self.initialization:
+        rows = {name: initialization(name) for name in self.initialization}
+        if self.figure == "universality" and (silent := [name for name, row in rows.items() if row.law == "silent"]):
+            raise ValueError(f"figure universality compares with the law, which says nothing of {', '.join(silent)}")
+        if self.cases and self.cases.balanced and not all(row.balances for row in rows.values()):
             raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
         if self.figure == "imbalance" and not self.cases:
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
-        if self.figure in ("wide", "alpha") and self.initialization != ["gaussian"]:
-            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization gaussian")
+        if self.figure in ("wide", "alpha") and not self.law_is_exact:
+            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization {GAUSSIAN}")
         for alpha in self.alpha:
             if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
                 raise ValueError(
@@ -363,12 +384,17 @@ class Sweep(Engine):
         """Whether the networks need the samples themselves and the test rows, beside the reparametrised problem."""
         return self.kind == "activation"
 
+    @property
+    def law_is_exact(self) -> bool:
+        """Whether the law of the distance is exact for every initialisation of the sweep."""
+        return all(initialization(name).law == "exact" for name in self.initialization)
+
     def points(self) -> list[Point]:
         """Every point of the sweep, in a fixed order."""
         activations: list[str | None] = [*self.activations] or [None]
         return [
             Point(
-                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_more(initialization, depth, phi)}-seed={seed}-{solver}",
+                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_more(initialization, depth, phi)}-seed={seed}-{_key(solver)}",
                 problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
                 width=h,
                 seed=seed,
@@ -400,8 +426,17 @@ class Sweep(Engine):
 
 def _more(initialization: str, depth: int, activation: str | None) -> str:
     """Part of a point's key; that of the paper's network with Gaussian entries is empty."""
-    parts = {initialization: initialization != "gaussian", f"depth={depth}": depth != 2, activation: bool(activation)}
+    parts = {
+        _key(initialization): initialization != GAUSSIAN,
+        f"depth={depth}": depth != 2,
+        activation: bool(activation),
+    }
     return "".join(f"-{part}" for part, told in parts.items() if told)
+
+
+def _key(name: str) -> str:
+    """A name, or an import path, as part of the name of a file."""
+    return name.replace(":", ".")
 
 
 def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:

@@ -17,10 +17,11 @@ from implicit_bias.sweeps.compute import (
     load,
     load_or_error,
 )
-from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
 from implicit_bias.sweeps.points import Loaders, Record, require
+from implicit_bias.theory.named import modules
 
 POINTS_SAY = frozenset(
     {
@@ -112,7 +113,8 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         data: digest of its problem.
     """
     settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS))
-    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings])
+    outside = [numerics(name) for name in modules([point.initialization, point.solver])]
+    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings, outside])
 
 
 def compute_points(

@@ -8,40 +8,44 @@ from implicit_bias.theory.bounds.before import instantaneous_rate
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.descent import gradient_descent
-from implicit_bias.theory.solvers.flow import choose_integrator, gradient_flow
+from implicit_bias.theory.solvers.registry import Task
+from implicit_bias.theory.solvers.registry import solver as solver_named
 from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.solvers.trajectory import Trajectory, excess_loss
 
-SOLVERS = ("gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential")
-
 
 def train(
-    problem: Problem, state: State, solver: str, step_size: float, stop: Stop, points: int, tol: float
+    problem: Problem,
+    state: State,
+    solver: str,
+    step_size: float,
+    stop: Stop,
+    points: int,
+    tol: float,
+    momentum: float = 0.9,
 ) -> tuple[Trajectory, str]:
     """Train by a named solver and sample about `points` times along the way.
 
     Args:
         problem: the reparametrised problem.
         state: initial reduced state.
-        solver: "gradient_descent"; "flow_explicit", "flow_exponential", or "gradient_flow" for the cheaper of the two.
+        solver: a name of solvers/registry.py, or an import path package.module:object.
         step_size: step on the averaged loss; for the flow it only sets the unit of the iteration axis.
         stop: what ends the run.
         points: about how many samples to record.
         tol: local error of the flow relative to the size of the state.
+        momentum: beta of the solvers that have momentum.
 
     Returns:
         The trajectory and the name of the method used.
+
+    Raises:
+        ValueError: there is no such solver, or an argument is outside its range.
     """
     horizon = estimate_horizon(problem, state, stop)
     times = output_times(horizon, stop.t_max, points)
-    if solver == "gradient_descent":
-        step = float(problem.flow_time(1, step_size))
-        return gradient_descent(problem, state, step_size, whole_iterations(times, step), stop), "gradient_descent"
-    method = solver.removeprefix("flow_")
-    if solver == "gradient_flow":
-        method = choose_integrator(problem, state, stop, horizon)
-    return gradient_flow(problem, state, times, stop, method, tol), method
+    task = Task(times, horizon, stop, step_size, tol, momentum)
+    return solver_named(solver).train(problem, state, task)
 
 
 def estimate_horizon(problem: Problem, state: State, stop: Stop) -> float:
@@ -68,12 +72,3 @@ def output_times(horizon: float, t_max: float, points: int) -> Iterator[float]:
     while t < t_max:
         t *= growth
         yield t
-
-
-def whole_iterations(times: Iterator[float], step: float) -> Iterator[int]:
-    """Times as increasing iteration counts."""
-    last = 0
-    for t in times:
-        iteration = max(round(t / step), last + 1)
-        yield iteration
-        last = iteration

@@ -1,21 +1,22 @@
 """What is measured of a trained point, beside what the paper and the law say about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from implicit_bias.theory.bounds import before as bounds
-from implicit_bias.theory.bounds import certificates
-from implicit_bias.theory.bounds.before import Bound
-from implicit_bias.theory.law.distance import asymptotic_rate, distance_law, large_width_limit
+from implicit_bias.theory.bounds import descent as of_descent
+from implicit_bias.theory.bounds import flow as of_flow
+from implicit_bias.theory.bounds.base import Bound
+from implicit_bias.theory.bounds.registry import Run, loss_bounds
+from implicit_bias.theory.law.distance import distance_law
+from implicit_bias.theory.law.limit import asymptotic_rate, large_width_limit
 from implicit_bias.theory.law.prediction import law_before
 from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.trajectory import Path, Trajectory
-
-LOSS_BOUNDS = {"bound": "bound", "margin": "margin", "certified": "cert", "restart": "again", "stepwise": "xu"}
-"""Curves that bound the loss -> what their metrics begin with."""
+from implicit_bias.theory.solvers.trajectory import Kind, Path, Trajectory
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def evaluate(
     delta: float,
     gaussian: bool = True,
     step: float | None = None,
+    kind: Kind | None = None,
 ) -> Evaluation:
     """Measure a run: distance to the min-norm solution, tightness of every bound, agreement with the law.
 
@@ -57,47 +59,60 @@ def evaluate(
         delta: failure probability of the probabilistic bounds; the law's bound is its 1 - delta quantile.
         gaussian: the law is asked. It and Lemma 1 assume independent Gaussian entries.
         step: of gradient descent, on L: 2 eta / n for step eta on the averaged loss; None for the flow.
+        kind: of the solver; by default a flow without `step`, a descent with it. Of another run nothing is certified.
     """
-    distance, u2v = distance_curves(problem, state, trajectory)
-    losses = loss_bounds(problem, state, trajectory, step)
-    path = orthogonality_certificate(problem, state, trajectory, step)
+    distances, u2v = distance_curves(problem, state, trajectory)
+    kind = kind or ("flow" if step is None else "descent")
+    run = Run(problem, imbalance(state), trajectory, kind, step or 0.0)
+    losses, paths = loss_bounds(run), orthogonality_certificate(run, state)
     random = random_bounds(problem, state, alpha if gaussian else None, delta)
     measured: dict[str, Any] = {
-        "distance": distance[-1],
-        "distance_op": _distance_op(problem, state, trajectory),
+        "distance": distances[-1],
         "distance_init": u2v[0],
         "u2v": u2v[-1],
-        "loss": problem.averaged(trajectory.excess[-1] + problem.loss_floor),
-        "imbalance_drift": np.max(trajectory.drift),
-        "kernel_move": trajectory.kernel_change[-1],
-        "rate": final_rate(trajectory),
+        **{name: metric(problem, state, trajectory) for name, metric in METRICS.items()},
     }
-    metrics = measured | imbalance_metrics(problem, state) | {"certificate": path.stated[-1]}
+    metrics = measured | imbalance_metrics(problem, state)
+    if paths:
+        metrics["certificate"] = paths["path"].stated[-1]
     for name, bound in losses.items():
-        metrics |= tightness(LOSS_BOUNDS[name], trajectory.excess, bound)
-    metrics |= tightness("path", u2v, path) | paper_metrics(problem, state, random, measured)
+        metrics |= tightness(name, trajectory.excess, bound)
+    for name, bound in paths.items():
+        metrics |= tightness(name, u2v, bound)
+    metrics |= paper_metrics(problem, state, random, measured)
     floor = problem.loss_floor
     curves = {
         "loss": problem.averaged(trajectory.excess + floor),
         "excess": problem.averaged(trajectory.excess),
         **{name: problem.averaged(bound.stated) for name, bound in losses.items()},
-        "distance": distance,
+        "distance": distances,
         "u2v": u2v,
-        "path": path.stated,
+        **{name: bound.stated for name, bound in paths.items()},
         "kernel_move": trajectory.kernel_change,
     }
     if gaussian:
         sharp = law_curve(problem, trajectory, sigma_u, delta)
         metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
-    named = {LOSS_BOUNDS[name]: bound for name, bound in losses.items()} | {"path": path} | random
-    named["thm2"] = random["thm2"].assuming("gradient flow", step is None)
+    named = losses | paths | random
+    named["thm2"] = random["thm2"].assuming("gradient flow", kind == "flow")
     metrics |= {"met/law": gaussian} | {f"met/{name}": bound.applies for name, bound in named.items()}
     return Evaluation(
         metrics={name: float(value) for name, value in metrics.items()},
         curves=curves,
         unmet={name: bound.unmet for name, bound in named.items() if not bound.applies},
     )
+
+
+def distance(problem: Problem, state: State, run: Path) -> float:
+    """||U V^T - Theta^||_F at the end of a run: the distance to the min-norm solution.
+
+    Args:
+        problem: the reparametrised problem.
+        state: the initial state.
+        run: the run that started there.
+    """
+    return float(distance_curves(problem, state, run)[0][-1])
 
 
 def distance_curves(problem: Problem, state: State, path: Path) -> tuple[Array, Array]:
@@ -125,33 +140,27 @@ def _distance_op(problem: Problem, state: State, trajectory: Trajectory) -> floa
     return float(np.linalg.norm(np.vstack([along, state.U2 @ trajectory.V[-1].T]), 2))
 
 
-def loss_bounds(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> dict[str, Bound]:
-    """Bounds (T,) on L - L*, by the name of their curve.
+def orthogonality_certificate(run: Run, state: State) -> dict[str, Bound]:
+    """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours), as `path`.
 
-    Of every run those known before training, `bound` (Theorem 1) and `margin`; of a flow those that it certifies,
-    `certified` and `restart`; of a descent with this `step` on L `stepwise`. The first are statements about the flow:
-    along descent one of their hypotheses fails.
+    Empty for a run that is neither a flow nor a gradient descent.
     """
-    start, t, level = imbalance(state), trajectory.t, float(trajectory.excess[0])
-    flow = step is None
-    before = {
-        "bound": bounds.theorem_1(problem, start, t, level).assuming("gradient flow", flow),
-        "margin": bounds.margin_bound(problem, start, t, level, np.sqrt(2 * level)).assuming("gradient flow", flow),
-    }
-    if step is not None:
-        return before | {"stepwise": certificates.descent_bound(problem, trajectory, step)}
-    return before | {
-        "certified": certificates.certified_curve(problem, start, trajectory),
-        "restart": certificates.restarted_margin(problem, start, trajectory),
-    }
-
-
-def orthogonality_certificate(problem: Problem, state: State, trajectory: Trajectory, step: float | None) -> Bound:
-    """Bound (T,) on ||[V U2^T; U1 U2^T]||_F, hence on ||U2 V^T||_F, from the path of the run (ours)."""
     initial = float(np.linalg.norm(state.R @ state.U2.T))
-    if step is not None:
-        return certificates.descent_certificate(problem, trajectory, step, initial)
-    return certificates.certificate(problem, imbalance(state), trajectory, initial)
+    if run.kind == "flow":
+        return {"path": of_flow.certificate(run.problem, run.imbalance, run.trajectory, initial)}
+    if run.kind == "descent":
+        return {"path": of_descent.descent_certificate(run.problem, run.trajectory, run.step, initial)}
+    return {}
+
+
+METRICS: dict[str, Callable[[Problem, State, Trajectory], float]] = {
+    "distance_op": _distance_op,
+    "loss": lambda problem, state, run: float(problem.averaged(run.excess[-1] + problem.loss_floor)),
+    "imbalance_drift": lambda problem, state, run: float(np.max(run.drift)),
+    "kernel_move": lambda problem, state, run: float(run.kernel_change[-1]),
+    "rate": lambda problem, state, run: final_rate(run),
+}
+"""Name -> metric of a run, from the problem, the initial state and the trajectory."""
 
 
 def random_bounds(problem: Problem, state: State, alpha: float | None, delta: float) -> dict[str, Bound]:

@@ -1,14 +1,13 @@
 """The regression problem in the coordinates of its data: SVD reparametrisation and min-norm solution."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from implicit_bias.theory.checks import Array as Array
+from implicit_bias.theory.checks import as_matrix
 from implicit_bias.theory.rounding import binary_deviation, rounding_norm
-
-Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -80,32 +79,6 @@ class Problem:
     def flow_time(self, iterations: ArrayLike, step_size: float) -> Array:
         """Flow time of iteration k of gradient descent with step eta on the averaged loss: t = k 2 eta / n."""
         return np.asarray(iterations, float) * (2 * step_size / self.n)
-
-
-def as_matrix(name: str, value: ArrayLike) -> Array:
-    """Return `value` as a finite two-dimensional float64 array; one-dimensional targets become a column.
-
-    Raises:
-        ValueError: the value is not numeric, not a matrix, empty, or holds NaN or infinite entries.
-    """
-    try:
-        raw = np.asarray(value)
-        if np.iscomplexobj(raw):
-            raise TypeError("its entries are complex")
-        matrix = np.asarray(raw, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a numeric array, got {type(value).__name__}: {error}") from None
-    if matrix.ndim == 1:
-        matrix = matrix[:, None]
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"{name} must be a non-empty matrix, got shape {matrix.shape}")
-    bad = np.argwhere(~np.isfinite(matrix))
-    if bad.size:
-        row, column = bad[0]
-        raise ValueError(
-            f"{name} must be finite, got {matrix[row, column]} at row {row}, column {column} ({len(bad)} such entries)"
-        )
-    return matrix
 
 
 def rank_cut(shape: tuple[int, int], sigma_1: float, rank_rtol: float | None = None, rounding: float = 0.0) -> float:

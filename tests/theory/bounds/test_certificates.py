@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from implicit_bias.theory.bounds import before as bounds
-from implicit_bias.theory.bounds import certificates
+from implicit_bias.theory.bounds import descent as of_descent
+from implicit_bias.theory.bounds import flow as of_flow
 from implicit_bias.theory.bounds.samples import certain
 from implicit_bias.theory.initialization.gaussian import balanced
 from implicit_bias.theory.networks.two_layer import imbalance
@@ -55,8 +56,8 @@ def test_curves_bound_the_loss_however_few_samples_they_see(shape, seed, u, v, d
     kept = few(run, data)
     seen = sampled(run, kept)
     guaranteed = bounds.theorem_1(p, start, seen.t, run.excess[0]).stated
-    restarted = certificates.restarted_margin(p, start, seen).stated
-    certified = certificates.certified_curve(p, start, seen).stated
+    restarted = of_flow.restarted_margin(p, start, seen).stated
+    certified = of_flow.certified_curve(p, start, seen).stated
     for curve in (restarted, certified):
         assert curve[0] == run.excess[0]
         assert np.all(np.diff(curve) <= 0)
@@ -74,7 +75,7 @@ def test_a_dip_between_samples_is_not_overlooked():
     start = imbalance(state)
     ends = bounds.instantaneous_rate(p, start, run.product)
     assert np.exp(-ends.min() * run.t[-1]) * run.excess[0] < 0.1 * run.excess[-1]
-    curve = certificates.certified_curve(p, start, run).value
+    curve = of_flow.certified_curve(p, start, run).value
     assert np.all(run.excess <= curve * (1 + 1e-9))
 
 
@@ -89,7 +90,7 @@ def test_certified_curve_tends_to_the_integral_of_the_rate(shape):
     errors = []
     for every in (16, 8, 4):
         seen = sampled(run, np.arange(0, len(run.t), every))
-        bound = certificates.certified_curve(p, start, seen)
+        bound = of_flow.certified_curve(p, start, seen)
         assert bound.applies
         errors.append(exact + np.log(bound.value[-1] / run.excess[0]))
     assert 0 < errors[2] < 0.1 * exact
@@ -102,7 +103,7 @@ def test_curves_without_a_rate_stay_where_they_are():
     run = gradient_flow(problem, case.state, [], Stop())
     long = replace(run, t=np.array([0.0, 1.0, np.inf]), excess=np.full(3, run.excess[0]), product=np.zeros((3, 2, 2)))
     long = replace(long, V=np.zeros((3, 2, 2)), force=np.full(3, run.force[0]))
-    for curve in (certificates.certified_curve, certificates.restarted_margin):
+    for curve in (of_flow.certified_curve, of_flow.restarted_margin):
         bound = curve(problem, imbalance(case.state), long)
         assert bound.unmet == ["rate > 0"]
         np.testing.assert_array_equal(bound.value, np.full(3, run.excess[0]))
@@ -117,7 +118,7 @@ def test_restarted_margin_is_that_of_min_et_al_from_sample_to_sample():
         size = float(np.sqrt(2 * run.excess[i]))
         level = float(bounds.margin_bound(p, start, run.t[i + 1], level, size, run.t[i]).stated)
         expected.append(level)
-    np.testing.assert_allclose(certificates.restarted_margin(p, start, run).value, expected, rtol=1e-12)
+    np.testing.assert_allclose(of_flow.restarted_margin(p, start, run).value, expected, rtol=1e-12)
 
 
 # Path length and certificate
@@ -131,7 +132,7 @@ def test_path_length_is_never_below_the_path(shape, seed, u, v, data):
     run = flow(case)
     exact = np.concatenate([[0.0], np.cumsum(0.5 * (run.force[1:] + run.force[:-1]) * np.diff(run.t))])
     kept = few(run, data)
-    length = certificates.path_length(p, start, sampled(run, kept))
+    length = of_flow.path_length(p, start, sampled(run, kept))
     quadrature = np.sum(np.abs(np.diff(run.force, 2))) * (run.t[1] - run.t[0])  # bounds the trapezoidal rule's error
     assert np.all(length >= exact[kept] - quadrature - 1e-9 * exact[-1])
     assert np.all(np.diff(length) >= 0)
@@ -143,7 +144,7 @@ def test_path_length_tends_to_the_path(shape):
     run = flow(case, np.linspace(0, 1.5, 1201)[1:-1], end=1.5)
     exact = np.sum(0.5 * (run.force[1:] + run.force[:-1]) * np.diff(run.t))
     lengths = [
-        certificates.path_length(case.problem, imbalance(case.state), sampled(run, np.arange(0, len(run.t), n)))[-1]
+        of_flow.path_length(case.problem, imbalance(case.state), sampled(run, np.arange(0, len(run.t), n)))[-1]
         for n in (16, 8, 4)
     ]
     errors = np.array(lengths) - exact
@@ -158,7 +159,7 @@ def test_certificate_holds_along_runs(shape, scale):
     s = case.state
     initial = float(np.linalg.norm(s.R @ s.U2.T))
     run = flow(case, np.linspace(0, END, 101)[1:-1])
-    bound = certificates.certificate(case.problem, imbalance(s), run, initial)
+    bound = of_flow.certificate(case.problem, imbalance(s), run, initial)
     assert bound.value[0] == pytest.approx(initial, rel=1e-15)
     assert np.all(np.linalg.norm(run.V @ s.U2.T, axis=(1, 2)) <= bound.value * (1 + 1e-6))
     assert np.linalg.norm(run.R @ s.U2.T) <= bound.value[-1] * (1 + 1e-6)
@@ -170,7 +171,7 @@ def test_certificate_reaches_the_limit(shape):
     s, p = case.state, case.problem
     run = gradient_flow(p, s, np.linspace(0.1, 30, 100), Stop())
     assert run.t[-1] == np.inf
-    bound = certificates.certificate(p, imbalance(s), run, 1.0).value
+    bound = of_flow.certificate(p, imbalance(s), run, 1.0).value
     assert bound[-2] <= bound[-1] < 1.01 * bound[-2]
 
 
@@ -180,10 +181,10 @@ def test_certificate_says_nothing_without_a_rate_at_the_end():
     run = flow(case, [1.0], state)
     endless = sampled(run, np.array([0, 0, 1]))
     endless = replace(endless, t=np.array([0.0, 1.0, np.inf]))
-    bound = certificates.certificate(case.problem, imbalance(state), endless, 1.0).value
+    bound = of_flow.certificate(case.problem, imbalance(state), endless, 1.0).value
     assert bound[1] < np.inf
     assert bound[2] == np.inf
-    assert np.all(certificates.certificate(case.problem, imbalance(state), endless, 0.0).value == 0)
+    assert np.all(of_flow.certificate(case.problem, imbalance(state), endless, 0.0).value == 0)
 
 
 # Gradient descent
@@ -219,7 +220,7 @@ def printed_factor(case, U, V, eta):
 def test_descent_bound_holds_at_every_iteration(shape, seed, u, v, fraction):
     case = random_case(shape, seed, u, v)
     run, eta = descent(case, fraction)
-    bound = certificates.descent_bound(case.problem, run, 2 * eta / case.problem.n)
+    bound = of_descent.descent_bound(case.problem, run, 2 * eta / case.problem.n)
     assert bound.hypotheses["samples close enough"] is True
     rounding = 1e-13 * (1 + np.abs(run.product).max() ** 2)
     factor = bound.stated[1:] / bound.stated[:-1]
@@ -232,11 +233,11 @@ def test_descent_bound_holds_at_every_iteration(shape, seed, u, v, fraction):
 def test_factors_are_the_printed_ones_of_the_full_network(shape):
     case = random_case(shape)
     p = case.problem
-    eta = 0.9 * certificates.largest_certified_step(p, case.state) or 0.01
+    eta = 0.9 * of_descent.largest_certified_step(p, case.state) or 0.01
     networks = [full_descent(case, eta, k) for k in range(4)]
     printed = [printed_factor(case, U, V, eta) for U, V in networks]
     run = gradient_descent(p, case.state, eta, [1, 2, 3], Stop(t_max=float(p.flow_time(3, eta))))
-    bound = certificates.descent_bound(p, run, 2 * eta / p.n)
+    bound = of_descent.descent_bound(p, run, 2 * eta / p.n)
     assert bound.applies == (max(printed[:3]) < 1)
     if bound.applies:
         np.testing.assert_allclose(bound.value, run.excess[0] * np.cumprod([1, *printed[:3]]), rtol=1e-10)
@@ -258,8 +259,8 @@ def test_between_samples_descent_is_near_one_of_them_and_no_factor_is_larger(sha
     case = random_case(shape, seed, u, v)
     p, (whole, few, kept, step) = case.problem, recorded_twice(case, fraction, gap)
     high = few.U1_range[:, 1] + np.linalg.norm(few.V, 2, axis=(1, 2)) ** 2
-    radius, close = certificates.descent_radius(p, few, certain(p, few, np.sqrt(high)), step)
-    bound, every = (certificates.descent_bound(p, run, step) for run in (few, whole))
+    radius, close = of_descent.descent_radius(p, few, certain(p, few, np.sqrt(high)), step)
+    bound, every = (of_descent.descent_bound(p, run, step) for run in (few, whole))
     assert bound.hypotheses["samples close enough"] == np.all(close | (np.diff(kept) == 1))
     path, walker = [case.state.R], Descent(p, case.state.R, step)
     for _ in range(kept[-1]):
@@ -303,7 +304,7 @@ def test_factors_between_samples_are_those_of_the_extremes_in_reach():
                 x = d * np.sqrt(high) + d**2 / 2
                 reach = max(np.sqrt(low) - d, 0) ** 2, (np.sqrt(high) + d) ** 2, W + x, min(g + K * x, e)
                 ends.append(rho(p, s, *reach))
-            stated = certificates.descent_bound(p, run, s).stated
+            stated = of_descent.descent_bound(p, run, s).stated
             assert stated[i + 1] / stated[i] == pytest.approx(min(max(ends), 1.0) ** gap, rel=1e-10)
             steps.append(max(ends))
     assert min(steps) < 1 < max(steps)
@@ -312,12 +313,12 @@ def test_factors_between_samples_are_those_of_the_extremes_in_reach():
 def test_denser_samples_tend_to_the_product_of_all_factors():
     case = random_case("three outputs")
     p = case.problem
-    eta = 0.02 * certificates.largest_certified_step(p, case.state)
+    eta = 0.02 * of_descent.largest_certified_step(p, case.state)
     step, limit = 2 * eta / p.n, Stop(t_max=256 * 2 * eta / p.n)
     ends = []
     for gap in (1, 2, 4, 8):
         run = gradient_descent(p, case.state, eta, range(gap, 256, gap), limit)
-        bound = certificates.descent_bound(p, run, step)
+        bound = of_descent.descent_bound(p, run, step)
         assert bound.hypotheses == {"step admissible": True, "samples close enough": True}
         ends.append(np.log(bound.value[-1]))
     excess = np.array(ends[1:]) - ends[0]
@@ -329,7 +330,7 @@ def test_denser_samples_tend_to_the_product_of_all_factors():
 def test_the_path_of_descent_is_not_longer_than_its_samples_allow(shape, seed, u, v, fraction, gap):
     case = random_case(shape, seed, u, v)
     p, (whole, few, kept, step) = case.problem, recorded_twice(case, fraction, gap)
-    every, some = (certificates.descent_certificate(p, run, step, 1.0) for run in (whole, few))
+    every, some = (of_descent.descent_certificate(p, run, step, 1.0) for run in (whole, few))
     true = np.concatenate([[0.0], np.cumsum(step * whole.force[:-1])])
     np.testing.assert_allclose(np.log(every.value), true, rtol=1e-9, atol=1e-12)
     assert np.all(np.log(some.stated) >= true[kept] * (1 - 1e-9) - 1e-12)
@@ -342,12 +343,12 @@ def test_the_certificate_of_descent_bounds_what_it_is_about(shape):
     eta = 0.02 * largest_step_estimate(p, case.state)
     run = gradient_descent(p, case.state, eta, range(5, 200, 5), Stop(t_max=float(p.flow_time(200, eta))))
     initial = np.linalg.norm(case.state.R @ case.state.U2.T)
-    bound = certificates.descent_certificate(p, run, 2 * eta / p.n, initial)
+    bound = of_descent.descent_certificate(p, run, 2 * eta / p.n, initial)
     assert bound.applies
     U, V = full_descent(case, eta, 200)
     left = np.linalg.norm(np.vstack([case.problem.Phi1.T @ U, V]) @ (case.Phi2.T @ U).T)
     assert left <= bound.value[-1] * (1 + 1e-9)
-    flow = certificates.certificate(p, imbalance(case.state), flow_of(case, run.t), initial)
+    flow = of_flow.certificate(p, imbalance(case.state), flow_of(case, run.t), initial)
     if initial > 0:
         assert np.log(bound.value[-1] / initial) == pytest.approx(np.log(flow.value[-1] / initial), rel=0.25)
 
@@ -362,9 +363,9 @@ def test_samples_too_far_apart_are_flagged_and_bound_nothing():
     eta = 1.5 * largest_step_estimate(case.problem, case.state)
     step = 2 * eta / case.problem.n
     run = gradient_descent(case.problem, case.state, eta, [], Stop(t_max=2 * step))
-    assert "samples close enough" in certificates.descent_bound(case.problem, run, step).unmet
-    assert certificates.descent_certificate(case.problem, run, step, 1.0).value[-1] == np.inf
-    assert np.all(certificates.descent_certificate(case.problem, run, step, 0.0).value == 0)
+    assert "samples close enough" in of_descent.descent_bound(case.problem, run, step).unmet
+    assert of_descent.descent_certificate(case.problem, run, step, 1.0).value[-1] == np.inf
+    assert np.all(of_descent.descent_certificate(case.problem, run, step, 0.0).value == 0)
 
 
 @settings(max_examples=20)
@@ -372,7 +373,7 @@ def test_samples_too_far_apart_are_flagged_and_bound_nothing():
 def test_first_steps_below_the_largest_certified_one_lose_loss(shape, seed, u, v):
     case = random_case(shape, seed, u, v)
     p = case.problem
-    largest = certificates.largest_certified_step(p, case.state)
+    largest = of_descent.largest_certified_step(p, case.state)
     assert largest >= 0
     if largest == 0:
         return
@@ -385,13 +386,13 @@ def test_first_steps_below_the_largest_certified_one_lose_loss(shape, seed, u, v
 
 def test_no_step_of_a_network_without_weights_is_certified():
     case = random_case("three outputs", scale_u=0.0, scale_v=0.0)
-    assert certificates.largest_certified_step(case.problem, case.state) == 0
+    assert of_descent.largest_certified_step(case.problem, case.state) == 0
 
 
 def test_a_step_that_is_too_long_is_flagged_and_bounds_nothing():
     case = random_case("three outputs")
     run, eta = descent(case, 1.5, iterations=3)
-    bound = certificates.descent_bound(case.problem, run, 2 * eta / case.problem.n)
+    bound = of_descent.descent_bound(case.problem, run, 2 * eta / case.problem.n)
     assert bound.unmet == ["step admissible"]
     np.testing.assert_array_equal(bound.value, np.full(4, np.inf))
     assert np.all(run.excess <= bound.stated)
@@ -401,5 +402,5 @@ def test_descent_factor_beyond_one_takes_the_largest_eigenvalue():
     # K = 4, mu = 1/4: a step of 1 with l = u = 1, nothing twisted, has b = -1 + K/2 = 1
     problem = reparametrize(np.diag([2.0, 0.5]), np.ones((2, 1)))
     one = np.array(1.0)
-    assert certificates.descent_factor(problem, one, one, 0.0, 0.0, 1.0) == pytest.approx(1 + 2 * 4 * 1)
-    assert certificates.descent_factor(problem, one, one, 0.0, 0.0, 0.25) == pytest.approx(1 + 2 * 0.25 * -0.125)
+    assert of_descent.descent_factor(problem, one, one, 0.0, 0.0, 1.0) == pytest.approx(1 + 2 * 4 * 1)
+    assert of_descent.descent_factor(problem, one, one, 0.0, 0.0, 0.25) == pytest.approx(1 + 2 * 0.25 * -0.125)

@@ -15,7 +15,7 @@ from implicit_bias.theory.comparisons.infinite_width import (
 from implicit_bias.theory.comparisons.linearized import linearized_flow
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
 from implicit_bias.theory.kernel import kernel_range
-from implicit_bias.theory.law.distance import kernel_change, large_width_limit
+from implicit_bias.theory.law.limit import kernel_change, large_width_limit
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.solvers.flow import gradient_flow

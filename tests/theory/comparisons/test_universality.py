@@ -5,16 +5,18 @@ import pytest
 from scipy.linalg import null_space
 from scipy.stats import norm
 
-from implicit_bias.theory.comparisons.universality import limit_law, limit_ratio, seen_weights
-from implicit_bias.theory.initialization.entries import ENTRIES, unit_entries
-from implicit_bias.theory.initialization.gaussian import scaled
-from implicit_bias.theory.law.distance import distance_law, large_width_limit
+from implicit_bias.theory.comparisons.universality import has_limit, limit_law, limit_ratio, seen_weights
+from implicit_bias.theory.initialization.registry import INITIALIZATIONS, initial_state
+from implicit_bias.theory.law.distance import distance_law
+from implicit_bias.theory.law.limit import large_width_limit
 from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.stopping import Stop
 
 FALSE_ALARM = 1e-4
 DENSITY = 0.05
+
+ENTRIES = [name for name in INITIALIZATIONS if has_limit(name)]
 
 
 def problem():
@@ -32,7 +34,7 @@ def test_the_part_of_the_distance_that_knows_the_entries_has_the_mean_square_cla
     rng = np.random.default_rng(2)
     squares = np.empty(runs)
     for i in range(runs):
-        state = scaled(unit_entries(p, h, rng, entries, DENSITY, "dense"), h**-0.5, h**-0.5)
+        state = initial_state(p, h, rng, entries, h**-0.5, h**-0.5, density=DENSITY, sampler="dense")
         squares[i] = np.sum((state.U2 @ (state.U1.T @ (p.Phi1.T @ W))) ** 2) * h
     law = (p.D - p.r) * np.sum(large_width_limit(p, a, b).v)
     claimed = law * (limit_ratio(p, entries, DENSITY, a, b, W) ** 2 - 1) + (p.D - p.r) * np.sum(W**2)
@@ -93,7 +95,7 @@ def test_trained_networks_end_at_the_distance_of_the_limit(entries):
     law = distance_law(p, large_width_limit(p, 1.0, 1.0).VVt, h**-0.5).rms
     rng, squares = np.random.default_rng(3), np.empty(runs)
     for i in range(runs):
-        state = scaled(unit_entries(p, h, rng, entries, DENSITY, "dense"), h**-0.5, h**-0.5)
+        state = initial_state(p, h, rng, entries, h**-0.5, h**-0.5, density=DENSITY, sampler="dense")
         squares[i] = (np.linalg.norm(state.U2 @ gradient_flow(p, state, [], Stop(), tol=1e-5).V[-1].T) / law) ** 2
     deviation = norm.isf(FALSE_ALARM / 2) * squares.std() / np.sqrt(runs)
     finite_width = expected * (1 / DENSITY if entries == "sparse" else 1) * p.k / h

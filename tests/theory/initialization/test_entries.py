@@ -6,15 +6,12 @@ from scipy.stats import ks_2samp, norm
 
 from implicit_bias.theory.initialization import entries
 from implicit_bias.theory.initialization.entries import (
-    ENTRIES,
     INDEPENDENT,
     MOST_ENTRIES,
-    check_width,
-    excess_kurtosis,
     independent_entries,
     orthogonal_entries,
-    unit_entries,
 )
+from implicit_bias.theory.initialization.registry import INITIALIZATIONS, check_width, initial_state, with_law
 from implicit_bias.theory.networks.two_layer import reduce_network
 from tests.support.networks import SHAPES, random_case
 
@@ -24,7 +21,7 @@ FALSE_ALARM = 1e-4
 @pytest.mark.parametrize(("name", "density"), [("uniform", 1.0), ("rademacher", 1.0), ("sparse", 0.3), ("sparse", 1.0)])
 def test_entries_have_mean_0_variance_1_and_the_stated_kurtosis(name, density):
     x = INDEPENDENT[name](400, 500, np.random.default_rng(0), density).ravel()
-    for power, moment in ((1, 0.0), (2, 1.0), (4, 3 + excess_kurtosis(name, density))):
+    for power, moment in ((1, 0.0), (2, 1.0), (4, 3 + INITIALIZATIONS[name].kurtosis(density))):
         deviation = max(x.size**-0.5 * (x**power).std(), 1e-15)
         assert abs((x**power).mean() - moment) < norm.isf(FALSE_ALARM / 2) * deviation, power
     if name == "sparse" and density < 1:
@@ -90,11 +87,11 @@ def test_orthogonal_layers_have_orthogonal_rows_at_every_width(h):
     assert state.h == h
 
 
-@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("name", [*with_law("exact"), *with_law("asymptotic")])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_states_have_the_shapes_of_reduced_networks(shape, name):
     case = random_case(shape)
-    state = unit_entries(case.problem, case.state.h, np.random.default_rng(0), name, 0.8, "auto")
+    state = initial_state(case.problem, case.state.h, np.random.default_rng(0), name, density=0.8)
     assert (state.R.shape, state.U2.shape) == (case.state.R.shape, case.state.U2.shape)
     assert (state.r, state.h) == (case.state.r, case.state.h)
 
@@ -102,7 +99,7 @@ def test_states_have_the_shapes_of_reduced_networks(shape, name):
 def test_widths_too_large_to_draw_are_refused_and_others_are_not():
     p = random_case("three outputs").problem
     widest = MOST_ENTRIES // (p.D + p.m)
-    for name in ENTRIES:
+    for name in INITIALIZATIONS:
         check_width(p, widest, name)
     for name in INDEPENDENT:
         with pytest.raises(ValueError, match=f"{name} is drawn entry by entry.*up to width {widest:,}, got"):

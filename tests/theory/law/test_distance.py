@@ -26,22 +26,23 @@ from implicit_bias.theory.law.correction import (
     path_free_correction,
     trace_deviation,
 )
-from implicit_bias.theory.law.distance import (
-    Scaling,
+from implicit_bias.theory.law.distance import Scaling, distance_law
+from implicit_bias.theory.law.finite_width import mean_field, mean_spectrum
+from implicit_bias.theory.law.limit import (
     asymptotic_rate,
-    distance_law,
-    excess_risk_law,
     kernel_change,
     large_width_limit,
     lazy_distance,
     limit_const,
     mode_growth,
-    prediction_band,
     rich_distance,
+)
+from implicit_bias.theory.law.outputs import (
+    excess_risk_law,
+    prediction_band,
     unseen_spectrum,
     unseen_spectrum_of_covariance,
 )
-from implicit_bias.theory.law.finite_width import mean_field, mean_spectrum
 from implicit_bias.theory.law.prediction import (
     law_before,
     predict_distance,

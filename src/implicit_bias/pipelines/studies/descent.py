@@ -19,11 +19,11 @@ from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, DescentStudy, Engine
 from implicit_bias.sweeps.points import Loaders, require
 from implicit_bias.sweeps.workers import check
-from implicit_bias.theory.bounds.certificates import largest_certified_step
+from implicit_bias.theory.bounds.descent import largest_certified_step
 from implicit_bias.theory.comparisons import step_size as steps
 from implicit_bias.theory.initialization.gaussian import balanced, scaled, standard_normal
 from implicit_bias.theory.kernel import kernel_range
-from implicit_bias.theory.law.distance import large_width_limit
+from implicit_bias.theory.law.limit import large_width_limit
 from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.flow import gradient_flow

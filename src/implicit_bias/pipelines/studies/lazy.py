@@ -17,8 +17,7 @@ from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.companions import Companion, gaps, infinite_width_companion, linearized_companion
 from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
-from implicit_bias.theory.initialization.entries import ENTRIES
-from implicit_bias.theory.law.distance import kernel_change, large_width_limit
+from implicit_bias.theory.law.limit import kernel_change, large_width_limit
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.trajectory import Trajectory
@@ -56,7 +55,7 @@ def _gram(point: Point) -> tuple[float, float]:
 
 
 def _has_infinite_width(point: Point, problem: Problem) -> bool:
-    return point.initialization in ENTRIES and point.case != "balanced" and point.width >= problem.k
+    return point.law != "silent" and point.width >= problem.k
 
 
 def compare_point(

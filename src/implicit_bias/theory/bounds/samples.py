@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from implicit_bias.theory.bounds.base import decay
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.trajectory import Trajectory
 
@@ -57,3 +58,13 @@ def certain(problem: Problem, run: Trajectory, size: Array) -> Samples:
     lost += (entries + 4) * EPS * length * both
     force = (1 + 8 * problem.k * EPS) * run.force + top * blurred
     return Samples(size, noise, residual, force, np.maximum(lost, 0.0))
+
+
+def moved(radius: Array, size: Array) -> Array:
+    """The most that U1 V^T can change over a radius from a state of this size."""
+    return decay(radius, size) + 0.5 * radius**2
+
+
+def summed(lengths: Array) -> Array:
+    """(T,) sums of lengths (T - 1,) from the start, rounded upwards."""
+    return (1 + (lengths.size + 16) * EPS) * np.concatenate([[0.0], np.cumsum(lengths)])

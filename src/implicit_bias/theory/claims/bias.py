@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import expm
 
-from implicit_bias.theory.bounds import certificates
+from implicit_bias.theory.bounds import flow as of_flow
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, equal, relative, seen, worst
 from implicit_bias.theory.claims.network import Network
 from implicit_bias.theory.networks.two_layer import State, imbalance
@@ -127,7 +127,7 @@ def zero_is_equilibrium(network: Network) -> Check:
 def certificate(problem: Problem, state: State, trajectory: Trajectory) -> Check:
     """||[V U2^T; U1 U2^T]||_F at the end is at most exp(int ||diag(sigma) E||_2) times its start (ours, from 16)."""
     initial = float(np.linalg.norm(state.R @ state.U2.T))
-    bound = certificates.certificate(problem, imbalance(state), trajectory, initial)
+    bound = of_flow.certificate(problem, imbalance(state), trajectory, initial)
     if not np.isfinite(bound.value[-1]):  # E did not vanish, and the bound says nothing
         return Check(False, 0.0, 1 + SLACK)
     error = 1e-12 * float(np.linalg.norm(state.R) * np.linalg.norm(state.U2))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from implicit_bias.theory.bounds.registry import RUN_BOUNDS
+
 Kind = Literal["identity", "bound", "counterexample", "probability", "trend"]
 
 PAPER = "Min et al. 2021"
@@ -28,19 +30,20 @@ class Claim:
     kind: Kind
 
 
-CLAIMS = (
+_ORDER: tuple[Claim | str, ...] = (
     Claim("conserved", "Λ(t) = Λ(0) along the flow", f"{PAPER}, claim after (9)", "identity"),
     Claim("rank", "rank Λ ≤ m + r", f"{PAPER}, after (9)", "bound"),
-    Claim("thm1", "L(t) − L* ≤ exp(−2 λ_r(Σx) c t)(L(0) − L*)", f"{PAPER}, Theorem 1 (10)", "bound"),
+    "bound",
     Claim("thm1_wide", "h ≥ m + r: c = λ_r(Λ) + λ_m(−Λ), no brackets", f"{PAPER}, Theorem 1", "identity"),
     Claim("thm1_limit", "c > 0: (V, U1) converges to E = 0", f"{PAPER}, Theorem 1", "identity"),
     Claim("thm1_path", "c > 0: ‖P(∞) − P(t)‖_F ≤ (e^ℓ − 1)‖P(t)‖_F, ℓ = σ_1‖E‖_F / (λ_r(Σx) c)", "ours", "bound"),
     Claim("orthogonal", "U1(0)V(0)ᵀ = 0: c = λ_r(U1U1ᵀ) + λ_m(VVᵀ)", f"{PAPER}, after Theorem 1", "identity"),
     Claim("aligned", "aligned rows, unequal scales: c ≥ gap of squares > 0", f"{PAPER}, after Theorem 1", "bound"),
     Claim("rate", "−d/dt log(L − L*) ≥ instantaneous rate", f"{RATE}, Proposition 1", "bound"),
-    Claim("certified", "the rate integrated along a run bounds its loss", f"{RATE}, Proposition 1", "bound"),
+    "certified",
     Claim("balanced", "the same from a balanced start, where c = 0", f"{RATE}, Proposition 1", "bound"),
-    Claim("margin", "bound with margin, at t = 0 and restarted midway", f"{RATE}, Theorem 3", "bound"),
+    "margin",
+    "restart",
     Claim("eq7", "reparametrised dynamics of (V, U1, U2)", f"{PAPER}, (7)", "identity"),
     Claim("eq8", "L = ½‖E‖_F² + L*", f"{PAPER}, (8)", "identity"),
     Claim("U2", "U2(t) = U2(0)", f"{PAPER}, (7)", "identity"),
@@ -53,7 +56,7 @@ CLAIMS = (
     Claim("prop1_half", "V(0)U2(0)ᵀ = 0 alone is not enough", f"{PAPER}, after Proposition 1", "counterexample"),
     Claim("regression", "no hidden layer: Θ(0) in span(Φ1) is enough", f"{PAPER}, after Proposition 1", "identity"),
     Claim("zero", "U = 0, V = 0 is an equilibrium", f"{PAPER}, section 3.1", "identity"),
-    Claim("certificate", "‖[VU2ᵀ; U1U2ᵀ]‖_F ≤ exp(∫‖F‖₂) × its start", "ours, from (16)", "bound"),
+    "path",
     Claim("balanced_Q", "the balanced trajectory does not depend on Q", f"{PAPER}, section 4", "identity"),
     Claim("ntk", "NTK scaling: the same flow, h^(2α) times slower", f"{PAPER}, appendix on the NTK", "identity"),
     Claim("lemma_17", "λ_r(Λ) + λ_m(−Λ) > h^(1−2α) with probability 1 − δ", f"{PAPER}, Lemma 1 (17)", "probability"),
@@ -67,3 +70,16 @@ CLAIMS = (
     Claim("power", "1/4 < α < 1/2: distance is O(h^(1/2−2α))", f"{PAPER}, Theorem 2", "trend"),
     Claim("quarter", "α ≤ 1/4: distance is of order h^(1/2−2α)", "ours, law of the distance", "trend"),
 )
+"""Claims, and names of the bounds whose claims stand between them."""
+
+
+def catalogue() -> tuple[Claim, ...]:
+    """Every claim, in the order of the table; those of bounds that are not in _ORDER come last."""
+    bounds = {
+        row.name: Claim(row.claim, row.statement, row.source, "bound") for row in RUN_BOUNDS.values() if row.claim
+    }
+    ordered = [each if isinstance(each, Claim) else bounds.pop(each) for each in _ORDER]
+    return (*ordered, *bounds.values())
+
+
+CLAIMS = catalogue()

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from implicit_bias.theory.bounds import before as bounds
-from implicit_bias.theory.bounds import certificates
+from implicit_bias.theory.bounds import registry
+from implicit_bias.theory.bounds.registry import RUN_BOUNDS
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, decays, equal, relative, worst
 from implicit_bias.theory.claims.network import Network
 from implicit_bias.theory.networks.two_layer import Imbalance, State
@@ -88,10 +89,14 @@ def resolution(problem: Problem, trajectory: Trajectory) -> float:
     return RESOLUTION * float(size)
 
 
-def theorem_1(problem: Problem, imbalance: Imbalance, trajectory: Trajectory) -> Check:
-    """L(t) - L* <= exp(-2 lambda_r(Sigma_x) c t)(L(0) - L*) at every recorded time (eq. 10)."""
-    bound = bounds.theorem_1(problem, imbalance, trajectory.t, float(trajectory.excess[0]))
-    return decays(trajectory.excess, bound.value, resolution(problem, trajectory), bound.applies)
+def loss_bounds(problem: Problem, imbalance: Imbalance, trajectory: Trajectory) -> dict[str, Check]:
+    """Claim -> the loss of a flow is at most each bound of the registry, at every recorded time."""
+    error = resolution(problem, trajectory)
+    return {
+        RUN_BOUNDS[name].claim: decays(trajectory.excess, bound.value, error, bound.applies)
+        for name, bound in registry.loss_bounds(registry.Run(problem, imbalance, trajectory)).items()
+        if RUN_BOUNDS[name].claim
+    }
 
 
 def converges(problem: Problem, imbalance: Imbalance, trajectory: Trajectory, complete: bool = True) -> Check:
@@ -125,12 +130,6 @@ def instantaneous_rate(problem: Problem, imbalance: Imbalance, R: Array) -> Chec
     claimed = bounds.instantaneous_rate(problem, imbalance, product)
     excess, speed = excess_loss(problem, R), float(np.sum(velocity(problem, R) ** 2))
     return at_most(claimed * excess, speed, met=excess > 0)
-
-
-def certified_curve(problem: Problem, imbalance: Imbalance, trajectory: Trajectory) -> Check:
-    """The rate integrated along a run bounds its loss, from any initialisation, balanced too."""
-    bound = certificates.certified_curve(problem, imbalance, trajectory)
-    return decays(trajectory.excess, bound.value, resolution(problem, trajectory))
 
 
 def margin_bound(problem: Problem, imbalance: Imbalance, trajectory: Trajectory, start: int) -> Check:

@@ -126,14 +126,13 @@ def _imbalance_claims(
     return {
         "conserved": claims.conserved(network, after, trajectory.drift),
         "rank": claims.rank(network),
-        "thm1": claims.theorem_1(problem, start, trajectory),
+        **claims.loss_bounds(problem, start, trajectory),
         "thm1_path": claims.path(problem, state, start, trajectory),
         "thm1_wide": claims.no_brackets(network, start),
         "thm1_limit": claims.converges(problem, start, trajectory, periods == np.inf),
         "orthogonal": _orthogonal_claim(state),
         "aligned": claims.unequal_scales(aligned, imbalance(aligned)),
         "rate": worst(*(claims.instantaneous_rate(problem, start, R) for R in (state.R, trajectory.R))),
-        "certified": claims.certified_curve(problem, start, trajectory),
         "margin": worst(*(claims.margin_bound(problem, start, trajectory, i) for i in restarts)),
     }
 
@@ -179,7 +178,7 @@ def _balanced_claims(network: Network, t: float, rng: np.random.Generator) -> di
     trajectory = train(problem, first.state, SHORT)
     return {
         "balanced_Q": bias.same_trajectory(flow(first, t), flow(second, t)),
-        "balanced": claims.certified_curve(problem, imbalance(first.state), trajectory),
+        "balanced": claims.loss_bounds(problem, imbalance(first.state), trajectory)["certified"],
     }
 
 

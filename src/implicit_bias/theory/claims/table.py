@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from implicit_bias.theory.claims import chance
-from implicit_bias.theory.claims.catalogue import CLAIMS, Claim
+from implicit_bias.theory.claims.catalogue import Claim, catalogue
 from implicit_bias.theory.claims.check import VISIBLE
 from implicit_bias.theory.problem import Array
 
@@ -38,7 +38,7 @@ def claim_rows(
     covered = [i for i, alpha in enumerate(alphas) if 0.25 < alpha <= 0.5]
     trends = _trends(trained, widths, alphas)
     rows = []
-    for claim in CLAIMS:
+    for claim in catalogue():
         if f"{claim.name}/met" in checks:
             met, ratio, limit = (checks[f"{claim.name}/{part}"] for part in ("met", "ratio", "limit"))
             row = _deterministic(claim, met.astype(bool), ratio, limit)

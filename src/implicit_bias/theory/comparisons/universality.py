@@ -3,9 +3,9 @@
 import numpy as np
 
 from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
-from implicit_bias.theory.initialization.entries import excess_kurtosis
+from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.law.chi_square import NormLaw, norm_law
-from implicit_bias.theory.law.distance import large_width_limit
+from implicit_bias.theory.law.limit import large_width_limit
 from implicit_bias.theory.problem import Array, Problem
 
 
@@ -30,11 +30,24 @@ def limit_ratio(problem: Problem, entries: str, density: float, a: float, b: flo
         weights: (D, m) Z of `seen_weights`.
     """
     law = (problem.D - problem.r) * float(np.sum(large_width_limit(problem, a, b).v))
-    if entries == "orthogonal":
+    if initialization(entries).orthogonal:
         return float(np.sqrt(1 - a * (problem.D - problem.r) * np.sum(weights**2) / law))
     unseen = 1 - np.sum(problem.Phi1**2, axis=1)
-    excess = excess_kurtosis(entries, density) * a * float(unseen @ np.sum(weights**2, axis=1))
+    excess = _kurtosis(entries, density) * a * float(unseen @ np.sum(weights**2, axis=1))
     return float(np.sqrt(1 + excess / law))
+
+
+def has_limit(entries: str) -> bool:
+    """Whether the limit of the distance is known for an initialisation."""
+    row = initialization(entries)
+    return row.orthogonal or row.kurtosis is not None
+
+
+def _kurtosis(entries: str, density: float) -> float:
+    kurtosis = initialization(entries).kurtosis
+    if kurtosis is None:
+        raise ValueError(f"the limit of the distance needs the excess kurtosis of the entries, {entries} states none")
+    return kurtosis(density)
 
 
 def limit_law(problem: Problem, entries: str, density: float, a: float, b: float, h: float, weights: Array) -> NormLaw:
@@ -54,10 +67,10 @@ def limit_law(problem: Problem, entries: str, density: float, a: float, b: float
         weights: (D, m) Z of `seen_weights`.
     """
     limit, free = large_width_limit(problem, a, b), problem.D - problem.r
-    if entries == "orthogonal":
+    if initialization(entries).orthogonal:
         grown = np.pad(limit.e, (0, problem.m - limit.e.size))
         return norm_law(a / h * (b + b / (a + b) * grown), free)
-    excess = excess_kurtosis(entries, density)
+    excess = _kurtosis(entries, density)
     if excess == 0:
         return norm_law(a / h * limit.v, free)
     unseen = np.eye(problem.D) - problem.Phi1 @ problem.Phi1.T

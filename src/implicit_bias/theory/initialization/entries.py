@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from implicit_bias.theory.initialization.gaussian import DENSE_WIDTH, bartlett_factor, standard_normal
+from implicit_bias.theory.initialization.gaussian import DENSE_WIDTH, bartlett_factor
 from implicit_bias.theory.networks.two_layer import State, reduce_network, unseen_factor
 from implicit_bias.theory.problem import Array, Problem
 
@@ -36,23 +36,16 @@ def _sparse(rows: int, columns: int, rng: np.random.Generator, density: float) -
 
 INDEPENDENT: dict[str, Draw] = {"uniform": _uniform, "rademacher": _rademacher, "sparse": _sparse}
 """Laws of independent entries of mean 0 and variance 1, by name."""
-ENTRIES = ("gaussian", *INDEPENDENT, "orthogonal")
-"""All entries of mean 0 and variance 1, for which the law of the distance is asked; it is exact for Gaussian ones."""
 
 
-def excess_kurtosis(entries: str, density: float = 1.0) -> float:
-    """E x^4 - 3 of one entry of unit variance; 0 is Gaussian. "sparse" is N(0, 1/density), zeroed but for `density`."""
-    return {"gaussian": 0.0, "uniform": -1.2, "rademacher": -2.0, "sparse": 3 / density - 3}[entries]
-
-
-def check_width(problem: Problem, h: int, entries: str) -> None:
-    """Refuse a width at which entries that have to be drawn one by one are too many.
+def check_entries(problem: Problem, h: int, entries: str) -> None:
+    """Refuse a width at which entries that are drawn one by one are too many.
 
     Raises:
-        ValueError: (D + m) h is above MOST_ENTRIES, and the entries are neither Gaussian nor those of "orthogonal".
+        ValueError: (D + m) h is above MOST_ENTRIES.
     """
     count = (problem.D + problem.m) * h
-    if entries in INDEPENDENT and count > MOST_ENTRIES:
+    if count > MOST_ENTRIES:
         widest = MOST_ENTRIES // (problem.D + problem.m)
         raise ValueError(
             f"initialization {entries} is drawn entry by entry, at D + m = {problem.D + problem.m} "
@@ -80,7 +73,7 @@ def independent_entries(
         ValueError: the width is too large for drawing entry by entry, or so few entries differ from 0 that the network
             has hidden directions without weights.
     """
-    check_width(problem, h, entries)
+    check_entries(problem, h, entries)
     draw = INDEPENDENT[entries]
     if h <= max(DENSE_WIDTH, 4 * problem.k):
         return reduce_network(problem, draw(problem.D, h, rng, density), draw(problem.m, h, rng, density))
@@ -105,26 +98,6 @@ def independent_entries(
 
 def _blocks(h: int) -> Iterator[int]:
     yield from (min(BLOCK, h - start) for start in range(0, h, BLOCK))
-
-
-def unit_entries(
-    problem: Problem, h: int, rng: np.random.Generator, entries: str, density: float, sampler: str
-) -> State:
-    """Reduced state of a network with entries of mean 0 and variance 1, by the name of their law.
-
-    Args:
-        problem: the reparametrised problem.
-        h: hidden width.
-        rng: source of all randomness.
-        entries: one of ENTRIES.
-        density: of "sparse".
-        sampler: of "gaussian", see `standard_normal`.
-    """
-    if entries in INDEPENDENT:
-        return independent_entries(problem, h, rng, entries, density)
-    if entries == "orthogonal":
-        return orthogonal_entries(problem, h, rng)
-    return standard_normal(problem, h, rng, sampler)
 
 
 def orthogonal_entries(problem: Problem, h: int, rng: np.random.Generator) -> State:

@@ -1,13 +1,15 @@
 """Initial networks, drawn or built directly as reduced states."""
 
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from implicit_bias.theory.networks.two_layer import State, in_own_directions, reduce_network, triangular_factor
 from implicit_bias.theory.problem import Array, Problem
 
-SAMPLERS = ("auto", "dense", "bartlett")
+Sampler = Literal["auto", "dense", "bartlett"]
+SAMPLERS: tuple[str, ...] = get_args(Sampler)
 DENSE_WIDTH = 10_000
 """Widths up to this one are drawn entry by entry by the sampler "auto": the range of the paper's experiments."""
 MAX_WIDTH = 2**53

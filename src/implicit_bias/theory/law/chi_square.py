@@ -9,23 +9,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
+from implicit_bias.theory.checks import probability
 from implicit_bias.theory.problem import Array
 
 TINY = 1e-300
 MOST_NODES = 101
 """Of the quadrature over the scale of a mixed law."""
-
-
-def check(name: str, value: float, valid: bool, allowed: str) -> float:
-    """Return a finite, valid number as a float, or raise ValueError naming it."""
-    if not (isfinite(value) and valid):
-        raise ValueError(f"{name} must be {allowed}, got {value}")
-    return float(value)
-
-
-def probability(name: str, value: float) -> float:
-    """Return a probability strictly between 0 and 1, or raise ValueError naming it."""
-    return check(name, value, 0 < value < 1, "in (0, 1)")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from math import log1p, sqrt
 
 import numpy as np
 
-from implicit_bias.theory.law.chi_square import MixedLaw, check, norm_law
-from implicit_bias.theory.law.distance import large_width_limit
+from implicit_bias.theory.checks import check
+from implicit_bias.theory.law.chi_square import MixedLaw, norm_law
+from implicit_bias.theory.law.limit import large_width_limit
 from implicit_bias.theory.problem import Array, Problem
 
 

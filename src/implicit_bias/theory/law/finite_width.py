@@ -4,8 +4,8 @@ from math import ceil
 
 import numpy as np
 
+from implicit_bias.theory.checks import check
 from implicit_bias.theory.initialization.gaussian import bartlett_factor
-from implicit_bias.theory.law.chi_square import check
 from implicit_bias.theory.law.correction import idle_direction, path_free_correction
 from implicit_bias.theory.problem import Array, Problem
 

@@ -11,10 +11,12 @@ from math import sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law.chi_square import TINY, MixedLaw, check, norm_law, probability
+from implicit_bias.theory.checks import check, probability
+from implicit_bias.theory.law.chi_square import TINY, MixedLaw, norm_law
 from implicit_bias.theory.law.correction import trace_variance
-from implicit_bias.theory.law.distance import PAPER, PredictionBand, Scaling, prediction_band, unseen_part
+from implicit_bias.theory.law.distance import PAPER, Scaling
 from implicit_bias.theory.law.finite_width import mean_gram, mean_spectrum
+from implicit_bias.theory.law.outputs import PredictionBand, prediction_band, unseen_part
 from implicit_bias.theory.problem import Array, Problem
 
 MAX_WIDTH = 10**18
@@ -85,6 +87,15 @@ def predict_band(problem: Problem, a: float, b: float, h: float, delta: float) -
     """
     law, delta = law_before(problem, a, b, h), probability("delta", delta)
     return law.rms, law.quantile(delta / 2), law.upper(delta / 2)
+
+
+def distance_band(problem: Problem, h: float, scaling: Scaling = PAPER, delta: float = 0.05) -> tuple[float, float]:
+    """Two ends between which the distance of one network of width h is with probability 1 - delta, before training.
+
+    Raises:
+        ValueError: h is below 1 or not finite, or delta is outside (0, 1).
+    """
+    return predict_band(problem, *scaling.gram(h), h, delta)[1:]
 
 
 def predict_outputs(

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law.chi_square import check, probability
-from implicit_bias.theory.law.distance import PAPER, Scaling, unseen_spectrum
+from implicit_bias.theory.checks import check, probability
+from implicit_bias.theory.law.distance import PAPER, Scaling
 from implicit_bias.theory.law.finite_width import mean_spectrum
+from implicit_bias.theory.law.outputs import unseen_spectrum
 from implicit_bias.theory.law.prediction import (
     law_before,
     predict_outputs,

@@ -1,6 +1,7 @@
 """Fixed-step gradient descent, exactly that of the full network, on its reduced state."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
@@ -30,6 +31,25 @@ def largest_step_estimate(problem: Problem, state: State) -> float:
     return problem.n / largest if largest > 0 else np.inf
 
 
+class Iterates(Protocol):
+    """What a run by steps of fixed size consists of."""
+
+    @property
+    def R(self) -> Array:
+        """(k, k') current reduced state."""
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing but the gradient moves the state."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the state has left the finite numbers."""
+
+    def run(self, iterations: int, excess: float) -> int:
+        """Take up to `iterations` steps, fewer if L - L* reaches `excess`; return how many were taken."""
+
+
 class Descent:
     """Gradient descent on L = 1/2 ||Y - X U V^T||_F^2: P <- (I + step S(E)) P, in place (ours, docs/theory.md).
 
@@ -57,6 +77,11 @@ class Descent:
     def R(self) -> Array:
         """(k, k') current reduced state."""
         return np.vstack([self._U / self.problem.sigma[:, None], self._V])
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing but the gradient moves the state: always."""
+        return True
 
     @property
     def diverged(self) -> bool:
@@ -100,15 +125,48 @@ def gradient_descent(
             large or small that their products leave floating point.
         DivergenceError: the iterates left the finite numbers.
     """
+    step = check_step(problem, step_size)
+    return descend(problem, state, lambda R0: Descent(problem, R0, step), step_size, iterations, stop, stepwise=True)
+
+
+def check_step(problem: Problem, step_size: float) -> float:
+    """The step on L, 2 eta / n, of a step eta on the averaged loss.
+
+    Raises:
+        ValueError: step_size is not positive and finite.
+    """
     if not 0 < step_size < np.inf:
         raise ValueError(f"step_size must be positive and finite, got {step_size}")
-    step = problem.flow_time(1, step_size)
+    return float(problem.flow_time(1, step_size))
+
+
+def descend(
+    problem: Problem,
+    state: State,
+    start: Callable[[Array], Iterates],
+    step_size: float,
+    iterations: Iterable[int],
+    stop: Stop,
+    stepwise: bool = False,
+) -> Trajectory:
+    """Run iterates from a state until they end, and record them; arguments and errors as of `gradient_descent`.
+
+    Args:
+        problem: the reparametrised problem.
+        state: initial reduced state.
+        start: R(0) (k, k') in its own hidden directions -> what iterates from there.
+        step_size: step on the averaged loss.
+        iterations: iterations to record.
+        stop: what ends the run.
+        stepwise: record what bounds the run step by step, too.
+    """
+    step = float(problem.flow_time(1, step_size))
     check_magnitudes(problem, state.R)
     R0, O = own_directions(state.R)
-    descent, watch = Descent(problem, R0, float(step)), Watch(problem)
-    recorder = Recorder(problem, state.R, stepwise=True)
+    descent, watch = start(R0), Watch(problem)
+    recorder = Recorder(problem, state.R, stepwise=stepwise)
     speed0 = np.linalg.norm(velocity(problem, state.R))
-    last = int(min(stop.t_max / float(step) * (1 + 1e-12), 2.0**62))
+    last = int(min(stop.t_max / step * (1 + 1e-12), 2.0**62))
     done, targets = 0, iter(iterations)
     recorder.record(0.0, state.R)
     if excess_loss(problem, state.R) <= stop.excess:
@@ -132,21 +190,24 @@ def gradient_descent(
                 f"initialisation allows about 2 / lambda_max = {largest_step_estimate(problem, state):.3g}"
             )
         if not reason:
-            reason = _end_of_run(problem, watch, done * float(step), R, stop, float(speed0), done >= last)
+            reason = _end_of_run(problem, watch, done * step, descent, stop, float(speed0), done >= last)
         if taken and (reason or requested is not None):
-            recorder.record(done * float(step), R @ O.T)
+            recorder.record(done * step, R @ O.T)
         if reason:
             return recorder.trajectory(R @ O.T, reason, done)
 
 
-def _end_of_run(problem: Problem, watch: Watch, t: float, R: Array, stop: Stop, speed0: float, at_limit: bool) -> str:
-    """Why a run ends at the state R (k, k') of flow time t; "" where it does not."""
+def _end_of_run(
+    problem: Problem, watch: Watch, t: float, iterates: Iterates, stop: Stop, speed0: float, at_limit: bool
+) -> str:
+    """Why a run ends at the state that its iterates have reached at flow time t; "" where it does not."""
+    R = iterates.R
     if excess_loss(problem, R) <= stop.excess:
         return TOLERANCE
     with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges next
         speed = np.linalg.norm(velocity(problem, R))
-    if np.isfinite(speed) and watch.rests(t, R):
+    if np.isfinite(speed) and iterates.still and watch.rests(t, R):
         return kind_of_rest(problem, R)
-    if speed <= stop.stationary * speed0 and (reason := how_slow(problem, R)):
+    if speed <= stop.stationary * speed0 and iterates.still and (reason := how_slow(problem, R)):
         return reason
     return ITERATION_LIMIT if at_limit else ""

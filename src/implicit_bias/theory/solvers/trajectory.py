@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy.linalg import eigvalsh, svdvals
@@ -30,6 +30,10 @@ class Step:
 
 Integrator = Callable[[Problem, Array, float], Iterator[Step]]
 """(problem, R(0), tolerance) -> accepted steps, in order, for as long as they are asked for."""
+
+
+Kind = Literal["flow", "descent", "other"]
+"""A gradient flow, gradient descent of fixed step, or another run, of which nothing is certified."""
 
 
 @dataclass(frozen=True)

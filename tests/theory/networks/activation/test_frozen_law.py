@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, norm
 
-from implicit_bias.theory.law.distance import excess_risk_law, unseen_spectrum
-from implicit_bias.theory.law.distance import prediction_band as linear_band
+from implicit_bias.theory.law.outputs import excess_risk_law, unseen_spectrum
+from implicit_bias.theory.law.outputs import prediction_band as linear_band
 from implicit_bias.theory.networks.activation.descent import gradient_descent
 from implicit_bias.theory.networks.activation.frozen import (
     deviation_law,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2, kstest
 
-from implicit_bias.theory.law import distance as paper_law
+from implicit_bias.theory.law import limit as paper_law
 from implicit_bias.theory.law.distance import Scaling, distance_law
 from implicit_bias.theory.networks.deep.experiment import LevelBudgetError, train_deep
 from implicit_bias.theory.networks.deep.law import (

@@ -256,7 +256,7 @@ def test_scaling_covariance(depth):
 
 
 def test_infinitely_wide_two_layers_reach_the_closed_form():
-    from implicit_bias.theory.law.distance import large_width_limit
+    from implicit_bias.theory.law.limit import large_width_limit
 
     problem = start_of("three layers")[0]
     state = infinite_deep(problem, 2, 0.7, 1.6).state()

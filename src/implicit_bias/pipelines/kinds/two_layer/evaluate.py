@@ -4,10 +4,10 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.theory.initialization.entries import ENTRIES
 from implicit_bias.theory.measure import evaluate
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.trajectory import Trajectory
 
 Kept = TypeVar("Kept", State, Trajectory)
@@ -23,15 +23,14 @@ def evaluate_point(
     """Measure one point."""
     problem, state = Problem(**problem_fields), State(**state_fields)
     trajectory = restored(Trajectory, trajectory_fields)
-    law = point.initialization in ENTRIES and point.case != "balanced"
-    alpha = point.alpha if point.initialization == "gaussian" else None
-    step = float(problem.flow_time(1, sweep.step_size)) if point.solver == "gradient_descent" else None
-    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law, step)
+    law, alpha = point.law != "silent", point.alpha if point.law == "exact" else None
+    kind, step = solver(point.solver).kind, float(problem.flow_time(1, sweep.step_size))
+    evaluation = evaluate(problem, state, trajectory, point.sigma_u, point.sigma_v, alpha, sweep.delta, law, step, kind)
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     record: dict[str, Any] = {f"metric/{name}": value for name, value in evaluation.metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
     record |= {"curve/iteration": iteration, "metric/t_stop": trajectory.t[-1]}
-    record["metric/met/law"] = float(law and point.initialization == "gaussian")
+    record["metric/met/law"] = float(point.law == "exact")
     unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())
     record["param/unmet"] = "; ".join(unmet) or "none"
     return record

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.theory.initialization import gaussian as initialization
-from implicit_bias.theory.initialization.entries import ENTRIES, unit_entries
+from implicit_bias.sweeps.parameters import BALANCED, Point, Sweep
+from implicit_bias.theory.initialization.registry import initial_state
 from implicit_bias.theory.problem import Problem
 
 
@@ -14,13 +13,15 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any])
     """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
     problem = Problem(**problem_fields)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))
-    entries = point.initialization if point.initialization in ENTRIES else "gaussian"
-    state = unit_entries(problem, point.width, rng, entries, sweep.density, sweep.sampler)
-    state = initialization.scaled(state, point.sigma_u, point.sigma_v)
-    if point.case == "balanced":
-        state = initialization.balanced(problem, state)
-    if point.initialization == "invariant_set":
-        state = initialization.in_invariant_set(state)
-    elif point.initialization == "orthogonal_layers":
-        state = initialization.orthogonal_layers(state)
+    state = initial_state(
+        problem,
+        point.width,
+        rng,
+        point.initialization,
+        point.sigma_u,
+        point.sigma_v,
+        balanced=point.case == BALANCED,
+        density=sweep.density,
+        sampler=sweep.sampler,
+    )
     return vars(state)

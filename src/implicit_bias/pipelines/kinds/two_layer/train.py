@@ -19,7 +19,7 @@ def train_point(
     problem, state = Problem(**problem_fields), State(**state_fields)
     stop = stop_rule(problem, state, sweep)
     trajectory, method = train(
-        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance
+        problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance, sweep.momentum
     )
     iteration = problem.iterations(trajectory.t, sweep.step_size)
     return {

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from implicit_bias.theory.experiment import output_times, whole_iterations
-from implicit_bias.theory.law.chi_square import check
+from implicit_bias.theory.checks import check
+from implicit_bias.theory.experiment import output_times
 from implicit_bias.theory.networks.activation.descent import gradient_descent
 from implicit_bias.theory.networks.activation.flow import choose_integrator, gradient_flow
 from implicit_bias.theory.networks.activation.frozen import deviation_law, frozen_law, frozen_part
@@ -17,6 +17,7 @@ from implicit_bias.theory.networks.activation.references import kernel_change, k
 from implicit_bias.theory.networks.activation.run import Run
 from implicit_bias.theory.networks.activation.stabilized import Spectrum
 from implicit_bias.theory.problem import Array
+from implicit_bias.theory.solvers.registry import whole_iterations
 from implicit_bias.theory.solvers.stopping import Stop
 
 SOLVERS = ("gradient_flow", "gradient_descent", "momentum", "flow_explicit", "flow_stabilized")

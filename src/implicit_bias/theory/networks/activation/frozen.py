@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from implicit_bias.theory.law.chi_square import NormLaw, check, norm_law, probability
-from implicit_bias.theory.law.distance import PredictionBand
+from implicit_bias.theory.checks import check, probability
+from implicit_bias.theory.law.chi_square import NormLaw, norm_law
+from implicit_bias.theory.law.outputs import PredictionBand
 from implicit_bias.theory.networks.activation.gaussian import hermite_coefficients, mean_variance, moments
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.points import Points

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.law.distance import unseen_part
-from implicit_bias.theory.problem import Array, Problem, as_matrix
+from implicit_bias.theory.checks import as_matrix
+from implicit_bias.theory.law.outputs import unseen_part
+from implicit_bias.theory.problem import Array, Problem
 
 
 @dataclass(frozen=True)

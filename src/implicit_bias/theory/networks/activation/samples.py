@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from implicit_bias.theory.problem import Array, Problem, as_matrix, reparametrize
+from implicit_bias.theory.checks import as_matrix
+from implicit_bias.theory.problem import Array, Problem, reparametrize
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.theory.bounds.before import Bound, decay
+from implicit_bias.theory.bounds.base import Bound, decay
 from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState

@@ -4,7 +4,7 @@ from typing import cast
 
 import numpy as np
 
-from implicit_bias.theory.bounds.before import Bound
+from implicit_bias.theory.bounds.base import Bound
 from implicit_bias.theory.law.distance import distance_law
 from implicit_bias.theory.measure import Evaluation, final_rate, tightness
 from implicit_bias.theory.networks.deep import bounds
@@ -70,15 +70,15 @@ def evaluate_deep(
         name: bound.assuming("gradient flow", flow)
         for name, bound in {
             "bound": bounds.imbalance_bound(problem, state, run),
-            "cert": bounds.certified_curve(problem, run),
+            "certified": bounds.certified_curve(problem, run),
             "local": bounds.local_bound(problem, run),
             "path": bounds.path_certificate(
                 problem, run, float(u2v[0]), float(np.linalg.norm(state.B, 2)) if state.B.size else 0.0
             ),
         }.items()
     }
-    for name, curve in {"bound": "bound", "cert": "certified", "local": "local"}.items():
-        curves[curve] = problem.averaged(named[name].stated)
+    for name in ("bound", "certified", "local"):
+        curves[name] = problem.averaged(named[name].stated)
         metrics |= tightness(name, run.excess, named[name])
     curves["path"] = named["path"].stated
     metrics |= tightness("path", u2v, named["path"]) | {"rate_bound": bounds.imbalance_rate(problem, state)}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.theory.experiment import SOLVERS, output_times, whole_iterations
+from implicit_bias.theory.experiment import output_times
 from implicit_bias.theory.networks.deep.descent import deep_descent
 from implicit_bias.theory.networks.deep.dynamics import excess_loss, heads, kernel_matrix, tails
 from implicit_bias.theory.networks.deep.flow import deep_flow
@@ -10,6 +10,7 @@ from implicit_bias.theory.networks.deep.record import DeepTrajectory, LeakError
 from implicit_bias.theory.networks.deep.starts import Network
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.registry import whole_iterations
 from implicit_bias.theory.solvers.stopping import Stop
 
 LEAK_TOL = 1e-6
@@ -20,6 +21,8 @@ EXPLICIT_REACH, LARGE_REACH, LARGE = 1000.0, 100.0, 20_000
 """The explicit method is chosen while lambda_max(K) T is below the first number, the second beyond so many weights."""
 LARGEST_KERNEL = 1500
 """Sizes r m of the kernel up to which the exponential method is chosen: it decomposes a matrix of this size."""
+
+SOLVERS = ("gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential")
 
 
 class LevelBudgetError(ArithmeticError):

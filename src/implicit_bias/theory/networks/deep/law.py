@@ -12,8 +12,9 @@ from math import inf, log, sqrt
 import numpy as np
 from scipy.optimize import brentq
 
-from implicit_bias.theory.law import distance as law
-from implicit_bias.theory.law.chi_square import NormLaw, check, norm_law, probability
+from implicit_bias.theory.checks import check, probability
+from implicit_bias.theory.law import limit as law
+from implicit_bias.theory.law.chi_square import NormLaw, norm_law
 from implicit_bias.theory.law.distance import distance_law
 from implicit_bias.theory.law.prediction import MAX_WIDTH, width_for_distance
 from implicit_bias.theory.networks.deep.experiment import MOST_WEIGHTS, train_deep

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from implicit_bias.theory.checks import as_matrix, check
 from implicit_bias.theory.initialization.gaussian import MAX_WIDTH, scaled, standard_normal
-from implicit_bias.theory.law.chi_square import check
 from implicit_bias.theory.law.distance import PAPER, Scaling
 from implicit_bias.theory.networks.deep.sources import Dense, Gaussian, InfinitelyWide
 from implicit_bias.theory.networks.deep.state import DeepState, closed_state, of_two_layers
 from implicit_bias.theory.networks.deep.unfolding import Fixed, Unfolding
 from implicit_bias.theory.networks.two_layer import reduce_network, triangular_factor, unseen_factor
-from implicit_bias.theory.problem import Array, Problem, as_matrix
+from implicit_bias.theory.problem import Array, Problem
 
 Network = Unfolding | Fixed
 

@@ -1,0 +1,146 @@
+"""Every example of docs/extending.md: it is added as the page says, seen everywhere it should be, and taken away."""
+
+import re
+import sys
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from implicit_bias.figures import point_figure
+from implicit_bias.pipelines.evaluation import evaluate_point
+from implicit_bias.pipelines.initialization import initialize_point
+from implicit_bias.pipelines.training import train_point
+from implicit_bias.report.sweeps import _faults
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.sweeps.points import run_points
+from implicit_bias.theory import INITIALIZATIONS, RUN_BOUNDS, SOLVERS, draw_data, reparametrize
+from implicit_bias.theory.claims.catalogue import catalogue
+from implicit_bias.theory.claims.problems import check_problem
+from implicit_bias.theory.comparisons.universality import has_limit
+from implicit_bias.theory.initialization.registry import initialization
+from implicit_bias.theory.measure import METRICS
+from tests.support.project import REPOSITORY
+
+PAGE = (REPOSITORY / "docs/extending.md").read_text("utf-8")
+PROBLEM = reparametrize(*draw_data(n=8, D=20, m=2, rng=np.random.default_rng(0))[:2])
+REGISTRIES = {"initialisations": INITIALIZATIONS, "bounds": RUN_BOUNDS, "metrics": METRICS, "solvers": SOLVERS}
+
+
+def code(heading: str) -> str:
+    """The Python of a section of the page."""
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+
+
+@pytest.fixture(autouse=True)
+def taken_away():
+    """What an example adds to a registry is taken away, and each registry is as it was."""
+    before = {name: dict(rows) for name, rows in REGISTRIES.items()}
+    yield
+    for name, rows in REGISTRIES.items():
+        rows.clear()
+        rows.update(before[name])
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Saves a section's Python as a module that can be imported."""
+
+    def save(name: str, heading: str):
+        (tmp_path / f"{name}.py").write_text(code(heading))
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return import_module(name)
+
+    return save
+
+
+def sweep(**changes) -> Sweep:
+    parameters = {"title": "t", "figure": "universality", "problem": "p", "widths": 30, "seeds": 0, "alpha": 0.5}
+    return Sweep.model_validate(
+        parameters | {"step_size": 0.05, "stop": {"max_iterations": 200}, "point_figures": False} | changes
+    )
+
+
+def record(**changes) -> dict:
+    """What is tracked of the first point of a sweep."""
+    plan = sweep(**changes)
+    point, problem = plan.points()[0], vars(PROBLEM)
+    state = initialize_point(point, plan, problem)
+    return evaluate_point(point, plan, problem, state, train_point(point, plan, problem, state))
+
+
+def test_an_initialisation_by_its_import_path(module):
+    starts = module("starts", "An initialisation")
+    found = record(initialization="starts:TRIANGULAR")
+    assert found["metric/met/law"] == 0
+    assert found["metric/law_rms"] > 0
+    assert has_limit("starts:TRIANGULAR")
+    entries = np.random.default_rng(0).triangular(-(6**0.5), 0, 6**0.5, 10**6)
+    assert entries.var() == pytest.approx(1, abs=5e-3)
+    assert np.mean(entries**4) - 3 == pytest.approx(starts.TRIANGULAR.kurtosis(1.0), abs=2e-2)
+
+
+def test_an_initialisation_in_worker_processes(module):
+    module("starts", "An initialisation")
+    plan = sweep(initialization="starts:TRIANGULAR", seeds="0:3", workers=2)
+    calls = ((point.key, (point, plan, vars(PROBLEM))) for point in plan.points())
+    found = dict(run_points(initialize_point, calls, 4, plan, "initialise"))
+    assert sorted(found) == sorted(point.key for point in plan.points())
+    for point in plan.points():
+        np.testing.assert_array_equal(found[point.key]["R"], initialize_point(point, plan, vars(PROBLEM))["R"])
+
+
+def test_an_initialisation_as_a_row(module):
+    starts = module("starts", "An initialisation")
+    with pytest.raises(ValueError, match="initialization must be one of"):
+        sweep(initialization="triangular")
+    INITIALIZATIONS["triangular"] = starts.TRIANGULAR
+    assert initialization("triangular") is starts.TRIANGULAR
+    assert record(initialization="triangular")["metric/distance"] > 0
+
+
+def test_a_bound_and_its_claim():
+    assert not [name for name in record() if "monotone" in name]
+    exec(code("A bound of the loss, and its claim"), {})
+    found = record()
+    assert found["metric/met/monotone"] == 1
+    assert found["metric/monotone_worst"] <= 1
+    assert "certified: loss at the start" in [
+        text.get_text() for text in point_figure(found).axes[0].get_legend().get_texts()
+    ]
+    table = pd.DataFrame({"monotone_worst": [1.1, 0.9], "met/monotone": [1.0, 1.0]})
+    assert _faults(table, 0) == ["1 point exceeds what is certified: loss at the start."]
+    assert catalogue()[-1].statement == "the loss of a gradient flow never grows"
+    check = check_problem(np.random.default_rng(0))["monotone"]
+    assert check.met
+    assert check.holds
+
+
+def test_a_metric():
+    exec(code("A metric"), {})
+    found = record(solvers="flow_exponential", stop={})["metric/nuclear"]
+    distance, target = record(solvers="flow_exponential", stop={})["metric/distance"], PROBLEM.min_norm_solution
+    most = np.sqrt(2 * PROBLEM.m) * distance
+    assert abs(found - np.linalg.norm(target, "nuc")) <= most  # norms differ by less than the norm of the difference
+
+
+def test_a_solver_by_its_import_path(module):
+    module("solvers", "A solver")
+    ours, built = record(solvers="solvers:HALF"), record(solvers="momentum", momentum=0.5)
+    assert ours["metric/loss"] == built["metric/loss"]
+    assert ours["metric/met/bound"] == 0
+    assert "curve/certified" not in ours
+
+
+def test_the_registries_are_as_they_were():
+    assert "monotone" not in RUN_BOUNDS
+    assert "nuclear" not in METRICS
+    assert "triangular" not in INITIALIZATIONS
+
+
+def test_the_files_that_the_page_names_exist():
+    for path in re.findall(r"`((?:theory|sweeps|figures|pipelines|report)/[\w/.]*)`", PAGE):
+        assert (REPOSITORY / "src/implicit_bias" / path).exists(), path
