@@ -1,24 +1,20 @@
 """What the configuration of the project leaves out: an environment's folder, and the datasets of sweeps."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
 
-from implicit_bias.hooks.catalog import CatalogHooks
+from implicit_bias.project.configuration import ProjectConfigLoader
 from tests.support.project import REPOSITORY, make_project
 
 
-def loaded(conf: Path, env: str | None) -> OmegaConfigLoader:
+def loaded(conf: Path, env: str | None) -> ProjectConfigLoader:
     """The configuration of an environment, as a run sees it."""
-    loader = OmegaConfigLoader(
+    return ProjectConfigLoader(
         str(conf), env=env, base_env="base", default_run_env="local", merge_strategy={"parameters": "soft"}
     )
-    CatalogHooks().after_context_created(SimpleNamespace(env=env, config_loader=loader))
-    return loader
 
 
 def places(entry: Any) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import yaml
-from kedro.framework.hooks import hook_impl
+from kedro.config import OmegaConfigLoader
 
 from implicit_bias.project import catalog
 
@@ -13,14 +13,20 @@ SHARED = (None, "base", "local")
 """Environments that write into the folder itself; every other one has its own in it."""
 
 
-class CatalogHooks:
-    """Completes `globals` and `catalog` before anything reads them; what a file in conf/ says takes precedence."""
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Completes `globals` and `catalog`; what a file in conf/ says takes precedence.
 
-    @hook_impl(tryfirst=True)
-    def after_context_created(self, context: Any) -> None:
-        loader = context.config_loader
-        loader["globals"] = {"folder": folder_of(context.env)} | loader["globals"]
-        loader["catalog"] = datasets(loader["globals"]["folder"], problems(loader["parameters"])) | loader["catalog"]
+    A hook could do the same, but kedro-viz opens a project without its hooks.
+    """
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        loaded: dict[str, Any] = super().__getitem__(key)
+        match key:
+            case "globals":
+                return {"folder": folder_of(self.env)} | loaded
+            case "catalog":
+                return datasets(self["globals"]["folder"], problems(self["parameters"])) | loaded
+        return loaded
 
 
 def folder_of(env: str | None) -> str:
