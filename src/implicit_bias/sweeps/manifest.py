@@ -10,7 +10,7 @@ from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.parameters import Engine, Point, Sweep
 from implicit_bias.theory.problem import Problem
 
-STEPS_PER_DECADE = 12
+STEPS_PER_DECADE = 6
 """How densely curves are tracked, at steps that all points share."""
 
 
