@@ -220,6 +220,7 @@ def test_a_shared_database_keeps_its_artifacts(project: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("address", ["sqlite:///C:/work/mlflow.db", "sqlite:///d:\\work\\mlflow.db", "sqlite:////w.db"])
 def test_absolute_databases_are_left_as_they_are(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("implicit_bias.tracking.store.make", lambda _: None)
     monkeypatch.setattr("implicit_bias.tracking.store.probe", lambda _: None)
     monkeypatch.setattr("implicit_bias.tracking.store.one_at_a_time", lambda _: nullcontext())
     monkeypatch.setattr(Store, "_connect", lambda _: None)

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
     from implicit_bias.tracking.marks import Catalog
-    from implicit_bias.tracking.store import Store, Sweep
+    from implicit_bias.tracking.store import Store
+    from implicit_bias.tracking.sweep import Sweep
 
 PICTURES = (".png", ".svg", ".html")
 SYNC = "kedro implicit-bias sync"

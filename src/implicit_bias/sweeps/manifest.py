@@ -12,7 +12,7 @@ from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.registry import solver
 
-STEPS_PER_DECADE = 12
+STEPS_PER_DECADE = 6
 """How densely curves are tracked, at steps that all points share."""
 
 

@@ -1,4 +1,4 @@
-"""Reaching a tracking store: without long waits, without noise, and without showing passwords."""
+"""Reaching a tracking store: without long waits, without noise, and without showing secrets."""
 
 import logging
 import os
@@ -6,25 +6,21 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+
+from implicit_bias.tracking.addresses import redacted
 
 logger = logging.getLogger(__name__)
 
 
 def first_line(error: object) -> str:
-    """What went wrong, in one line of at most 500 characters, without passwords."""
+    """What went wrong, in one line of at most 500 characters, without secrets of addresses."""
     if refused := re.search(r"Failed to establish a new connection: ([^\"')]+)", str(error)):
         return refused[1]
     text = str(error).strip() or (type(error).__name__ if isinstance(error, Exception) else "")
     return redacted(text.partition("\n")[0])[:500]
-
-
-def redacted(text: str) -> str:
-    """A text without the passwords of the addresses in it."""
-    return re.sub(r"(://[^/@\s:]*):\S*@", r"\1:***@", text)
 
 
 OUTAGES = frozenset(
@@ -70,7 +66,6 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, (OSError, *DATABASE_OUTAGES)) and not isinstance(error, FileNotFoundError)
 
 
-PATIENCE = 120.0  # seconds to wait for another process that sets up a database
 SECRETS = {
     "username": "MLFLOW_TRACKING_USERNAME",
     "password": "MLFLOW_TRACKING_PASSWORD",
@@ -129,26 +124,3 @@ def quiet(*names: str) -> Iterator[None]:
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
-
-
-@contextmanager
-def one_at_a_time(uri: str) -> Iterator[None]:
-    """Wait for other processes that open the same SQLite file: two that set up a new one break each other's work."""
-    url = sqlalchemy.make_url(uri)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        yield
-        return
-    from filelock import FileLock
-
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{url.database}.lock", timeout=PATIENCE):
-        yield
-
-
-def probe(uri: str) -> None:
-    """Connect to a database and read its list of tables."""
-    engine = sqlalchemy.create_engine(sqlalchemy.make_url(uri))
-    try:
-        sqlalchemy.inspect(engine).get_table_names()
-    finally:
-        engine.dispose()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.tracking.store import Sweep
+    from implicit_bias.tracking.sweep import Sweep
 
     Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
 

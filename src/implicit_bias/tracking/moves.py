@@ -19,7 +19,9 @@ def artifacts_of(project: Path) -> str:
 def is_within(uri: str, project: Path) -> bool:
     """Whether a store is a SQLite file in a project, which moves with it."""
     url = sqlalchemy.make_url(uri)
-    return url.get_backend_name() == "sqlite" and bool(url.database) and Path(str(url.database)).is_relative_to(project)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return False
+    return Path(str(url.database)).absolute().is_relative_to(project)
 
 
 def follow(uri: str, project: Path) -> None:

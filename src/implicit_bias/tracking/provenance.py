@@ -54,6 +54,11 @@ def place(folder: Path) -> str:
     return hashlib.sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:16]
 
 
+def place_of(plan: Mapping[str, Any], project: Path) -> str:
+    """The place of a plan: the folder it is kept in, or else that of the project."""
+    return place(Path(plan.get("folder") or project))
+
+
 def is_dead(tag: str) -> bool:
     """Whether the process of a tag is known to be gone; processes of other hosts, and other tags, never are."""
     host, _, process = tag.partition(":")
@@ -74,7 +79,8 @@ def _started(pid: int) -> str:
             pass
         return "?"
     try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *rest = status.rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if state == "Z" else rest[18]

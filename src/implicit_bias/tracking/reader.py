@@ -19,10 +19,13 @@ from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.section import Origin, Provenance, Section, Tracked
 from implicit_bias.report.studies import STUDIES, study_section
 from implicit_bias.report.sweeps import sweep_section
+from implicit_bias.tracking.addresses import shown
+from implicit_bias.tracking.database import file_of
 from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.store import CHILD_OF, PARENTS, WORKFLOW, Store, find_runs, now, parameter_file
+from implicit_bias.tracking.runs import CHILD_OF, PARENTS, WORKFLOW, find_runs, now, parameter_file
+from implicit_bias.tracking.store import Store, absolute
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
@@ -51,8 +54,8 @@ class Reader:
     """
 
     def __init__(self, uri: str, project: Path, experiment: str | None, ui: str = "", default: str = "") -> None:
-        if (path := re.match(r"sqlite:///([^?]+)", uri)) and not (project / path[1]).is_file():
-            raise TrackingError(f"There is no MLflow store {uri} in {project}")  # which MLflow would make
+        if uri.startswith("sqlite:") and (path := file_of(absolute(uri, project.absolute()))) and not path.is_file():
+            raise TrackingError(f"There is no MLflow store {shown(uri)} in {project}")  # which MLflow would make
         self.store = Store(uri, project, ui)
         self.client = self.store.client
         experiment = experiment or self.store.experiment_name(default)

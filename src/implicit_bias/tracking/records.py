@@ -1,12 +1,17 @@
 """Records of the pipeline as MLflow's metrics: numbers, and curves over integer steps."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from mlflow.entities import Metric
+from numpy.typing import NDArray
 
 from implicit_bias.tracking.limits import short_name
+
+SPARSER = 3
+"""How many times fewer steps the early decades of a curve have, which a linear axis squeezes into its first tenths."""
 
 
 class TrackingError(RuntimeError):
@@ -19,13 +24,12 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
     `metric/<name>` is a number, logged at step 0. `curve/<name>` is an array (T,), logged over the integer steps in
     `curve/iteration` (T,), or over 0 ... T - 1 without it; of several values at one step the first is kept.
     """
+    check(record)
     metrics, skipped = [], []
     for name, value in entries(record, "metric/").items():
-        number = np.asarray(value, float)
-        if number.ndim:
-            raise TrackingError(f"metric/{name} must be a number, got shape {number.shape}")
-        if np.isfinite(number):
-            metrics.append(Metric(short_name(name), float(number), timestamp, 0))
+        number = float(np.asarray(value, float))
+        if math.isfinite(number):
+            metrics.append(Metric(short_name(name), number, timestamp, 0))
         else:
             skipped.append(name)
     curves = entries(record, "curve/")
@@ -33,8 +37,6 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
     for name, value in curves.items():
         values = np.asarray(value, float)
         steps = np.arange(values.size, dtype=float) if iteration is None else np.asarray(iteration, float)
-        if values.ndim != 1 or steps.shape != values.shape:
-            raise TrackingError(f"curve/{name} must be as long as its {steps.shape} iterations, got {values.shape}")
         finite = np.isfinite(values) & (np.abs(steps) < 2.0**63)
         if not finite.all():
             skipped.append(f"curve/{name}")
@@ -45,7 +47,32 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
     return metrics, skipped
 
 
-def on_common_steps(record: Mapping[str, Any], per_decade: int, horizon: float | None = None) -> dict[str, Any]:
+def check(record: Mapping[str, Any]) -> None:
+    """Refuse a record whose metrics are not numbers, or whose curves are not as long as their steps."""
+    for name, value in entries(record, "metric/").items():
+        if shape := np.shape(value):
+            raise TrackingError(f"metric/{name} must be a number, got shape {shape}")
+    curves = entries(record, "curve/")
+    iteration = curves.pop("iteration", None)
+    for name, value in curves.items():
+        shape = np.shape(value)
+        steps = shape if iteration is None else np.shape(iteration)
+        if len(shape) != 1 or steps != shape:
+            raise TrackingError(f"curve/{name} must be as long as its {steps} iterations, got {shape}")
+
+
+def common_steps(end: float, per_decade: int) -> NDArray[np.float64]:
+    """Integer steps between 0 and an end, the same for all runs of a sweep, as many as a person sees on a page.
+
+    The last two decades, which a linear axis shows, have `per_decade`, all before them a third of it.
+    """
+    powers = np.arange(np.ceil(per_decade * np.log10(max(end, 1))))
+    coarse = powers % SPARSER == 0
+    late = powers >= per_decade * np.log10(max(end, 1)) - 2 * per_decade
+    return np.unique(np.rint(10.0 ** (powers[coarse | late] / per_decade)))
+
+
+def on_common_steps(record: Mapping[str, Any], per_decade: int, horizon: float) -> dict[str, Any]:
     """A record with its curves interpolated at steps that depend on no run, but for the first.
 
     MLflow averages the runs of a group step by step: without common steps it draws a saw. Curves are interpolated
@@ -53,18 +80,18 @@ def on_common_steps(record: Mapping[str, Any], per_decade: int, horizon: float |
 
     Args:
         record: see `metrics_of`.
-        per_decade: how many common steps there are in a decade.
+        per_decade: how many common steps there are in a decade; see `common_steps`.
         horizon: the step up to which curves are held at their last value, since a network that has stopped stays as
-            it is; None: they end before their own last step, which `rest_of` adds once the horizon is known.
+            it is.
     """
     at = np.asarray(record.get("curve/iteration", ()), float)
     reached = np.isfinite(at) & (np.abs(at) < 2.0**63)
     if reached.sum() < 2:
         return dict(record)
     first, last = np.rint(at[reached][[0, -1]])
-    end = last if horizon is None else max(last, float(np.rint(horizon)))
-    grid = np.rint(10.0 ** (np.arange(np.ceil(per_decade * np.log10(max(end, 1)))) / per_decade))
-    steps = np.union1d(grid[(grid > first) & (grid < end)], [first] if horizon is None else [first, end])
+    end = max(last, float(np.rint(horizon)))
+    grid = common_steps(end, per_decade)
+    steps = np.union1d(grid[(grid > first) & (grid < end)], [first, end])
     common = dict(record)
     for name, curve in entries(record, "curve/").items():
         values = np.asarray(curve, float)
@@ -82,17 +109,6 @@ def on_common_steps(record: Mapping[str, Any], per_decade: int, horizon: float |
         else:
             common[f"curve/{name}"] = np.full(steps.shape, np.nan)
     return common | {"curve/iteration": steps}
-
-
-def rest_of(record: Mapping[str, Any], per_decade: int, horizon: float) -> dict[str, Any]:
-    """The curves of a record up to the horizon, without the steps they have without one; see `on_common_steps`."""
-    curves = {name: value for name, value in record.items() if name.startswith("curve/")}
-    if "curve/iteration" not in curves:
-        return {}
-    sent = np.asarray(on_common_steps(curves, per_decade)["curve/iteration"], float)
-    whole = on_common_steps(curves, per_decade, horizon)
-    new = np.asarray(whole["curve/iteration"], float) > sent[-1] if sent.size else np.zeros(0, bool)
-    return {name: np.asarray(value)[new] for name, value in whole.items() if np.shape(value) == new.shape}
 
 
 def last_step(record: Mapping[str, Any]) -> float:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
     from implicit_bias.tracking.marks import Catalog
-    from implicit_bias.tracking.store import Store, Sweep
+    from implicit_bias.tracking.store import Store
+    from implicit_bias.tracking.sweep import Sweep
 
 ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", *FILE_ROLES)
 """Roles as they are sent: an evaluation ends its point."""

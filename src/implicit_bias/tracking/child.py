@@ -1,0 +1,124 @@
+"""The child run of one point in MLflow."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient, MlflowException
+from mlflow.entities import Metric
+
+from implicit_bias.tracking.limits import short_name, short_value
+from implicit_bias.tracking.records import TrackingError
+from implicit_bias.tracking.runs import (
+    as_params,
+    as_tags,
+    delete_tags,
+    folder_in_run,
+    parameter_file,
+    shortened,
+    texts,
+)
+
+DELETED = "DELETED"  # by a person, while the sweep runs
+LEFT = "LEFT"  # begun by an earlier process, not finished
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Child:
+    """The run of one point: what it has been given so far, and how it ended.
+
+    Its metrics have the time of its start: giving it the same ones again, from another process, changes nothing.
+
+    Attributes:
+        planned: its params in the plan.
+        params: those it has in the store.
+        logged: parts and files it has been given.
+        trained: what its training has found, until that is sent with its evaluation.
+    """
+
+    client: MlflowClient
+    key: str
+    run_id: str
+    started: int
+    planned: Mapping[str, Any] = field(default_factory=dict)
+    params: dict[str, str] = field(default_factory=dict)
+    logged: set[str] = field(default_factory=set)
+    curves: set[str] = field(default_factory=set)
+    trained: dict[str, Any] = field(default_factory=dict)
+    status: str = "RUNNING"
+
+    def go_on(self) -> None:
+        """Take up a run that an earlier process has left."""
+        if self.status == LEFT:
+            self.client.update_run(self.run_id, "RUNNING")
+            delete_tags(self.client, self.client.get_run(self.run_id), "error")
+            self.status = "RUNNING"
+
+    def check_params(self, params: Mapping[str, Any]) -> None:
+        """Refuse params that have another value already."""
+        known = shortened(texts(self.planned)) | self.params
+        for name, value in shortened(texts(params)).items():
+            if (before := known.get(name, value)) != value:
+                raise TrackingError(f"Point {self.key!r}: param {name!r} is {value}, but was {before} before")
+
+    def write(
+        self,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send what the run does not have yet, its planned params included, in one batch."""
+        self.check_params(params or {})
+        given = texts(self.planned) | texts(params or {})
+        new = {name: value for name, value in given.items() if short_name(name) not in self.params}
+        with self._unless_deleted():
+            self.client.log_batch(self.run_id, metrics, as_params(new), as_tags(tags or {}))
+            keep_whole(self.client, self.run_id, new)
+        self.params |= shortened(new)
+
+    def file(self, name: str, content: bytes) -> None:
+        """Keep a file."""
+        if name not in self.logged and self.status != DELETED:
+            with self._unless_deleted():
+                upload(self.client, self.run_id, name, content)
+            self.logged.add(name)
+
+    def end(self, status: str) -> None:
+        """End the run."""
+        if self.status != DELETED:
+            with self._unless_deleted():
+                self.client.set_terminated(self.run_id, status)
+                self.status = status
+
+    @contextmanager
+    def _unless_deleted(self) -> Iterator[None]:
+        """Go on without the run if a person has deleted it meanwhile."""
+        try:
+            yield
+        except MlflowException:
+            if self.client.get_run(self.run_id).info.lifecycle_stage == "active":
+                raise
+            self.status = DELETED
+            logger.warning("MLflow: point %s was deleted there, it stays missing: %s", self.key, self.run_id)
+
+
+def keep_whole(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
+    """Keep parameters whose values had to be shortened as files, one each."""
+    for name, value in params.items():
+        if short_value(value) != value:
+            upload(client, run_id, parameter_file(name), json.dumps(value, ensure_ascii=False).encode())
+
+
+def upload(client: MlflowClient, run_id: str, name: str, content: bytes) -> None:
+    """Keep a file with a run under a name, which may have folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, PurePosixPath(name).name)
+        path.write_bytes(content)
+        client.log_artifact(run_id, str(path), folder_in_run(name))

@@ -1,0 +1,73 @@
+"""Runs as MLflow keeps them: which are ours, and the texts and numbers that they take."""
+
+import time
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Param, Run, RunTag
+
+from implicit_bias.tracking.addresses import redacted
+from implicit_bias.tracking.limits import NOTE, short_name, short_value
+
+WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
+PARENTS = "tags.process LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"  # an experiment may have others
+CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
+UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
+"""How a run has ended that may go on; SCHEDULED: all went well, and stages that end its points are still to come."""
+WELL = ("FINISHED", "SCHEDULED")
+
+
+def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """All active runs of an experiment that a filter selects."""
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], query, max_results=1000, page_token=token)
+        runs += page
+        token = page.token
+        if not token:
+            return runs
+
+
+def delete_tags(client: MlflowClient, run: Run, *names: str) -> None:
+    """Delete those of some tags that a run has."""
+    for name in run.data.tags.keys() & set(names):
+        client.delete_tag(run.info.run_id, name)
+
+
+def now() -> int:
+    """Milliseconds since the epoch, as MLflow counts."""
+    return time.time_ns() // 1_000_000
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters as MLflow keeps them, without the secrets of addresses among them."""
+    return {name: redacted(str(value)) for name, value in values.items()}
+
+
+def shortened(values: Mapping[str, str]) -> dict[str, str]:
+    """Parameters with names and values that every server takes."""
+    return {short_name(name): short_value(value) for name, value in values.items()}
+
+
+def as_params(values: Mapping[str, str]) -> list[Param]:
+    """Parameters as MLflow's client takes them."""
+    return [Param(name, value) for name, value in shortened(values).items()]
+
+
+def as_tags(values: Mapping[str, str]) -> list[RunTag]:
+    """Tags as MLflow's client takes them."""
+    return [RunTag(short_name(name), short_value(value, NOTE)) for name, value in values.items()]
+
+
+def parameter_file(name: str) -> str:
+    """The artifact that keeps the whole of a parameter whose value had to be shortened, as a JSON text."""
+    return f"parameters/{short_name(name)}.json"
+
+
+def folder_in_run(name: str) -> str | None:
+    """The folder of an artifact, None at the top."""
+    folder = PurePosixPath(name).parent.as_posix()
+    return None if folder == "." else folder
