@@ -199,14 +199,14 @@ MUTANTS = [
     ),
     *_mutants(
         "bounds/flow.py",
-        "bounds/test_certificates.py",
+        "bounds/test_flow.py",
         ("initial * np.exp(length)", "initial * np.exp(-length)"),
         ("np.minimum(s[:-1] - left, s[1:] - right)", "np.minimum(s[:-1] + left, s[1:] + right)"),
         ("size = problem.sigma[0] * samples.residual[:-1]", "size = problem.sigma[-1] * samples.residual[:-1] / 2"),
     ),
     *_mutants(
         "bounds/descent.py",
-        "bounds/test_certificates.py",
+        "bounds/test_descent.py",
         ("return 1 + 2 * bend * np.where", "return 1 + bend * np.where"),
         ("bend = step * (twist - low", "bend = step * (twist + low"),
         ("return 0.5 * np.sqrt(dt * samples.lost / (1 - ", "return 0.4 * np.sqrt(dt * samples.lost / (1 - "),
@@ -228,7 +228,7 @@ MUTANTS = [
     ),
     *_mutants(
         "law/limit.py",
-        "law/test_distance.py",
+        "law/test_limit.py law/test_distance.py",
         ("quarter, half = a / 4 + b / 4, mu / 2", "quarter, half = a / 4 - b / 4, mu / 2"),
         ("return self.b * np.eye(len(self.B))", "return self.a * np.eye(len(self.B))"),
         ("spectrum = limit.v[-1] + limit.a +", "spectrum = limit.v[-1] + limit.b +"),
@@ -236,7 +236,7 @@ MUTANTS = [
     ),
     *_mutants(
         "law/distance.py",
-        "law/test_distance.py",
+        "law/test_distance.py law/test_prediction.py law/test_limit.py",
         (
             "sigma_U**2 * gram_spectrum(problem, VVt)[1], problem.D - problem.r",
             "sigma_U**2 * gram_spectrum(problem, VVt)[1], problem.D",
@@ -245,13 +245,13 @@ MUTANTS = [
     ),
     *_mutants(
         "law/chi_square.py",
-        "law/test_distance.py",
+        "law/test_chi_square.py law/test_distance.py",
         ("log_mgf = -dof / 2", "log_mgf = -dof"),
         ("spread = sqrt(-2 * log(", "spread = sqrt(-log("),
     ),
     *_mutants(
         "law/correction.py",
-        "law/test_distance.py",
+        "law/test_correction.py",
         ("np.sum((1 - sech) ** 2) * a**2", "np.sum((1 - sech) ** 2) * b**2"),
         ("idle_direction(cosh2, b, a)", "idle_direction(cosh2, a, b)"),
         ("mean = float(np.sum(limit.v)) + correction", "mean = float(np.sum(limit.v)) - correction"),

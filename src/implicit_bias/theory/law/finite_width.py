@@ -123,7 +123,9 @@ def _settle(U1: Array, v: Array, mu: float) -> float:
     """|v|^2 where U1 v has come to mu e_1."""
     target = mu * np.eye(len(U1))[0]
     for _ in range(STEPS):
-        move = np.linalg.lstsq(U1 @ U1.T + (v @ v) * np.eye(len(U1)), target - U1 @ v)[0]  # singular where v is 0
+        if v @ v <= np.finfo(float).eps * np.sum(U1**2):  # no v != 0 meets target 0 where U1 has more rows than columns
+            break
+        move = np.linalg.solve(U1 @ U1.T + (v @ v) * np.eye(len(U1)), target - U1 @ v)
         angle = float(np.linalg.norm(move))
         if not angle > 1e-6:
             break

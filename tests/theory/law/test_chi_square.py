@@ -1,0 +1,92 @@
+"""Mixtures of chi-squares, against closed forms, scipy and simulation."""
+
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2
+
+from implicit_bias.theory.law.chi_square import norm_law
+from tests.support.laws import (
+    FALSE_ALARM,
+)
+
+
+@pytest.mark.parametrize("dof", [1, 2, 3, 300, 100_000])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_equal_weights_are_one_chi_square(dof, copies):
+    law = norm_law(np.full(copies, 0.25), dof)
+    nearly = norm_law(0.25 * np.linspace(1, 1 + 1e-13, copies), dof)
+    for p in (1e-9, 0.025, 0.5, 0.975, 1 - 1e-9):
+        expected = np.sqrt(0.25 * chi2.ppf(p, dof * copies))
+        assert law.quantile(p) == pytest.approx(expected, rel=1e-12)
+        assert nearly.quantile(p) == pytest.approx(expected, rel=1e-10)
+        assert float(law.cdf(expected)) == pytest.approx(p, rel=1e-9)
+        assert law.upper(p) == pytest.approx(np.sqrt(0.25 * chi2.isf(p, dof * copies)), rel=1e-12)
+
+
+def hypoexponential_sf(x, weights):
+    """P(sum_j w_j chi^2_2 > x) for distinct weights, in 80 digits."""
+    with localcontext() as context:
+        context.prec = 80
+        w = [Decimal(float(v)) for v in weights]
+        total = Decimal(0)
+        for i, a in enumerate(w):
+            term = (-Decimal(float(x)) / (2 * a)).exp()
+            for j, b in enumerate(w):
+                if j != i:
+                    term *= a / (a - b)
+            total += term
+        return float(total), float(1 - total)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [1, 0.5],
+        [1, 0.999],
+        [1, 1e-12],
+        [1, 0.9, 0.8, 0.1, 0.01],
+        [1, 0.1, 0.01, 1e-5, 1e-8],
+        list(np.linspace(1, 0.5, 12)),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, 1e-120])
+def test_two_degrees_of_freedom_match_the_hypoexponential(weights, scale):
+    law = norm_law(np.array(weights) * scale, 2)
+    for x in (1e-3, 0.01, 0.3, 1, 3, 10, 40, 200):
+        sf, cdf = hypoexponential_sf(x, weights)
+        assert float(law.sf(np.sqrt(x * scale))) == pytest.approx(sf, rel=1e-10)
+        assert float(law.cdf(np.sqrt(x * scale))) == pytest.approx(cdf, rel=1e-10)
+
+
+@pytest.mark.parametrize(("weights", "dof"), [([1, 0.5, 0.1], 1), ([1, 0.01], 1), ([3, 2, 1], 7), ([1, 1e-3, 1e-6], 3)])
+def test_mixture_matches_monte_carlo(weights, dof):
+    rng = np.random.default_rng(4)
+    law, draws = norm_law(weights, dof), np.sqrt(rng.chisquare(dof, (100_000, len(weights))) @ np.array(weights))
+    for p in (0.01, 0.3, 0.5, 0.9, 0.999):
+        below = int(np.sum(draws <= law.quantile(p)))
+        assert binomtest(below, draws.size, p).pvalue > FALSE_ALARM
+    assert law.rms == pytest.approx(np.sqrt(dof * np.sum(weights)), rel=1e-14)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    exponents=st.lists(st.floats(-12, 3), min_size=1, max_size=6),
+    dof=st.integers(1, 2000),
+    p=st.floats(1e-12, 1, exclude_max=True),
+)
+def test_quantile_inverts_the_distribution(exponents, dof, p):
+    law = norm_law(10.0 ** np.array(exponents), dof)
+    assert float(law.cdf(law.quantile(p))) == pytest.approx(p, rel=1e-9)
+    assert float(law.sf(law.upper(p))) == pytest.approx(p, rel=1e-9)
+    assert law.upper(min(p, 0.99)) <= law.bound(min(p, 0.99)) * (1 + 1e-12)
+
+
+def test_quantiles_survive_a_swarm_of_tiny_weights():
+    swarm = norm_law(np.r_[1.0, np.full(5000, 1e-14)], 1)
+    assert swarm.upper(0.05) == pytest.approx(np.sqrt(chi2.isf(0.05, 1)), rel=1e-9)
+    assert swarm.quantile(0.05) == pytest.approx(np.sqrt(chi2.ppf(0.05, 1)), rel=1e-7)
+    assert (float(swarm.sf(1e200)), float(swarm.cdf(-1.0)), float(swarm.sf(-1.0))) == (0, 0, 1)
