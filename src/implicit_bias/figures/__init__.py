@@ -1,5 +1,6 @@
 """The figures: pure functions from arrays to matplotlib figures. Units and symbols are the paper's."""
 
+from implicit_bias.figures.activations import activation_point_figure, activations_figure, frozen_figure
 from implicit_bias.figures.claims import claims_figure
 from implicit_bias.figures.questions import questions_figure
 from implicit_bias.figures.style import png
@@ -15,9 +16,12 @@ from implicit_bias.figures.sweeps import (
 from implicit_bias.figures.universality import universality_figure
 
 __all__ = [
+    "activation_point_figure",
+    "activations_figure",
     "alpha_figure",
     "claims_figure",
     "companion_figure",
+    "frozen_figure",
     "imbalance_figure",
     "png",
     "point_figure",

@@ -122,6 +122,44 @@ def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.F
     return _styled(figure)
 
 
+def interactive_activations(points: Table) -> go.Figure:
+    """Deviation from the frozen law's mean with what the law says of it, and distance to the kernel predictor.
+
+    Args:
+        points: `activation`, `width`, `seed`, `frozen_rms`, `frozen_deviation`, `kernel_distance`, one entry per run.
+    """
+    figure = make_subplots(1, 2, horizontal_spacing=0.1)
+    runs = _thin({name: np.asarray(column) for name, column in points.items()})
+    names = runs["activation"].astype(str)
+    order = list(dict.fromkeys(names.tolist()))
+    for name, colour in zip(order, colours(len(order)), strict=True):
+        mine = names == name
+        for column, quantity in ((1, "frozen_deviation"), (2, "kernel_distance")):
+            figure.add_trace(
+                go.Scatter(
+                    x=_list(runs["width"][mine]),
+                    y=_list(positive(runs[quantity][mine])),
+                    text=[f"seed {seed}" for seed in runs["seed"][mine]],
+                    hovertemplate=f"h = %{{x:,}}<br>{quantity} %{{y:.4~g}}<br>%{{text}}<extra></extra>",
+                    mode="markers",
+                    marker={"color": colour, "size": 5, "opacity": 0.6},
+                    name=name,
+                    legendgroup=name,
+                    showlegend=column == 1,
+                ),
+                1,
+                column,
+            )
+        at, mean, _ = group(
+            points["width"], np.where(np.asarray(points["activation"]) == name, points["frozen_rms"], np.nan)
+        )
+        figure.add_trace(_line(at, mean, f"{name}, frozen law", line={"color": colour}, legendgroup=name), 1, 1)
+    figure.update_xaxes(type="log", title_text="width h")
+    figure.update_yaxes(type="log", title_text="deviation from the mean of the frozen law", col=1)
+    figure.update_yaxes(type="log", title_text="distance to the kernel predictor", col=2)
+    return _styled(figure)
+
+
 def _add_law(figure: go.Figure, law: Table, alpha: float, colour: str, suffix: str) -> None:
     """The law at one alpha with its band."""
     columns = {name: floats(column) for name, column in law.items()}

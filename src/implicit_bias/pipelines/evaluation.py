@@ -8,6 +8,7 @@ from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.kinds.activation import evaluate as activation
 from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import Reader, Stage
@@ -61,7 +62,10 @@ def evaluate_points(
         raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
 
 
-KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.evaluate_point}
+KINDS: dict[str, Callable[..., Record]] = {
+    "two_layer": two_layer.evaluate_point,
+    "activation": activation.evaluate_point,
+}
 """Kind of network -> what is done for a point of it."""
 
 
@@ -74,9 +78,9 @@ def evaluate_point(
     record = KINDS[sweep.kind](point, sweep, problem, state, trajectory, *rows)
     if not sweep.point_figures:
         return record
-    from implicit_bias.figures import png, point_figure
+    from implicit_bias.figures import activation_point_figure, png, point_figure
 
-    figure = png(point_figure(record))
+    figure = png(activation_point_figure(record) if sweep.kind == "activation" else point_figure(record))
     return record | {"figure": figure, "figure_checksum": checksum(figure)}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.pipelines.kinds.activation import initialize as activation
 from implicit_bias.pipelines.kinds.two_layer import initialize as two_layer
 from implicit_bias.sweeps.compute import Reader, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
@@ -48,11 +49,14 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
     missing = [name for name in needed if name not in problems]
     if missing:
         raise ValueError(f"problem {missing[0]!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
-    for alpha in sweep.alpha:
+    for alpha in sweep.alpha if sweep.kind == "two_layer" else ():
         if not 0.25 < alpha <= 0.5:
             logger.warning("alpha = %g is outside (1/4, 1/2]: Lemma 1 and Theorem 2 do not cover it", alpha)
     loaded = {name: Problem(**problems[name]()) for name in needed}
     for name, problem in loaded.items():
+        if sweep.kind == "activation":
+            activation.check_data(name, problem, data[name]())
+            continue
         if problem.D == problem.r:
             logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
         if (narrowest := min(sweep.widths)) < (rank := min(problem.r, problem.m)):
@@ -84,7 +88,10 @@ def initialize_points(
         yield {key: record}
 
 
-KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.initialize_point}
+KINDS: dict[str, Callable[..., Record]] = {
+    "two_layer": two_layer.initialize_point,
+    "activation": activation.initialize_point,
+}
 """Kind of network -> what is done for a point of it."""
 
 
@@ -98,7 +105,9 @@ INITIALIZATION = Stage(
     "initial_states",
     "initialization",
     initialize_point,
-    frozenset({"step_size", "momentum", "stop", "flow_tolerance", "curve_points", "delta", "point_figures"}),
+    frozenset(
+        {"step_size", "momentum", "stop", "flow_tolerance", "kink_tolerance", "curve_points", "delta", "point_figures"}
+    ),
 )
 
 

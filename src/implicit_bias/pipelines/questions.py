@@ -62,6 +62,8 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:
     """Why the law has no answers for a sweep; "" where it has."""
+    if sweep.kind == "activation":
+        return "networks with activations have a law given the run, none before training"
     if not sweep.alpha:
         return "the initial scales of this sweep do not depend on the width"
     if not sweep.law_is_exact or min(sweep.alpha) < 0:

@@ -1,5 +1,6 @@
 """Stage 6: one table, one summary and the figures of each sweep."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines import questions, sections
 from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.pipelines.kinds.activation import results as activation
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import STAMP, Stage, stamp
 from implicit_bias.sweeps.parameters import Sweep
@@ -96,6 +98,8 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         StaleRecords: the plan or the table is of other parameters, data or numerics.
     """
     Fingerprints(sweep, plan, problems).check(EVALUATION, table)
+    if sweep.kind == "activation":
+        return activation.summary(len(plan["points"]), table)
     summary: dict[str, Any] = {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
@@ -132,6 +136,7 @@ def draw_sweep(
     """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
 
     The companion of a sweep over widths is the distance below all that bounds it, at the alpha nearest to 1/2; that of
+    networks with activations shows how far the frozen law is right, and how far kernels move; that of
     a sweep over laws of the entries compares them with the law given each run; that of a sweep over initial scales is
     the rate-bias plane, the rate of convergence against the distance.
 
@@ -146,6 +151,10 @@ def draw_sweep(
 
     fingerprints = Fingerprints(sweep, plan, problems)
     fingerprints.check(EVALUATION, table)
+    if sweep.kind == "activation":
+        spreads = activation.spreads(table, partial(fingerprints.load, EVALUATION, evaluations))
+        main = figures.activations_figure(spreads, _columns(table))
+        return main, main, figures.frozen_figure(_columns(table))
     drawn = _problems(problems, table)
     if sweep.figure == "imbalance":
         cases = _cases(fingerprints, table, evaluations)
@@ -176,6 +185,8 @@ def draw_interactive(
     fingerprints = Fingerprints(sweep, plan, problems)
     fingerprints.check(EVALUATION, table)
     points = _columns(table)
+    if sweep.kind == "activation":
+        return interactive.interactive_activations(points)
     if sweep.figure == "imbalance":
         return interactive.interactive_cases(_cases(fingerprints, table, evaluations), points)
     return interactive.interactive_widths(points, _law(sweep, _problems(problems, table)))

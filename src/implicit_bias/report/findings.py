@@ -135,3 +135,25 @@ def _range(points: pd.DataFrame, column: str) -> str:
         where = ", ".join(PLACES[name](value) for name, value in place)
         ends.append(f"{number(float(means[key]), 3)} ({where})")
     return " to ".join(ends)
+
+
+def frozen(points: pd.DataFrame) -> str:
+    """How near the deviations of the runs are to the law's, root mean square over the seeds, by activation."""
+    told = []
+    for name, rows in points.groupby("activation", sort=False):
+        law = float(np.sqrt(np.mean(rows["frozen_rms"] ** 2)))
+        own = float(np.sqrt(np.mean(rows["frozen_deviation"] ** 2)))
+        if law > 0:
+            told.append(f"{name} {number(own / law, 3)}")
+    return f"Root mean square over all runs, over that of the law: {', '.join(told)}." if told else ""
+
+
+def kernel_distance(points: pd.DataFrame) -> str:
+    """The mean distance to the kernel predictor at the smallest and the largest width, by activation."""
+    ends = points[points["width"].isin([points["width"].min(), points["width"].max()])]
+    told = [
+        f"{name} " + " and ".join(f"{number(mean, 3)} at {_width(float(width))}" for width, mean in means.items())
+        for name, rows in ends.groupby("activation", sort=False)
+        for means in [rows.groupby("width")["kernel_distance"].mean()]
+    ]
+    return f"Mean distance to the kernel predictor: {'; '.join(told)}."

@@ -38,6 +38,12 @@ FIGURES = {
         "Loss under different initialisations",
         "Solid lines are measured, dashed ones guaranteed before training (Theorem 1), dotted ones certified after it.",
     ),
+    "activations": (
+        "Spread of predictions over seeds",
+        "Root mean squares over the test rows: the standard deviation over the seeds of a width, its part by the "
+        "frozen law given the runs, and the rest, the spread of the law's means; and the distance of the predictions "
+        "to those of the kernel at infinite width. Nothing is fitted.",
+    ),
     "universality": (
         "Distance for entries of other laws",
         "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
@@ -47,6 +53,11 @@ COMPANIONS = {
     "universality": (
         "Distance beside the law given each run",
         "The law once the output layer at the end of training is known.",
+    ),
+    "activations": (
+        "Each run beside the frozen law, and the movement of its kernel",
+        "A dot is a run: how far its predictions are from the law's mean, over the root mean square that the law "
+        "says. Right, how far training moves the tangent kernel of the samples.",
     ),
     "imbalance": (
         "Rate of convergence against distance",
@@ -67,6 +78,7 @@ FINDINGS = {
     **{("figure", figure): findings.law for figure in ("width", "wide", "alpha")},
     ("figure", "universality"): findings.universality,
     ("companion", "imbalance"): findings.plane,
+    ("companion", "activations"): findings.frozen,
 }
 """What is said of a picture of a kind of sweep beside what it draws."""
 
@@ -180,6 +192,8 @@ def _told(points: pd.DataFrame, figure: str) -> str:
         return (
             "Mean loss at the end: " + ", ".join(f"case {case} {number(loss, 3)}" for case, loss in ends.items()) + "."
         )
+    if figure == "activations":
+        return findings.kernel_distance(points)
     means = points.groupby("width")["distance"].mean()
     ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
     return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")

@@ -11,8 +11,18 @@ from implicit_bias.report.section import Column, Table
 
 MOST_ROWS = 40
 """Rows of results shown; of more groups so many are chosen evenly."""
-GROUPS = {"width": "width h", "alpha": "alpha", "case": "case", "initialization": "entries", "solver": "solver"}
+GROUPS = {
+    "activation": "activation",
+    "width": "width h",
+    "alpha": "alpha",
+    "case": "case",
+    "initialization": "entries",
+    "solver": "solver",
+}
 MEASURED = {
+    "frozen_deviation": "deviation from the frozen law's mean",
+    "frozen_rms": "frozen law (rms)",
+    "kernel_distance": "distance to the kernel predictor",
     "distance": "distance ‖UVᵀ − Θ̂‖",
     "law_rms": "law, before training",
     "iterations": "iterations",

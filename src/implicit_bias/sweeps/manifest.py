@@ -25,6 +25,15 @@ SHORTEST_RANGE = 4
 SHOWN = 3
 """Parameters that a refusal names."""
 
+TOLD = {
+    False: "`distance` is ‖UVᵀ − Θ̂‖_F at the end, `law_rms` its prediction before training, `imbalance_c` the "
+    "initial imbalance; the artifacts hold the figures.",
+    True: "At the test rows, `frozen_deviation` is the deviation of the predictions from the mean of the frozen law, "
+    "`frozen_rms` what the law says of it, `kernel_distance` the distance to the kernel predictor; the artifacts hold "
+    "the figures.",
+}
+"""Whether networks have activations -> what the metrics of a sweep are."""
+
 
 def sweep_plan(
     sweep: Sweep,
@@ -141,6 +150,8 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
     groups = varied if len(varied) == 1 else ["group"] if varied else ["width"]
     results = ["distance", "iterations" if sweep.stop.tolerance else "loss"]
     axis, axes = ("imbalance_c", ["sigma_u", "sigma_v"]) if sweep.cases else ("width", ["width", "alpha"])
+    if sweep.kind == "activation":
+        results, axes = ["frozen_deviation", "kernel_distance", "loss"], ["activation", "width"]
     return {"group_by": groups if len(sweep.seeds) > 1 else [], "results": results, "axis": axis, "axes": axes}
 
 
@@ -162,6 +173,7 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any
         "max_iterations": sweep.stop.max_iterations,
         "stationary": sweep.stop.stationary,
         "flow_tolerance": sweep.flow_tolerance,
+        "kink_tolerance": sweep.kink_tolerance if point.activation else None,
         "initialization": point.initialization,
         "density": sweep.density if initialization(point.initialization).dense else None,
         "sampler": sweep.sampler,
@@ -189,8 +201,7 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
             f"**{sweep.title}**: {count} points, trained by {solvers}, each until {limit} "
             f"or {sweep.stop.max_iterations:,} iterations of step {sweep.step_size:g}.",
             "",
-            "`distance` is ‖UVᵀ − Θ̂‖_F at the end, `law_rms` its prediction before training, `imbalance_c` the "
-            "initial imbalance; the artifacts hold the figures.",
+            TOLD[sweep.kind == "activation"],
             "",
             *rows,
         ]
@@ -199,6 +210,14 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
 
 def _point_description(point: Point, sweep: Sweep) -> str:
     drawn = "; curves.png, among the artifacts, shows how it came there and what bounds it"
+    if point.activation:
+        drawn = "; curves.png, among the artifacts, shows its predictions beside the frozen law"
+        return (
+            f"Width {point.width:,}, activation {point.activation}, σ_U = {point.sigma_u:.3g}, "
+            f"σ_V = {point.sigma_v:.3g}, seed {point.seed}, trained by {point.solver.replace('_', ' ')} on "
+            f"{point.problem}. `frozen_deviation` is the deviation of its predictions from the mean of the frozen law "
+            f"at the test rows{drawn if sweep.point_figures else ''}."
+        )
     start = {"balanced": "balanced"}.get(str(point.case), point.initialization.replace("_", " "))
     return (
         f"Width {point.width:,}, {start} start with σ_U = {point.sigma_u:.3g}, σ_V = {point.sigma_v:.3g}, "

@@ -23,6 +23,8 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 from implicit_bias.theory.initialization.gaussian import Sampler
 from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
+from implicit_bias.theory.networks.activation.activations import ACTIVATIONS
+from implicit_bias.theory.networks.activation.experiment import SOLVERS as ACTIVATION_SOLVERS
 from implicit_bias.theory.solvers.registry import solver
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -33,7 +35,7 @@ Width = Annotated[int, Field(ge=1, le=2**53)]
 Depth = Annotated[int, Field(ge=1, le=64)]
 Initialization = Annotated[str, AfterValidator(lambda name: _exists(initialization, name))]
 """A name of theory/initialization/registry.py, or an import path package.module:object."""
-Solver = Annotated[str, AfterValidator(lambda name: _exists(solver, name))]
+Solver = Annotated[str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else _exists(solver, name))]
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
 Scale = Annotated[
     Literal["none", "columns", "table"],
@@ -303,7 +305,7 @@ class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "wide", "alpha", "imbalance", "universality"] = Field(
+    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "activations"] = Field(
         description="what is drawn against what"
     )
     problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
@@ -315,10 +317,14 @@ class Sweep(Engine):
         [2], description="numbers L of layers of linear networks; the paper's has 2"
     )
     activations: Annotated[list[str], BeforeValidator(_expand)] = Field(
-        [], description="activations of the hidden layer; none for the paper's linear network"
+        [], description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}; none for the paper's network"
     )
     seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
+    sigma_u: Positive | None = Field(
+        None,
+        description="of networks with activations, the scale of U(0) at every width; by default h^-alpha, as V(0)'s",
+    )
     cases: Cases | None = None
     initialization: Annotated[list[Initialization], BeforeValidator(_words), Field(min_length=1)] = [GAUSSIAN]
     density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
@@ -330,6 +336,9 @@ class Sweep(Engine):
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the solvers momentum and nesterov")
     stop: Stopping = Stopping()
     flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
+    kink_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(
+        1e-4, description="the same where the activation has kinks, at which the cost grows like its inverse"
+    )
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
     point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
@@ -341,13 +350,12 @@ class Sweep(Engine):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
-        if self.activations and self.depths != [2]:
-            raise ValueError(f"networks with activations have one hidden layer: leave out depths, got {self.depths}")
+        self._activations_fit()
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
         if self.figure != "imbalance" and not self.alpha:
             raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
-        if self.figure in ("width", "wide", "universality") and len(self.alpha) > 1:
+        if self.figure in ("width", "wide", "universality", "activations") and len(self.alpha) > 1:
             raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
         if self.figure != "universality" and len(self.initialization) > 1:
             raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
@@ -371,6 +379,30 @@ class Sweep(Engine):
         if count > MOST_POINTS:
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
+
+    def _activations_fit(self) -> None:
+        if not self.activations:
+            if self.figure == "activations":
+                raise ValueError("figure activations compares networks with activations: give activations")
+            if self.sigma_u is not None:
+                raise ValueError("sigma_u is for networks with activations: cases set the scales of linear ones")
+            if "flow_stabilized" in self.solvers:
+                raise ValueError("solvers: flow_stabilized is for networks with activations")
+            return
+        if unknown := [name for name in self.activations if name not in ACTIVATIONS]:
+            raise ValueError(f"activations must be of {', '.join(ACTIVATIONS)}, got {unknown[0]!r}")
+        if self.figure != "activations":
+            raise ValueError(f"networks with activations are drawn by figure activations, got {self.figure}")
+        if self.depths != [2]:
+            raise ValueError(f"networks with activations have one hidden layer: leave out depths, got {self.depths}")
+        if self.initialization != [GAUSSIAN]:
+            raise ValueError(f"networks with activations start from gaussian entries, got {self.initialization}")
+        if other := [name for name in self.solvers if name not in ACTIVATION_SOLVERS]:
+            raise ValueError(
+                f"solvers: {other[0]} is for linear networks, those with activations have {', '.join(ACTIVATION_SOLVERS)}"
+            )
+        if self.redraw_data:
+            raise ValueError("networks with activations are compared at the same test rows: leave out redraw_data")
 
     @property
     def kind(self) -> str:
@@ -416,7 +448,8 @@ class Sweep(Engine):
     def _initial_scales(self) -> list[tuple[str, Callable[[int], dict[str, Any]]]]:
         """Of each initialisation its part of a key, and its part of a Point, given the width."""
         if self.cases is None:
-            return [(f"alpha={alpha}", partial(_power_scales, alpha)) for alpha in self.alpha]
+            fixed = "" if self.sigma_u is None else f"-sigma_u={self.sigma_u}"
+            return [(f"alpha={alpha}{fixed}", partial(_power_scales, alpha, self.sigma_u)) for alpha in self.alpha]
         pairs = self.cases.scales()
         named = [(str(number), pair) for number, pair in enumerate(pairs, start=1)]
         if self.cases.balanced:
@@ -444,8 +477,9 @@ def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:
     return f"sigma_u={sigma_u}-sigma_v={sigma_v}{f'-{BALANCED}' if case == BALANCED else ''}"
 
 
-def _power_scales(alpha: float, h: int) -> dict[str, Any]:
-    return {"alpha": alpha, "sigma_u": float(h) ** -alpha, "sigma_v": float(h) ** -alpha}
+def _power_scales(alpha: float, sigma_u: float | None, h: int) -> dict[str, Any]:
+    power = float(h) ** -alpha
+    return {"alpha": alpha, "sigma_u": power if sigma_u is None else sigma_u, "sigma_v": power}
 
 
 def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]:

@@ -35,6 +35,7 @@ POINTS_SAY = frozenset(
         "solvers",
         "depths",
         "activations",
+        "sigma_u",
     }
 )
 """Parameters that a stage knows from its point alone."""

@@ -10,7 +10,7 @@ from mlflow.entities import Run
 
 from implicit_bias.tracking.reader import Reader, points_table
 
-GROUPS = ("width", "alpha", "case", "initialization", "solver")
+GROUPS = ("activation", "width", "alpha", "case", "initialization", "solver")
 """Params that tell the points of a sweep apart, but for their seeds."""
 DATA = ("n", "D", "m", "r")
 DRAWN = 3

@@ -17,7 +17,6 @@ LOGARITHMIC = ("curve/loss",)
 CURVES = ("curve/distance", "curve/loss")
 COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
 COLUMN_WIDTH = 130
-FLAT = {"groupBy": None, "orderByKey": "metrics.`distance`", "orderByAsc": True}  # by time, parents hide their children
 WIDE, PAIRS = "parallel coordinates", "comparison"
 SECTIONS: Mapping[str, Mapping[str, int]] = {
     WIDE: {"columns": 1, "cardHeight": 420},  # axes need room for their names
@@ -35,22 +34,31 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
         searched: the filter that selects the runs.
         parent: their parent, which the page adds to them.
     """
-    charts = [*map(_line, CURVES), *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
+    charts = [*map(_line, _drawn(compare)), *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
     state = _state(compare, searched, parent, charts)
     if not compare["group_by"]:
-        return state | FLAT
+        return state | _flat(compare)
     keys = [{"mode": "param", "groupByData": name} for name in compare["group_by"]]
     return state | {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
 
 
 def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
     """Every run as a line of parallel coordinates, and as a point; see `view_of_groups` for the arguments."""
-    pairs = [("law_rms", "distance"), *(("imbalance_c", result) for result in compare["results"])]
+    results = list(compare["results"])
+    if "distance" in results:
+        pairs, metrics = [("law_rms", "distance"), *(("imbalance_c", result) for result in results)], ["imbalance_c"]
+    else:
+        pairs, metrics = [(str(compare["axis"]), result) for result in results], []
     charts = [
-        _parallel(list(compare["axes"]), ["imbalance_c", *compare["results"]]),
+        _parallel(list(compare["axes"]), [*metrics, *results]),
         *(_scatter(x, y) for x, y in pairs),
     ]
-    return _state(compare, searched, parent, charts) | FLAT
+    return _state(compare, searched, parent, charts) | _flat(compare)
+
+
+def _flat(compare: Mapping[str, Any]) -> dict[str, Any]:
+    """Runs one by one, by their first result: by time, parents would hide their children."""
+    return {"groupBy": None, "orderByKey": _column("metrics", compare["results"][0]), "orderByAsc": True}
 
 
 def saved_view(name: str, state: Mapping[str, Any], created: int) -> str:
@@ -65,11 +73,21 @@ def oldest_views(tags: Mapping[str, str], kept: int) -> list[str]:
     return sorted(ours, key=lambda tag: int(json.loads(ours[tag])["createdAt"]), reverse=True)[kept:]
 
 
+def _drawn(compare: Mapping[str, Any]) -> Sequence[str]:
+    """The curves that points have."""
+    return CURVES if "distance" in compare["results"] else [curve for curve in CURVES if curve != "curve/distance"]
+
+
+def _columns(compare: Mapping[str, Any]) -> Sequence[str]:
+    """The metrics of the table."""
+    return COLUMNS if "distance" in compare["results"] else list(dict.fromkeys([*compare["results"], "iterations"]))
+
+
 def _state(
     compare: Mapping[str, Any], searched: str, parent: str, charts: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     params = dict.fromkeys([*compare["group_by"], "seed"])
-    columns = [_column("params", name) for name in params] + [_column("metrics", name) for name in COLUMNS]
+    columns = [_column("params", name) for name in params] + [_column("metrics", name) for name in _columns(compare)]
     return {
         "searchFilter": searched,
         "orderByKey": "attributes.start_time",

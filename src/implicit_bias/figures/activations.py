@@ -1,0 +1,158 @@
+"""The figures of networks with activations: how predictions scatter over seeds, and what the frozen law explains of it.
+
+Pure functions from arrays to figures. Dots and coloured lines are measured, black lines are the law given the run.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from implicit_bias.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT,
+    ORANGE,
+    WIDTH,
+    Array,
+    Table,
+    colours,
+    dots,
+    fit_axis,
+    floats,
+    group,
+    panels,
+    positive,
+)
+
+ACROSS = 3
+"""Panels in a row."""
+SCATTER = "rms over test rows"
+CURVES = (
+    ("spread", BLUE, "o-", "spread over seeds"),
+    ("frozen", BLACK, "-", "its part by the frozen law"),
+    ("rest", ORANGE, "s-", "the rest: what was trained"),
+)
+
+
+def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> Figure:
+    """Spread of the predictions over seeds in its two parts, and the distance to the kernel predictor, against width.
+
+    Args:
+        spreads: of each activation `activation`, `width` (W,), and root mean squares over the test rows: `spread` over
+            seeds, `frozen`, its part by the law given the runs, and `rest`, the spread of the law's means. NaN where a
+            width has one seed.
+        points: `activation`, `width`, `kernel_distance`, one entry per run.
+    """
+    names = np.asarray(points["activation"])
+    across = min(ACROSS, len(spreads))
+    rows = -(-len(spreads) // across)
+    with panels(across, (0.8 + 2.9 * across, 2.7 * rows + 0.75), top=0.75, rows=rows) as (figure, axes):
+        shown: list[Array] = []
+        for ax, each in zip(axes, spreads, strict=False):
+            mine = names == each["activation"]
+            shown += _draw_spread(ax, each, floats(points["width"])[mine], floats(points["kernel_distance"])[mine])
+            ax.set_title(str(each["activation"]).replace("_", " "), fontsize=9, loc="left")
+        for i, ax in enumerate(axes):
+            ax.set_visible(i < len(spreads))
+            fit_axis(ax, "x", points["width"], log=True)
+            fit_axis(ax, "y", *shown, log=True)
+            ax.set(xlabel=WIDTH, ylabel=SCATTER if i % across == 0 else "")
+        figure.legend(handles=_styles(), loc="upper center", ncols=5, frameon=False, columnspacing=1.4)
+    return figure
+
+
+def _draw_spread(ax: Axes, each: Mapping[str, Any], width: Array, distance: Array) -> list[Array]:
+    """One activation; returns all that is shown."""
+    at = floats(each["width"])
+    shown = [positive(each[name]) for name, *_ in CURVES]
+    for (_, colour, style, _), curve in zip(CURVES, shown, strict=True):
+        ax.plot(at, curve, style, color=colour, lw=1.2, ms=4, zorder=3 if style == "-" else 2)
+    where, mean, deviation = group(width, distance)
+    bar = np.nan_to_num(deviation)
+    ax.errorbar(where, positive(mean), bar, fmt="^--", color=GREEN, lw=1.2, elinewidth=1, ms=4)
+    frozen = shown[1]
+    if np.isfinite(frozen[0]) and at.size > 1:
+        ax.plot(at, 1.6 * frozen[0] * np.sqrt(at[0] / at), ":", color=GREY, lw=1)
+    return [*shown, positive(mean + bar), positive(mean - bar)]
+
+
+def _styles() -> list[Line2D]:
+    lines = [
+        Line2D([], [], color=colour, marker=style.rstrip("-"), ms=4, lw=1.2, label=label)
+        for _, colour, style, label in CURVES
+    ]
+    kernel = Line2D([], [], color=GREEN, ls="--", marker="^", ms=4, lw=1.2, label="distance to the kernel predictor")
+    return [*lines, kernel, Line2D([], [], color=GREY, ls=":", lw=1, label=r"slope $-1/2$")]
+
+
+def frozen_figure(points: Table) -> Figure:
+    """Each run's own deviation from the frozen law's mean over what the law says, and how far kernels move.
+
+    Args:
+        points: `activation`, `width`, `frozen_rms`, `frozen_deviation`, `frozen_bound`, `kernel_move`, one entry per
+            run.
+    """
+    names, width = np.asarray(points["activation"]), floats(points["width"])
+    rms = floats(points["frozen_rms"])
+    known = np.where(rms > 0, rms, np.nan)
+    ratio, bound = floats(points["frozen_deviation"]) / known, floats(points["frozen_bound"]) / known
+    order = list(dict.fromkeys(names.tolist()))
+    with panels(2, (7.6, 3.2)) as (figure, (left, right)):
+        left.axhline(1, color=BLACK, lw=1, zorder=3)
+        if np.isfinite(bound).any():
+            at, mean, _ = group(width, bound)
+            left.fill_between(at, np.zeros(at.size), mean, color=LIGHT, lw=0, label="95 % of runs, by the law")
+        for i, (name, colour) in enumerate(zip(order, colours(len(order)), strict=True)):
+            mine = names == name
+            label, shift = name.replace("_", " "), 1.04 ** (i - (len(order) - 1) / 2)
+            left.plot(width[mine] * shift, ratio[mine], **dots(label, colour, int(np.sum(mine))))
+            at, mean, _ = group(width[mine], points_of(points, "kernel_move", mine))
+            right.plot(at, positive(mean), "o-", color=colour, lw=1.2, ms=4, label=label)
+        for ax in (left, right):
+            fit_axis(ax, "x", width, log=True)
+            ax.set(xlabel=WIDTH)
+        fit_axis(left, "y", ratio, bound, [0.0, 1.0, 1.5], log=False)
+        fit_axis(right, "y", points["kernel_move"], log=True)
+        left.legend(loc="lower left")
+        right.legend(loc="best")
+        left.set(ylabel="deviation from the law's mean / law (rms)")
+        right.set(ylabel="relative movement of the kernel")
+    return figure
+
+
+def points_of(points: Table, name: str, chosen: Array) -> Array:
+    """A column at the chosen points."""
+    return floats(points[name])[chosen]
+
+
+def activation_point_figure(record: Mapping[str, Any]) -> Figure:
+    """One run: its loss, and its predictions at the test rows beside the frozen law.
+
+    Args:
+        record: `curve/iteration`, `curve/excess`; `predictions`, and `mean` and `std` of the law, (N, m) each.
+    """
+    own, mean, std = (floats(record[name]).ravel() for name in ("predictions", "mean", "std"))
+    order = np.argsort(mean, kind="stable")
+    rank = np.arange(1, order.size + 1)
+    with panels(2, (6.8, 2.7)) as (figure, (left, right)):
+        left.plot(record["curve/iteration"], positive(record["curve/excess"]), color=BLUE)
+        low, high = mean[order] - 2 * std[order], mean[order] + 2 * std[order]
+        right.fill_between(rank, low, high, color=LIGHT, lw=0, label="frozen law, mean ± 2 std")
+        right.plot(rank, mean[order], color=BLACK, lw=1)
+        right.plot(rank, own[order], **dots("network", BLUE, order.size))
+        fit_axis(left, "x", record["curve/iteration"], log=False)
+        fit_axis(left, "y", record["curve/excess"], log=True)
+        fit_axis(right, "x", rank, log=False)
+        top = max(float(high.max()), float(own.max()))
+        bottom = min(float(low.min()), float(own.min()))
+        fit_axis(right, "y", [bottom, top + 0.3 * (top - bottom)], log=False, zero=False)
+        right.legend(loc="upper left")
+        left.set(xlabel="iteration k", ylabel="excess loss")
+        right.set(xlabel="test rows and outputs, in order of the mean", ylabel="prediction")
+    return figure
