@@ -398,9 +398,8 @@ class Sweep(Engine):
         if self.initialization != [GAUSSIAN]:
             raise ValueError(f"networks with activations start from gaussian entries, got {self.initialization}")
         if other := [name for name in self.solvers if name not in ACTIVATION_SOLVERS]:
-            raise ValueError(
-                f"solvers: {other[0]} is for linear networks, those with activations have {', '.join(ACTIVATION_SOLVERS)}"
-            )
+            known = ", ".join(ACTIVATION_SOLVERS)
+            raise ValueError(f"solvers: networks with activations are trained by {known}, got {other[0]}")
         if self.redraw_data:
             raise ValueError("networks with activations are compared at the same test rows: leave out redraw_data")
 
