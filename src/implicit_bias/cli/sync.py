@@ -40,6 +40,7 @@ def command(**configuration: Any) -> None:
             for folder in {outbox.path.parent for outbox in waiting.values()}:
                 held.callback(lock(folder).release)  # no run notes anything meanwhile
             store = Store(uri_of(settings), context.project_path, ui_of(settings))
+            held.enter_context(store.writing())
             experiment = store.experiment_name(experiment_of(settings))
         except (FolderInUse, TrackingError) as error:
             raise click.ClickException(str(error)) from None

@@ -104,7 +104,7 @@ def lock(folder: Path, patience: float = 0.0) -> "BaseFileLock":
             f"{folder} is in use by another run{_holder(folder)}: wait for it, stop it, or use another folder"
         ) from None
     me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-    (folder / HOLDER).write_text(json.dumps(me))
+    (folder / HOLDER).write_text(json.dumps(me), encoding="utf-8")
     return held
 
 
@@ -121,7 +121,7 @@ def _patience() -> float:
 
 def _holder(folder: Path) -> str:
     try:
-        holder = json.loads((folder / HOLDER).read_text())
+        holder = json.loads((folder / HOLDER).read_text(encoding="utf-8"))
         return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
     except (OSError, ValueError, KeyError):  # it has only just begun
         return ""

@@ -43,7 +43,9 @@ ENDING = ("evaluation", "failure")  # points
 SEVERAL = ("", "*")  # the end of the sweep of a file of several
 ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
 MARK = ("role", "sweep", "artifact")
-SETTINGS = ("uri", "experiment", "optional", "ui")
+SETTINGS = ("uri", "experiment", "optional", "ui", "on_repeat")
+ON_REPEAT = ("skip", "new")
+"""What becomes of a sweep that is finished and unchanged: its run stays as it is, or a new one has all of it again."""
 DEFAULT_URI = "sqlite:///mlflow.db"
 DEFAULT_EXPERIMENT = "implicit_bias"
 
@@ -159,11 +161,18 @@ def checked_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """The parameters `tracking` of a project.
 
     Raises:
-        ValueError: one of them is unknown.
+        ValueError: one of them is unknown, or has a value that it cannot have.
     """
     given = dict(settings or {})
     _refuse_unknown("tracking", given, SETTINGS)
+    if on_repeat_of(given) not in ON_REPEAT:
+        raise ValueError(f"tracking.on_repeat must be {' or '.join(ON_REPEAT)}, got {given['on_repeat']!r}")
     return given
+
+
+def on_repeat_of(settings: Mapping[str, Any]) -> str:
+    """What becomes of a sweep that is finished and unchanged."""
+    return str(settings.get("on_repeat", ON_REPEAT[0]))
 
 
 def uri_of(settings: Mapping[str, Any]) -> str:

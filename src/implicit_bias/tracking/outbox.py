@@ -30,7 +30,8 @@ class Outbox:
         """The outbox of the sweep whose plan is at a path, as the last run has left it."""
         outbox = cls(plan.with_suffix(".unsent.jsonl"))
         if outbox.path.is_file():
-            first, *later = outbox.path.read_text().split("\n")[:-1]  # a line that was being written has no end
+            written = outbox.path.read_text(encoding="utf-8")
+            first, *later = written.split("\n")[:-1]  # a line that was being written has no end
             note = json.loads(first)
             outbox.parent, outbox.saved = note["parent"], note["saved"]
             for line in later:
@@ -43,7 +44,7 @@ class Outbox:
         new = list(keys)
         self.saved.setdefault(name, []).extend(new)
         if self.kept:
-            with self.path.open("a") as file:
+            with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({name: new}) + "\n")
                 file.flush()
                 os.fsync(file.fileno())

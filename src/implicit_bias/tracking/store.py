@@ -116,6 +116,11 @@ class Store:
         last = self._last(self._repaired_experiment(plan), plan, *UNFINISHED, "FINISHED")
         return None if last is None else self.open(plan, last)
 
+    def repeated(self, plan: Mapping[str, Any]) -> Sweep | None:
+        """Go on with the last run of a plan from its folder if it is finished, which leaves it as it is."""
+        last = self._last(self._repaired_experiment(plan), plan, "FINISHED")
+        return None if last is None else self.open(plan, last)
+
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
         """The last run of the same plan from the same folder, if it has ended in one of some ways."""
         same = f"tags.plan = '{fingerprint(plan)}' AND tags.place = '{place_of(plan, self.project)}'"

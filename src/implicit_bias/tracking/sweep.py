@@ -73,11 +73,12 @@ class Sweep:
             "mlflow.source.name": project.name,
             "mlflow.source.type": "LOCAL",
         }
+        self._place = place_of(plan, project)
         self._known: dict[str, float] = {}  # metrics that the parent has
         tags = {
             **self._common,
             "plan": fingerprint(plan),
-            "place": place_of(plan, project),
+            "place": self._place,
             "process": process_tag(),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
@@ -127,7 +128,10 @@ class Sweep:
         self._known = dict(run.data.metrics)
         self._files = set(filter(None, run.data.tags.get("pictures", "").split(", ")))
         self.before = str(run.info.status)
-        self.client.log_batch(run_id, tags=as_tags({**tags, "place": run.data.tags.get("place", tags["place"])}))
+        if self.before == "FINISHED":  # its results are of the versions and of the commit that it says
+            tags = {"process": tags["process"]}
+        tags = {**tags, "place": run.data.tags.get("place", self._place)}
+        self.client.log_batch(run_id, tags=as_tags(tags))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         delete_tags(self.client, run, "error", "missing")
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
