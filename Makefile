@@ -8,7 +8,7 @@ BESIDE := .venv/beside
 LOWEST := .venv-lowest/.setup
 PYTHONS := 3.12 3.13
 TELLING := tests/theory/solvers/test_exponential.py tests/theory/law/test_distance.py tests/theory/initialization/test_gaussian.py \
-	tests/sweeps/test_parameters.py tests/sweeps/test_datasets.py tests/test_tables.py tests/own_data/test_sources.py tests/own_data/test_prepare.py \
+	tests/sweeps/test_parameters.py tests/sweeps/test_datasets.py tests/own_data/test_tables.py tests/own_data/test_sources.py tests/own_data/test_prepare.py \
 	tests/cli/test_check.py tests/pipelines/test_run.py::test_results_do_not_depend_on_the_number_of_workers
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 ENV ?= base
@@ -74,6 +74,14 @@ test-pythons:  ## tests that tell, with every other Python that pyproject.toml d
 
 fuzz: $(SETUP)  ## hostile input, twenty times as much as in test-slow: about half an hour
 	FUZZ=20 $(BIN)/python -m pytest tests/cli/test_fuzz.py -m slow -n auto
+
+check:  ## everything CI checks, in its order
+	$(MAKE) lint
+	$(MAKE) docs
+	$(MAKE) test
+	$(MAKE) test-slow
+	$(MAKE) test-lowest
+	$(MAKE) test-pythons
 
 lint: $(SETUP)  ## ruff, types, import contracts, spelling, plain English
 	$(BIN)/ruff check .
