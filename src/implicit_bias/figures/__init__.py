@@ -1,6 +1,7 @@
 """The figures: pure functions from arrays to matplotlib figures. Units and symbols are the paper's."""
 
 from implicit_bias.figures.claims import claims_figure
+from implicit_bias.figures.depth import depth_figure, laws_of_depths
 from implicit_bias.figures.questions import questions_figure
 from implicit_bias.figures.style import png
 from implicit_bias.figures.sweeps import (
@@ -18,7 +19,9 @@ __all__ = [
     "alpha_figure",
     "claims_figure",
     "companion_figure",
+    "depth_figure",
     "imbalance_figure",
+    "laws_of_depths",
     "png",
     "point_figure",
     "questions_figure",

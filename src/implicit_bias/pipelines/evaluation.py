@@ -8,6 +8,7 @@ from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.kinds.deep import evaluate as deep
 from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import Reader, Stage
@@ -61,7 +62,10 @@ def evaluate_points(
         raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
 
 
-KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.evaluate_point}
+KINDS: dict[str, Callable[..., Record]] = {
+    "two_layer": two_layer.evaluate_point,
+    "deep": deep.evaluate_point,
+}
 """Kind of network -> what is done for a point of it."""
 
 

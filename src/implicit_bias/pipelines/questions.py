@@ -62,6 +62,8 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:
     """Why the law has no answers for a sweep; "" where it has."""
+    if sweep.kind != "two_layer":
+        return "the law is asked of two-layer linear networks alone"
     if not sweep.alpha:
         return "the initial scales of this sweep do not depend on the width"
     if sweep.initialization != ["gaussian"] or min(sweep.alpha) < 0:

@@ -6,6 +6,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
+from implicit_bias.pipelines.kinds.deep import train as deep
 from implicit_bias.pipelines.kinds.two_layer import train as two_layer
 from implicit_bias.sweeps.compute import Reader, Stage
 from implicit_bias.sweeps.parameters import Point, Sweep
@@ -39,7 +40,10 @@ def train_points(
         yield {key: record}
 
 
-KINDS: dict[str, Callable[..., Record]] = {"two_layer": two_layer.train_point}
+KINDS: dict[str, Callable[..., Record]] = {
+    "two_layer": two_layer.train_point,
+    "deep": deep.train_point,
+}
 """Kind of network -> what is done for a point of it."""
 
 

@@ -45,6 +45,11 @@ FIGURES = {
         "Loss under different initialisations",
         "Solid lines are measured, dashed ones guaranteed before training (Theorem 1), dotted ones certified after it.",
     ),
+    "depth": (
+        "Distance and iterations against depth",
+        "Left, the distance times the power of the width with which it falls: dots are runs, lines the law of their "
+        "depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
+    ),
     "universality": (
         "Distance for entries of other laws",
         "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
@@ -73,6 +78,7 @@ QUESTIONS = (
 FINDINGS = {
     **{("figure", figure): findings.law for figure in ("width", "wide", "alpha")},
     ("figure", "universality"): findings.universality,
+    ("figure", "depth"): findings.depth,
     ("companion", "imbalance"): findings.plane,
 }
 """What is said of a picture of a kind of sweep beside what it draws."""
@@ -187,6 +193,8 @@ def _told(points: pd.DataFrame, figure: str) -> str:
         return (
             "Mean loss at the end: " + ", ".join(f"case {case} {number(loss, 3)}" for case, loss in ends.items()) + "."
         )
+    if figure == "depth":
+        return findings.depth(points)
     means = points.groupby("width")["distance"].mean()
     ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
     return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")

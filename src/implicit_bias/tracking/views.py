@@ -31,7 +31,7 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
     Args:
         compare: `group_by`, the params that tell the groups apart, none if every run is one of its own; `axis`, the
             param or metric that results are drawn against; `results`, metrics; `axes`, the params of the parallel
-            coordinates.
+            coordinates; `start`, the metric of the initial imbalance where it is not imbalance_c.
         searched: the filter that selects the runs.
         parent: their parent, which the page adds to them.
     """
@@ -45,9 +45,10 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
 
 def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
     """Every run as a line of parallel coordinates, and as a point; see `view_of_groups` for the arguments."""
-    pairs = [("law_rms", "distance"), *(("imbalance_c", result) for result in compare["results"])]
+    start = compare.get("start", "imbalance_c")
+    pairs = [("law_rms", "distance"), *((start, result) for result in compare["results"])]
     charts = [
-        _parallel(list(compare["axes"]), ["imbalance_c", *compare["results"]]),
+        _parallel(list(compare["axes"]), [start, *compare["results"]]),
         *(_scatter(x, y) for x, y in pairs),
     ]
     return _state(compare, searched, parent, charts) | FLAT
