@@ -2,6 +2,7 @@
 
 from implicit_bias.figures.activations import activation_point_figure, activations_figure, frozen_figure
 from implicit_bias.figures.claims import claims_figure
+from implicit_bias.figures.depth import depth_figure, laws_of_depths
 from implicit_bias.figures.questions import questions_figure
 from implicit_bias.figures.style import png
 from implicit_bias.figures.sweeps import (
@@ -21,8 +22,10 @@ __all__ = [
     "alpha_figure",
     "claims_figure",
     "companion_figure",
+    "depth_figure",
     "frozen_figure",
     "imbalance_figure",
+    "laws_of_depths",
     "png",
     "point_figure",
     "questions_figure",

@@ -27,6 +27,7 @@ from implicit_bias.figures.style import (
 MOST_RUNS = 4000
 """Runs drawn; of more so many are chosen evenly, which keeps a figure well below a megabyte."""
 DISTANCE = "distance to min-norm ‖UVᵀ − Θ̂‖"
+SIGNS = {"alpha": "α", "depth": "L"}
 NARROW = 3
 """Decades below which an axis also has ticks at 2 and 5."""
 BOUNDS = {
@@ -36,22 +37,25 @@ BOUNDS = {
 }
 
 
-def interactive_widths(points: Table, law: Table) -> go.Figure:
+def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figure:
     """Distance and iterations of every run against width, with the law and the bounds that a click in the legend shows.
 
     Args:
         points: `width`, `distance`, `iterations`, one entry a run; where known `seed`, `alpha`, `law_bound`,
             `certificate`, `thm2`.
-        law: `alpha`, `width`, `rms`, `lower`, `upper` of the predicted distance, one entry a curve and width.
+        law: `alpha`, `width`, `rms` of the predicted distance, one entry a curve and width; where known, `lower` and
+            `upper` of its band.
+        by: the column of both that tells curves apart, "alpha" or "depth".
     """
+    sign = SIGNS[by]
     figure = make_subplots(1, 2, column_widths=[0.62, 0.38], horizontal_spacing=0.1)
     runs = _thin({name: np.asarray(column) for name, column in points.items()})
-    alphas = floats(runs["alpha"]) if "alpha" in runs else np.zeros(len(runs["width"]))
+    alphas = floats(runs[by]) if by in runs else np.zeros(len(runs["width"]))
     for alpha, colour in zip(np.unique(alphas), colours(np.unique(alphas).size), strict=True):
         chosen = alphas == alpha
         of_alpha = {name: column[chosen] for name, column in runs.items()}
         single = len(np.unique(alphas)) == 1
-        name = "runs" if single else f"runs, α = {alpha:g}"
+        name = "runs" if single else f"runs, {sign} = {alpha:g}"
         for column, quantity in ((1, "distance"), (2, "iterations")):
             figure.add_trace(
                 go.Scatter(
@@ -68,7 +72,8 @@ def interactive_widths(points: Table, law: Table) -> go.Figure:
                 1,
                 column,
             )
-        _add_law(figure, law, alpha, BLACK if single else colour, "" if single else f", α = {alpha:g}")
+        of_value = {name: np.asarray(column)[np.isclose(floats(law[by]), alpha)] for name, column in law.items()}
+        _add_law(figure, of_value, BLACK if single else colour, "" if single else f", {sign} = {alpha:g}")
     for bound, (dash, colour, label) in BOUNDS.items():
         if bound in points:
             at, mean, _ = group(points["width"], points[bound])
@@ -160,19 +165,18 @@ def interactive_activations(points: Table) -> go.Figure:
     return _styled(figure)
 
 
-def _add_law(figure: go.Figure, law: Table, alpha: float, colour: str, suffix: str) -> None:
-    """The law at one alpha with its band."""
+def _add_law(figure: go.Figure, law: Table, colour: str, suffix: str) -> None:
+    """One curve of the law, with its band where that is known."""
     columns = {name: floats(column) for name, column in law.items()}
-    chosen = np.isclose(columns["alpha"], alpha)
-    if not chosen.any():
+    at, rms = columns["width"], columns["rms"]
+    if not at.size:
         return
-    at, rms, lower, upper = (columns[name][chosen] for name in ("width", "rms", "lower", "upper"))
-    band = f"law, 90 % band{suffix}"
-    figure.add_trace(
-        _line(at, upper, band, line={"width": 0}, showlegend=False, hoverinfo="skip", legendgroup=band), 1, 1
-    )
-    filled = {"fill": "tonexty", "fillcolor": "rgba(120,120,120,0.2)", "hoverinfo": "skip"}
-    figure.add_trace(_line(at, lower, band, line={"width": 0}, showlegend=False, legendgroup=band, **filled), 1, 1)
+    band = f"law, 90 % band{suffix}" if "lower" in columns else f"law{suffix}"
+    if "lower" in columns:
+        edge = {"line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", "legendgroup": band}
+        filled = {"fill": "tonexty", "fillcolor": "rgba(120,120,120,0.2)"}
+        figure.add_trace(_line(at, columns["upper"], band, **edge), 1, 1)
+        figure.add_trace(_line(at, columns["lower"], band, **edge, **filled), 1, 1)
     figure.add_trace(_line(at, rms, band, line={"color": colour, "width": 1.5}, legendgroup=band), 1, 1)
 
 

@@ -238,14 +238,16 @@ def _room(values: ArrayLike, ax: Axes) -> float:
     return float(max(span, 10.0) ** (share / (1 - share)))
 
 
-def companion_figure(points: Table, alpha: float | None = None) -> Figure:
+def companion_figure(points: Table, alpha: float | None = None, depth: int | None = None) -> Figure:
     """Measured distance against width beside everything that bounds it: what each guarantee is worth.
 
     Args:
         points: `width`, `distance`, one entry a run; where known, `law_bound`, `certificate` and `thm2`.
             A bound far above everything else is named at the upper edge with its range.
         alpha: named on the axis, where the points are those of one scale h^-alpha of several.
+        depth: named there, where they are those of one depth L of several.
     """
+    of = [rf"$\alpha={alpha:.3g}$"] if alpha is not None else [f"$L={depth}$"] if depth is not None else []
     width = floats(points["width"])
     bounds = [
         (name, style, colour, label)
@@ -271,7 +273,7 @@ def companion_figure(points: Table, alpha: float | None = None) -> Figure:
         fit_axis(ax, "x", width, log=True)
         fit_axis(ax, "y", *shown, log=True, room=_room(np.concatenate([*map(floats, shown)]), ax))
         ax.legend(loc="upper right")
-        ax.set(xlabel=WIDTH if alpha is None else rf"{WIDTH} ($\alpha={alpha:.3g}$)", ylabel=DISTANCE)
+        ax.set(xlabel=" ".join([WIDTH, *(f"({each})" for each in of)]), ylabel=DISTANCE)
     return figure
 
 

@@ -9,6 +9,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.activation import evaluate as activation
+from implicit_bias.pipelines.kinds.deep import evaluate as deep
 from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import Reader, Stage
@@ -65,6 +66,7 @@ def evaluate_points(
 KINDS: dict[str, Callable[..., Record]] = {
     "two_layer": two_layer.evaluate_point,
     "activation": activation.evaluate_point,
+    "deep": deep.evaluate_point,
 }
 """Kind of network -> what is done for a point of it."""
 

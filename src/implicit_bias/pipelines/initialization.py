@@ -8,6 +8,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.kinds.activation import initialize as activation
+from implicit_bias.pipelines.kinds.deep import initialize as deep
 from implicit_bias.pipelines.kinds.two_layer import initialize as two_layer
 from implicit_bias.sweeps.compute import Reader, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
@@ -52,6 +53,8 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
     for alpha in sweep.alpha if sweep.kind == "two_layer" else ():
         if not 0.25 < alpha <= 0.5:
             logger.warning("alpha = %g is outside (1/4, 1/2]: Lemma 1 and Theorem 2 do not cover it", alpha)
+    if 1 in sweep.depths:
+        logger.warning("depth 1 is plain regression: no hidden layer, and a width that sets the initial scale alone")
     loaded = {name: Problem(**problems[name]()) for name in needed}
     for name, problem in loaded.items():
         if sweep.kind == "activation":
@@ -91,6 +94,7 @@ def initialize_points(
 KINDS: dict[str, Callable[..., Record]] = {
     "two_layer": two_layer.initialize_point,
     "activation": activation.initialize_point,
+    "deep": deep.initialize_point,
 }
 """Kind of network -> what is done for a point of it."""
 
@@ -106,7 +110,18 @@ INITIALIZATION = Stage(
     "initialization",
     initialize_point,
     frozenset(
-        {"step_size", "momentum", "stop", "flow_tolerance", "kink_tolerance", "curve_points", "delta", "point_figures"}
+        {
+            "step_size",
+            "momentum",
+            "stop",
+            "flow_tolerance",
+            "kink_tolerance",
+            "curve_points",
+            "delta",
+            "point_figures",
+            "leak_tol",
+            "most_weights",
+        }
     ),
 )
 

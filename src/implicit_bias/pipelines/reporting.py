@@ -1,5 +1,6 @@
 """Stage 6: one table, one summary and the figures of each sweep."""
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -19,8 +20,12 @@ from implicit_bias.theory.comparisons.universality import has_limit, limit_ratio
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.limit import lazy_distance, limit_const, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
+from implicit_bias.theory.networks.deep import LevelBudgetError
+from implicit_bias.theory.networks.deep import limit_const as deep_limit_const
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.registry import solver
+
+logger = logging.getLogger(__name__)
 
 BAND = 0.1
 """The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
@@ -108,9 +113,11 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         "metric/seconds": float(table["seconds"].sum()),
         "metric/distance": float(table["distance"].mean()),
     }
-    if sweep.alpha:
+    if sweep.kind == "deep":
+        summary |= _limits_of_depths(sweep, _problems(problems, table))
+    elif sweep.alpha:
         summary["metric/limit_const"] = float(np.mean([limit_const(each) for each in _problems(problems, table)]))
-    if len(sweep.alpha) == 1 and len(sweep.widths) > 1:
+    if len(sweep.alpha) == 1 and len(sweep.widths) > 1 and len(sweep.depths) == 1:
         columns = [name for name in ("distance", "distance_init", "iterations", "law_rms") if name in table]
         means = table.groupby("width")[columns].mean()
         summary["curve/iteration"] = means.index.tolist()
@@ -118,6 +125,21 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         if len(table) > 2 and np.all(table["distance"] > 0):
             slope, slope_se = log_slope(table["width"].to_numpy(float), table["distance"].to_numpy(float))
             summary |= {"metric/slope": slope, "metric/slope_se": slope_se}
+    return summary
+
+
+def _limits_of_depths(sweep: Sweep, drawn: list[Problem]) -> dict[str, float]:
+    """limit_const/<depth> of the depths at which it can be had."""
+    summary = {}
+    for depth in sweep.depths:
+        if depth > 2 and sweep.inner_layers == "orthogonal":
+            continue
+        try:
+            each = [deep_limit_const(problem, depth, sweep.inner_gain) for problem in drawn]
+        except LevelBudgetError as error:
+            logger.warning("limit_const/%d is left out: %s", depth, error)
+        else:
+            summary[f"metric/limit_const/{depth}"] = float(np.mean(each))
     return summary
 
 
@@ -138,7 +160,8 @@ def draw_sweep(
     The companion of a sweep over widths is the distance below all that bounds it, at the alpha nearest to 1/2; that of
     networks with activations shows how far the frozen law is right, and how far kernels move; that of
     a sweep over laws of the entries compares them with the law given each run; that of a sweep over initial scales is
-    the rate-bias plane, the rate of convergence against the distance.
+    the rate-bias plane, the rate of convergence against the distance; that of a sweep over depths is the companion of
+    its deepest networks.
 
     Args:
         sweep: parameters of the sweep.
@@ -165,6 +188,9 @@ def draw_sweep(
     if sweep.figure == "universality":
         before = figures.universality_figure(points, _limits(sweep, drawn[0]), "law_rms", "law before training")
         return before, before, figures.universality_figure(points, {}, "law_rms_run", "law given the run")
+    if sweep.figure == "depth":
+        main, deepest = figures.depth_figure(points, sweep.alpha[0]), int(table["depth"].max())
+        return main, main, figures.companion_figure(_columns(table[table["depth"] == deepest]), depth=deepest)
     law = _law(sweep, drawn)
     if sweep.figure == "alpha":
         main, paper = figures.alpha_figure(points, law), min(sweep.alpha, key=lambda alpha: abs(alpha - 0.5))
@@ -180,6 +206,7 @@ def draw_interactive(
     sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
 ) -> Any:
     """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
+    from implicit_bias import figures
     from implicit_bias.figures import interactive
 
     fingerprints = Fingerprints(sweep, plan, problems)
@@ -189,6 +216,8 @@ def draw_interactive(
         return interactive.interactive_activations(points)
     if sweep.figure == "imbalance":
         return interactive.interactive_cases(_cases(fingerprints, table, evaluations), points)
+    if sweep.figure == "depth":
+        return interactive.interactive_widths(points, figures.laws_of_depths(points), by="depth")
     return interactive.interactive_widths(points, _law(sweep, _problems(problems, table)))
 
 

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.activation import train as activation
+from implicit_bias.pipelines.kinds.deep import train as deep
 from implicit_bias.pipelines.kinds.two_layer import train as two_layer
 from implicit_bias.sweeps.compute import Reader, Stage
 from implicit_bias.sweeps.parameters import Point, Sweep
@@ -43,6 +44,7 @@ def train_points(
 KINDS: dict[str, Callable[..., Record]] = {
     "two_layer": two_layer.train_point,
     "activation": activation.train_point,
+    "deep": deep.train_point,
 }
 """Kind of network -> what is done for a point of it."""
 

@@ -77,6 +77,24 @@ def universality(points: pd.DataFrame) -> str:
     return f"Root mean square of distance over law at {_width(widest['width'].iloc[0])}: {', '.join(told)}."
 
 
+def depth(points: pd.DataFrame) -> str:
+    """How far from the min-norm solution networks of each depth end at the largest width, and what it costs."""
+    widest = _widest(points).groupby("depth")
+    root = widest["distance"].apply(lambda each: _root_mean_square(each)[0])
+    told = [
+        f"At {_width(points['width'].max())} the root mean square distance is "
+        f"{', '.join(f'{number(value, 3)} with L = {layers}' for layers, value in root.items())}."
+    ]
+    iterations = widest["iterations"].mean()
+    if np.isfinite(iterations).all():
+        told.append(
+            "Iterations: " + ", ".join(f"{number(value, 3)} (L = {each})" for each, value in iterations.items()) + "."
+        )
+    if "law_rms" in points:
+        told.append(law(points))
+    return " ".join(filter(None, told))
+
+
 def plane(points: pd.DataFrame) -> str:
     """Which ratio of scales is fastest, slowest, and nearest to the min-norm solution."""
     if not {"case", "rate", "distance"} <= set(points) or set(points["case"]) <= {"balanced"}:

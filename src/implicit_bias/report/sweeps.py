@@ -44,6 +44,11 @@ FIGURES = {
         "frozen law given the runs, and the rest, the spread of the law's means; and the distance of the predictions "
         "to those of the kernel at infinite width. Nothing is fitted.",
     ),
+    "depth": (
+        "Distance and iterations against depth",
+        "Left, the distance times the power of the width with which it falls: dots are runs, lines the law of their "
+        "depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
+    ),
     "universality": (
         "Distance for entries of other laws",
         "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
@@ -77,6 +82,7 @@ QUESTIONS = (
 FINDINGS = {
     **{("figure", figure): findings.law for figure in ("width", "wide", "alpha")},
     ("figure", "universality"): findings.universality,
+    ("figure", "depth"): findings.depth,
     ("companion", "imbalance"): findings.plane,
     ("companion", "activations"): findings.frozen,
 }
@@ -194,6 +200,8 @@ def _told(points: pd.DataFrame, figure: str) -> str:
         )
     if figure == "activations":
         return findings.kernel_distance(points)
+    if figure == "depth":
+        return findings.depth(points)
     means = points.groupby("width")["distance"].mean()
     ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
     return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")

@@ -13,6 +13,7 @@ MOST_ROWS = 40
 """Rows of results shown; of more groups so many are chosen evenly."""
 GROUPS = {
     "activation": "activation",
+    "depth": "layers L",
     "width": "width h",
     "alpha": "alpha",
     "case": "case",
@@ -53,7 +54,7 @@ def result_table(points: pd.DataFrame, measured: Mapping[str, str] = MEASURED, n
         for key, rows in shown
     ]
     titles = [*(GROUPS[name] for name in varied), "runs", *(measured[name] for name in metrics)]
-    text = [name not in ("width", "alpha") for name in varied] + [False] * (1 + len(metrics))
+    text = [name not in ("depth", "width", "alpha") for name in varied] + [False] * (1 + len(metrics))
     note = (
         f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
         if len(shown) < len(groups)

@@ -150,9 +150,13 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
     groups = varied if len(varied) == 1 else ["group"] if varied else ["width"]
     results = ["distance", "iterations" if sweep.stop.tolerance else "loss"]
     axis, axes = ("imbalance_c", ["sigma_u", "sigma_v"]) if sweep.cases else ("width", ["width", "alpha"])
+    start = "imbalance_c"
+    if sweep.kind == "deep":
+        axes, start = ["width", "depth"], "imbalance/1"
     if sweep.kind == "activation":
         results, axes = ["frozen_deviation", "kernel_distance", "loss"], ["activation", "width"]
-    return {"group_by": groups if len(sweep.seeds) > 1 else [], "results": results, "axis": axis, "axes": axes}
+    grouped = groups if len(sweep.seeds) > 1 else []
+    return {"group_by": grouped, "results": results, "axis": axis, "axes": axes, "start": start}
 
 
 def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any]:

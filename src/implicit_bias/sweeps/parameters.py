@@ -305,7 +305,7 @@ class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "activations"] = Field(
+    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "depth", "activations"] = Field(
         description="what is drawn against what"
     )
     problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
@@ -316,6 +316,18 @@ class Sweep(Engine):
     depths: Annotated[list[Depth], BeforeValidator(_expand), Field(min_length=1)] = Field(
         [2], description="numbers L of layers of linear networks; the paper's has 2"
     )
+    inner_layers: Literal["gaussian", "orthogonal"] = Field(
+        "gaussian", description="of the layers between the first and the last one"
+    )
+    inner_gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        1.0,
+        description="inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal",
+    )
+    leak_tol: Annotated[float, Field(gt=0, le=1)] = Field(
+        1e-6,
+        description="largest leak out of the reduction of a deep network; about the relative error of its distance",
+    )
+    most_weights: Count = Field(1_500_000, description="weights that the reduction of a deep network may have")
     activations: Annotated[list[str], BeforeValidator(_expand)] = Field(
         [], description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}; none for the paper's network"
     )
@@ -351,11 +363,17 @@ class Sweep(Engine):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
         self._activations_fit()
+        if (self.kind == "deep") != (self.figure == "depth"):
+            raise ValueError(
+                f"figure depth and depths other than 2 go together, got figure {self.figure} and depths {self.depths}"
+            )
+        if self.kind == "deep" and self.initialization != [GAUSSIAN]:
+            raise ValueError(f"the first and the last layer of deep networks are gaussian, got {self.initialization}")
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
         if self.figure != "imbalance" and not self.alpha:
             raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
-        if self.figure in ("width", "wide", "universality", "activations") and len(self.alpha) > 1:
+        if self.figure in ("width", "wide", "universality", "depth", "activations") and len(self.alpha) > 1:
             raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
         if self.figure != "universality" and len(self.initialization) > 1:
             raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")

@@ -113,7 +113,7 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         sweep: parameters of its sweep.
         data: digest of its problem.
     """
-    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS))
+    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind}
     outside = [numerics(name) for name in modules([point.initialization, point.solver])]
     return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings, outside])
 

@@ -30,7 +30,7 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
     Args:
         compare: `group_by`, the params that tell the groups apart, none if every run is one of its own; `axis`, the
             param or metric that results are drawn against; `results`, metrics; `axes`, the params of the parallel
-            coordinates.
+            coordinates; `start`, the metric of the initial imbalance where it is not imbalance_c.
         searched: the filter that selects the runs.
         parent: their parent, which the page adds to them.
     """
@@ -44,9 +44,10 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
 
 def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> dict[str, Any]:
     """Every run as a line of parallel coordinates, and as a point; see `view_of_groups` for the arguments."""
+    start = compare.get("start", "imbalance_c")
     results = list(compare["results"])
     if "distance" in results:
-        pairs, metrics = [("law_rms", "distance"), *(("imbalance_c", result) for result in results)], ["imbalance_c"]
+        pairs, metrics = [("law_rms", "distance"), *((start, result) for result in results)], [start]
     else:
         pairs, metrics = [(str(compare["axis"]), result) for result in results], []
     charts = [

@@ -3,11 +3,11 @@
 import time
 from typing import Any
 
-from implicit_bias.sweeps.parameters import Point, Stopping, Sweep
+from implicit_bias.pipelines.kinds.stopping import stop_rule
+from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.experiment import train
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
@@ -17,7 +17,7 @@ def train_point(
     """Train one point."""
     started = time.perf_counter()
     problem, state = Problem(**problem_fields), State(**state_fields)
-    stop = stop_rule(problem, state, sweep)
+    stop = stop_rule(problem, excess_loss(problem, state.R), sweep)
     trajectory, method = train(
         problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance, sweep.momentum
     )
@@ -32,13 +32,3 @@ def train_point(
         "metric/steps": trajectory.steps,
         "metric/seconds": time.perf_counter() - started,
     }
-
-
-def stop_rule(problem: Problem, state: State, sweep: Sweep) -> Stop:
-    """The sweep's stopping rule in flow time and in the units of L."""
-    rule: Stopping = sweep.stop
-    excess = (rule.tolerance or 0.0) * problem.n / 2
-    if rule.relative:
-        excess = (rule.tolerance or 0.0) * excess_loss(problem, state.R)
-    t_max = float(problem.flow_time(rule.max_iterations, sweep.step_size))
-    return Stop(excess=excess, stationary=rule.stationary, t_max=t_max)

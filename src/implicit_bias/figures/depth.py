@@ -1,0 +1,101 @@
+"""The figure of deep linear networks: what depth does to the distance, to its constant, and to the iterations."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from implicit_bias.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    WIDTH,
+    Array,
+    Table,
+    colours,
+    dots,
+    fit_axis,
+    floats,
+    group,
+    number,
+    panels,
+)
+
+DEPTH = "layers $L$"
+
+
+def laws_of_depths(points: Table) -> dict[str, Array]:
+    """`depth`, `width`, `rms` of the law before training, one entry a depth and width of the points that have it."""
+    columns: dict[str, list[Array]] = {"depth": [], "width": [], "rms": []}
+    law = floats(points["law_rms"]) if "law_rms" in points else np.full(len(floats(points["width"])), np.nan)
+    for depth in np.unique(floats(points["depth"])):
+        chosen = floats(points["depth"]) == depth
+        at, rms, _ = group(floats(points["width"])[chosen], law[chosen])
+        for name, column in (("depth", np.full(at.size, depth)), ("width", at), ("rms", rms)):
+            columns[name].append(column)
+    return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
+    """Distance against width and depth, and iterations against depth: dots are runs, lines the law before training.
+
+    Args:
+        points: `depth`, `width`, `distance`, `iterations`, `rate`, one entry a run; where known `law_rms`.
+        alpha: the entries of the first and the last layer are N(0, h^(-2 alpha)).
+    """
+    power = -max(0.5 - 2 * alpha, -alpha)
+    width, depth = floats(points["width"]), floats(points["depth"])
+    scaled = floats(points["distance"]) * width**power
+    law = laws_of_depths(points)
+    law["rms"] = law["rms"] * law["width"] ** power
+    depths = np.unique(depth)
+    with panels(3, (10.2, 3.2), width_ratios=(1.35, 1, 1)) as (figure, (left, middle, right)):
+        for value, colour in zip(depths, colours(depths.size), strict=True):
+            runs, line = depth == value, law["depth"] == value
+            left.plot(law["width"][line], law["rms"][line], color=colour, lw=1.2)
+            left.plot(width[runs], scaled[runs], **dots(f"$L={value:g}$", colour, width.size))
+        widest = width == width.max()
+        at, mean_square, _ = group(depth[widest], scaled[widest] ** 2)
+        middle.plot(depth[widest], scaled[widest], **dots("runs", BLUE, int(widest.sum())))
+        middle.plot(at, np.sqrt(mean_square), ls="", marker="_", ms=10, mew=1.6, color=BLUE, label="their rms")
+        known = law["width"] == width.max()
+        middle.plot(law["depth"][known], law["rms"][known], color=BLACK, lw=1, label="law (rms)")
+        cost = _cost(right, points)
+        fit_axis(left, "x", width, log=True)
+        fit_axis(left, "y", scaled, law["rms"])
+        fit_axis(middle, "y", scaled[widest], law["rms"][known])
+        fit_axis(right, "y", cost)
+        for ax in (middle, right):
+            ax.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
+            ax.set_xticks(depths, [f"{value:g}" for value in depths])
+        left.legend(loc="upper left", ncols=2, title="dots: runs; lines: law", title_fontsize=8, alignment="left")
+        middle.legend(loc="best")
+        right.legend(loc="best")
+        left.set(xlabel=WIDTH, ylabel=rf"{_power(power)} distance to min-norm")
+        middle.set(xlabel=DEPTH, ylabel=rf"{_power(power)} distance, $h=${number(float(width.max()))}")
+        right.set(xlabel=DEPTH)
+    return figure
+
+
+def _cost(ax: Axes, points: Table) -> Array:
+    """Draw the iterations of the narrowest and the widest runs; of runs to the end of time, their final rates."""
+    iterations, width, depth = (floats(points[name]) for name in ("iterations", "width", "depth"))
+    finite = bool(np.isfinite(iterations).any())
+    shown = iterations if finite else floats(points["rate"])
+    ax.set_ylabel("iterations to stop" if finite else "final rate of the loss (1 / flow time)")
+    ends: list[Array] = []
+    styles: list[tuple[float, dict[str, Any]]] = [
+        (float(width.min()), {"color": ORANGE, "marker": "s"}),
+        (float(width.max()), {"color": BLUE, "marker": "o"}),
+    ]
+    for h, style in styles[int(width.min() == width.max()) :]:
+        at, mean, deviation = group(depth[width == h], shown[width == h])
+        ax.errorbar(at, mean, deviation, lw=1.2, elinewidth=1, ecolor=GREY, label=f"$h=${number(h)}", **style)
+        ends += [mean, mean + np.nan_to_num(deviation)]
+    return np.concatenate(ends)
+
+
+def _power(power: float) -> str:
+    return r"$\sqrt{h}\,\times$" if power == 0.5 else rf"$h^{{{power:.3g}}}\times$"

@@ -1,0 +1,1 @@
+"""Linear networks of any depth."""

@@ -1,0 +1,68 @@
+"""Measures a point."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from implicit_bias.pipelines.kinds.deep.initialize import drawn
+from implicit_bias.pipelines.kinds.deep.train import trained
+from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.prediction import law_before
+from implicit_bias.theory.networks.deep.evaluation import evaluate_deep
+from implicit_bias.theory.networks.deep.experiment import LevelBudgetError
+from implicit_bias.theory.networks.deep.law import end_gram
+from implicit_bias.theory.problem import Array, Problem
+
+
+def evaluate_point(
+    point: Point,
+    sweep: Sweep,
+    problem_fields: dict[str, Any],
+    state_fields: dict[str, Any],
+    trajectory_fields: dict[str, Any],
+) -> dict[str, Any]:
+    """Measure one point."""
+    problem = Problem(**problem_fields)
+    state = drawn(point, sweep, problem, int(trajectory_fields["metric/levels"])).state()
+    run = trained(trajectory_fields, state)
+    gram = _gram_before(point, sweep, problem)
+    flow = point.solver != "gradient_descent"
+    evaluation = evaluate_deep(problem, state, run, point.sigma_u, sweep.delta, gram, flow=flow)
+    metrics = evaluation.metrics | {"certificate": float(evaluation.curves["path"][-1])}
+    if point.depth == 2:  # the one depth at which the mean over networks of finite width has a closed form
+        ends = point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
+        before = law_before(problem, *ends, point.width)
+        metrics |= {"law_rms": before.rms, "law_bound": before.upper(sweep.delta)}
+    record: dict[str, Any] = {f"metric/{name}": value for name, value in metrics.items()}
+    record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
+    record |= {"curve/iteration": problem.iterations(run.t, sweep.step_size), "metric/t_stop": run.t[-1]}
+    unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())
+    record["param/unmet"] = "; ".join(unmet) or "none"
+    return record
+
+
+def _gram_before(point: Point, sweep: Sweep, problem: Problem) -> Array | None:
+    """M^T M of the point's infinitely wide network; None where that is not known."""
+    if point.depth > 2 and sweep.inner_layers == "orthogonal":
+        return None
+    a, b = Scaling(point.alpha or 0.0).gram(point.width)
+    named = _Named(digest(vars(problem)), problem)
+    return _end(named, point.depth, a, b, sweep.inner_gain, sweep.most_weights)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A problem that is told from others by its digest."""
+
+    name: str
+    problem: Problem = field(compare=False)
+
+
+@lru_cache(64)
+def _end(named: _Named, depth: int, a: float, b: float, gain: float, most_weights: int) -> Array | None:
+    try:
+        return end_gram(named.problem, depth, a, b, gain, most_weights=most_weights)
+    except LevelBudgetError:
+        return None
