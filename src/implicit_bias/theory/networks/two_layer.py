@@ -55,11 +55,16 @@ def reduce_network(problem: Problem, U: Array, V: Array) -> State:
         U: (D, h) input weights.
         V: (m, h) output weights.
     """
-    P = np.vstack([problem.Phi1.T @ U, V])
-    R, O = row_space(P, lambda: np.vstack([np.abs(problem.Phi1.T) @ np.abs(U), np.abs(V)]))
+    R, O = visible_directions(problem, U, V)
     U2 = U @ O
     U2 -= problem.Phi1 @ (problem.Phi1.T @ U2)
     return State(R=R, U2=unseen_factor(problem, U2), r=problem.r, h=U.shape[1])
+
+
+def visible_directions(problem: Problem, U: Array, V: Array) -> tuple[Array, Array]:
+    """R (k, k') = [Phi1^T U; V] O and the orthonormal hidden directions O (h, k') that [Phi1^T U; V] has."""
+    P = np.vstack([problem.Phi1.T @ U, V])
+    return row_space(P, lambda: np.vstack([np.abs(problem.Phi1.T) @ np.abs(U), np.abs(V)]))
 
 
 def in_own_directions(state: State, size: Array | None = None) -> State:
