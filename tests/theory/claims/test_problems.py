@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from implicit_bias.theory.claims import bias, chance, problems, table
+from implicit_bias.theory.claims import bias, chance, degenerate, problems, table
 from implicit_bias.theory.claims import imbalance as claims
 from implicit_bias.theory.claims.catalogue import CLAIMS
 from implicit_bias.theory.claims.check import Check, at_most, decays, equal, seen, worst
@@ -371,3 +371,12 @@ def test_lifting_undoes_the_reduction(sound):
     same = lift(sound.network, sound.network.state.R)
     np.testing.assert_allclose(same.U, sound.network.U, atol=1e-14)
     np.testing.assert_allclose(same.V, sound.network.V, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", degenerate.KINDS)
+def test_lifting_the_reduced_state_gives_the_network_back(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    network = degenerate.degenerate(kind, problems.draw_network(rng), rng)
+    lifted = lift(network, network.state.R)
+    for ours, theirs in ((lifted.U, network.U), (lifted.V, network.V)):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * np.abs(network.U).max())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from implicit_bias.theory.networks.two_layer import State, factor_stack, reduce_network
+from implicit_bias.theory.networks.two_layer import State, reduce_network, visible_directions
 from implicit_bias.theory.problem import Array, Problem, reparametrize
 
 RANK_RTOL = 1e-10
@@ -90,8 +90,7 @@ def flow(network: Network, t: float, gain: float = 1.0) -> Network:
 def lift(network: Network, R: Array) -> Network:
     """The network whose reduced state, in the hidden directions of `network`, is R (k, k'): undoes the reduction."""
     r, Phi1 = network.problem.r, network.problem.Phi1
-    O = factor_stack(network.problem, network.U, network.V)[1]
-    P = R @ O.T
+    P = R @ visible_directions(network.problem, network.U, network.V)[1].T
     return network.with_weights(network.unseen + Phi1 @ P[:r], P[r:])
 
 

@@ -55,14 +55,14 @@ def reduce_network(problem: Problem, U: Array, V: Array) -> State:
         U: (D, h) input weights.
         V: (m, h) output weights.
     """
-    R, O = factor_stack(problem, U, V)
+    R, O = visible_directions(problem, U, V)
     U2 = U @ O
     U2 -= problem.Phi1 @ (problem.Phi1.T @ U2)
     return State(R=R, U2=unseen_factor(problem, U2), r=problem.r, h=U.shape[1])
 
 
-def factor_stack(problem: Problem, U: Array, V: Array) -> tuple[Array, Array]:
-    """R (k, k') and O (h, k') of [Phi1^T U; V] = R O^T, for U (D, h) and V (m, h)."""
+def visible_directions(problem: Problem, U: Array, V: Array) -> tuple[Array, Array]:
+    """R (k, k') = [Phi1^T U; V] O and the orthonormal hidden directions O (h, k') that [Phi1^T U; V] has."""
     P = np.vstack([problem.Phi1.T @ U, V])
     return row_space(P, lambda: np.vstack([np.abs(problem.Phi1.T) @ np.abs(U), np.abs(V)]))
 
