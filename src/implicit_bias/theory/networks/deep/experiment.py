@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.theory.experiment import SOLVERS, output_times, whole_iterations
 from implicit_bias.theory.networks.deep.descent import deep_descent
 from implicit_bias.theory.networks.deep.dynamics import excess_loss, heads, kernel_matrix, tails
@@ -22,7 +23,7 @@ LARGEST_KERNEL = 1500
 """Sizes r m of the kernel up to which the exponential method is chosen: it decomposes a matrix of this size."""
 
 
-class LevelBudgetError(ArithmeticError):
+class LevelBudgetError(ImplicitBiasError, ArithmeticError):
     """The reduction would need more weights than it may have."""
 
 
