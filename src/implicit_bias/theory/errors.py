@@ -2,4 +2,4 @@
 
 
 class ImplicitBiasError(Exception):
-    """Something that this package says is wrong; its kinds are also of the fitting kind of Python, such as ValueError."""
+    """Something that this package says is wrong; its kinds are also of a fitting kind of Python (ValueError)."""
