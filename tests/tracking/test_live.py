@@ -62,7 +62,15 @@ def test_an_evaluation_by_itself_sends_what_was_trained(project: Path, conf_cata
         everything.only_nodes("width_sweep.plan", "width_sweep.train"),
         settings={"uri": "sqlite:///other.db"},
     )
-    run(project, conf_catalog, pipeline([each for each in everything.nodes if each.name != "width_sweep.train"]))
+    evaluate = node(
+        lambda planned, trained: {
+            key: {"metric/distance": float(load()["curve/loss"][-1])} for key, load in trained.items()
+        },
+        ["plan", "trajectories"],
+        "evaluations",
+        name="evaluate",
+    )
+    run(project, conf_catalog, pipeline([evaluate], namespace="width_sweep"))
     (parent,), children = runs_of(project)
     store = Store("sqlite:///mlflow.db", project)
     for child in children[parent.info.run_id]:
