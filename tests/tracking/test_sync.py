@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 from kedro.io import DataCatalog
 from kedro.pipeline import node, pipeline
 from mlflow import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from implicit_bias.tracking.outbox import Outbox
 from implicit_bias.tracking.records import TrackingError
@@ -83,23 +85,19 @@ def test_a_store_that_breaks_on_the_way_gets_the_rest_when_it_is_mended(
     project: Path,
     conf_catalog: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
     after: int,
 ) -> None:
-    database = project / "mlflow.db"
-    content = b""
-
     def break_on_the_way(planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        nonlocal content
         for number, key in enumerate(planned["points"]):
             if number == after:
-                content = database.read_bytes()
-                database.write_bytes(b"no database at all" * 1000)
+                break_database(monkeypatch)
             yield {key: trajectory()}
 
     run(project, conf_catalog, steps("width", break_on_the_way), settings={"experiment": "tests"})
     assert caplog.text.count("The MLflow store is lost") == 1
     assert "kedro implicit-bias sync" in caplog.text
-    database.write_bytes(content)
+    monkeypatch.undo()
     (parent,), children = runs_of(project)
     assert parent.info.status == "RUNNING"
     assert len(children[parent.info.run_id]) == after
@@ -108,18 +106,28 @@ def test_a_store_that_breaks_on_the_way_gets_the_rest_when_it_is_mended(
     assert sync(project, conf_catalog) == []
 
 
+def break_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the database fail at whatever is written, as on a disk that is full or gone."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise sqlalchemy.exc.OperationalError("INSERT", {}, OSError("disk I/O error"))
+
+    for name in ("create_run", "log_batch", "update_run_info", "set_tag", "set_experiment_tag"):
+        monkeypatch.setattr(SqlAlchemyStore, name, fail)
+
+
 KILLED = """
-import json, os, shutil, signal, sys
+import json, os, signal, sys
 from pathlib import Path
-from tests.tracking.test_sync import run, steps, trajectory
+import pytest
+from tests.tracking.test_sync import break_database, run, steps, trajectory
 
 project, lost_at, catalog = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 
 def die_on_the_way(planned):
     for number, key in enumerate(planned["points"]):
         if number == lost_at:
-            shutil.copy(project / "mlflow.db", project / "safe.db")
-            (project / "mlflow.db").write_bytes(b"no database at all" * 1000)
+            break_database(pytest.MonkeyPatch())
         if number == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         yield {key: trajectory()}
@@ -136,7 +144,6 @@ def test_a_run_that_is_killed_after_it_has_lost_the_store(
     command = [sys.executable, "-c", KILLED, str(project), str(lost_at), json.dumps(conf_catalog)]
     killed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    (project / "safe.db").rename(project / "mlflow.db")
     assert sync(project, conf_catalog) == ["FAILED"]
     (parent,), children = runs_of(project)
     assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS[:2])
@@ -238,6 +245,7 @@ def test_a_sweep_that_was_sent_unfinished_is_continued(project: Path, conf_catal
     assert_complete(project)
 
 
+@pytest.mark.filterwarnings("ignore:One or more dataset names contain:UserWarning")
 def test_a_file_of_several_sweeps_is_sent_too(project: Path, conf_catalog: dict[str, Any]) -> None:
     conf_catalog["report"]["metadata"] = marked("report", sweep="wi*")
     report = pipeline([node(lambda figure: "# Report", "width_sweep.figure", "report")])

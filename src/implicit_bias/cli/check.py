@@ -8,6 +8,7 @@ import click
 
 from implicit_bias.cli.project import open_context, project_options
 from implicit_bias.cli.reading import load_dataset
+from implicit_bias.theory.errors import ImplicitBiasError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ def command(namespace: str | None, pipelines: str, **configuration: Any) -> None
         raise SystemExit(1)
 
 
-class NotYetMade(Exception):
+class NotYetMade(ImplicitBiasError, LookupError):
     """A table is made by the run itself."""
 
 

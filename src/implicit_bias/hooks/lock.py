@@ -13,6 +13,7 @@ from kedro.framework.hooks import hook_impl
 
 from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import siblings
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.tracking.marks import folder_of, is_marked, marks_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ WAIT = "IMPLICIT_BIAS_WAIT"
 logger = logging.getLogger(__name__)
 
 
-class FolderInUse(RuntimeError):
+class FolderInUse(ImplicitBiasError, RuntimeError):
     """Another run works in the same folder."""
 
 

@@ -10,6 +10,7 @@ from kedro.framework.hooks import hook_impl
 from implicit_bias.hooks.encodings import speak_any_encoding
 from implicit_bias.hooks.misspelt import PARAMETERS, meant_by, read_by, unread
 from implicit_bias.hooks.siblings import is_ours, ours
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.tracking.marks import marks_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ ASYNC = "--async cannot save points as they are done: leave it out; ThreadRunner
 READ_BY_HOOKS = ("tracking",)
 
 
-class RunRefused(ValueError):
+class RunRefused(ImplicitBiasError, ValueError):
     """A pipeline and an environment that do not belong together, or a stage that comes before what it needs."""
 
 

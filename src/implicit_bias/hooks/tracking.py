@@ -17,6 +17,7 @@ from kedro.framework.hooks import hook_impl
 from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import is_ours, ours
 from implicit_bias.hooks.signals import Signals
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.tracking.live import LiveRun
 from implicit_bias.tracking.marks import (
     checked_settings,
@@ -168,7 +169,7 @@ class Once(logging.Filter):
         return new
 
 
-class AnotherRun(RuntimeError):
+class AnotherRun(ImplicitBiasError, RuntimeError):
     """Two runs at once in one process, of which one is tracked."""
 
 

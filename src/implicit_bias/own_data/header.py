@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from implicit_bias.theory.errors import ImplicitBiasError
+
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 INTEGER = re.compile(r"[+-]?\d+")
 LONG = 6
 """Numbers in a row that are in order by chance once in 360."""
 
 
-class AmbiguousHeader(ValueError):
+class AmbiguousHeader(ImplicitBiasError, ValueError):
     """The first line may be names and may be a sample."""
 
 

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from joblib import cpu_count
 
+from implicit_bias.theory.errors import ImplicitBiasError
+
 SAME = ("kedro-implicit-bias", "numpy", "scipy")
 """Packages whose versions decide a result to the last bit."""
 
@@ -25,7 +27,7 @@ RESTART = 120
 PACKAGES = {"dask": "distributed", "ray": "ray"}
 
 
-class EngineError(RuntimeError):
+class EngineError(ImplicitBiasError, RuntimeError):
     """The engine asked for cannot be used."""
 
 

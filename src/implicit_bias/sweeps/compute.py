@@ -16,6 +16,7 @@ from kedro.io.core import DatasetError
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.points import Loaders, Record, require, run_points
+from implicit_bias.theory.errors import ImplicitBiasError
 
 STALE = "is of other parameters, data or numerics: run what makes it again, the pipeline"
 MISSING = "holds nothing of this point: run the stage that makes it"
@@ -28,7 +29,7 @@ Reader = Callable[[str], Any]
 logger = logging.getLogger(__name__)
 
 
-class StaleRecords(ValueError):
+class StaleRecords(ImplicitBiasError, ValueError):
     """What a stage needs was made of other parameters, data or numerics than those of this run."""
 
 

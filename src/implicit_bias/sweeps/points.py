@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.workers import compute
+from implicit_bias.theory.errors import ImplicitBiasError
 
 Record = dict[str, Any]
 Loaders = dict[str, Callable[[], Record]]
@@ -18,7 +19,7 @@ Loaders = dict[str, Callable[[], Record]]
 logger = logging.getLogger(__name__)
 
 
-class NothingOfPoints(RuntimeError):
+class NothingOfPoints(ImplicitBiasError, RuntimeError):
     """A stage needs what an earlier one has not made of all points."""
 
 

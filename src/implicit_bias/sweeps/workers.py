@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from implicit_bias.sweeps.clusters import Cluster, connect
 from implicit_bias.sweeps.parameters import Engine
+from implicit_bias.theory.errors import ImplicitBiasError
 
 STREAMED, LISTED = 32, 4
 """Calls handed out at a time, a worker, where each result comes back as it is done, and where all come together."""
@@ -39,7 +40,7 @@ Calls = Mapping[str, tuple[Any, ...]]
 logger = logging.getLogger(__name__)
 
 
-class WorkerDied(RuntimeError):
+class WorkerDied(ImplicitBiasError, RuntimeError):
     """A worker process ended before it gave its result."""
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from mlflow.entities import Metric
 from numpy.typing import NDArray
 
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.tracking.limits import short_name
 
 SPARSER = 3
 """How many times fewer steps the early decades of a curve have, which a linear axis squeezes into its first tenths."""
 
 
-class TrackingError(RuntimeError):
+class TrackingError(ImplicitBiasError, RuntimeError):
     """The tracking store cannot be used, or was given something it cannot hold."""
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
 
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.networks.hidden import own_directions
 from implicit_bias.theory.networks.two_layer import State
@@ -18,7 +19,7 @@ OVERFLOW = 1e250
 """A squared residual, or a fourth power of ||P||_F, beyond this size counts as divergence."""
 
 
-class DivergenceError(ArithmeticError):
+class DivergenceError(ImplicitBiasError, ArithmeticError):
     """Gradient descent left the finite numbers: the step is too large for the kernel it met."""
 
 

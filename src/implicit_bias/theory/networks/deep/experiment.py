@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.theory.experiment import output_times
 from implicit_bias.theory.networks.deep.descent import deep_descent
 from implicit_bias.theory.networks.deep.dynamics import excess_loss, heads, kernel_matrix, tails
@@ -25,7 +26,7 @@ LARGEST_KERNEL = 1500
 SOLVERS = ("gradient_flow", "gradient_descent", "flow_explicit", "flow_exponential")
 
 
-class LevelBudgetError(ArithmeticError):
+class LevelBudgetError(ImplicitBiasError, ArithmeticError):
     """The reduction would need more weights than it may have."""
 
 

@@ -9,6 +9,7 @@ from math import sqrt
 
 import numpy as np
 
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array
 
@@ -19,7 +20,7 @@ _ROOT = np.sqrt(3) / 6
 _MOST_ROUNDS = 60
 
 
-class LinkError(ArithmeticError):
+class LinkError(ImplicitBiasError, ArithmeticError):
     """The equations of a link have no solution that fixed-point rounds find: the force is integrated over too much."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import svdvals
 
+from implicit_bias.theory.errors import ImplicitBiasError
 from implicit_bias.theory.networks.deep.dynamics import heads, imbalances, leak, tails
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Array, Problem
@@ -14,7 +15,7 @@ LARGEST_SVD = 400
 """Sizes of layers up to which their spectral norm is computed."""
 
 
-class LeakError(ArithmeticError):
+class LeakError(ImplicitBiasError, ArithmeticError):
     """The run has reached directions that the reduction cuts off: it needs more levels."""
 
 
