@@ -61,6 +61,20 @@ def test_what_init_writes_can_be_run_and_is_described() -> None:
     assert "25 points, about " in text
 
 
+ACTIVATIONS = {"figure": "activations", "activations": ["erf", "relu"], "sigma_u": 2.0, "alpha": 1.0}
+
+
+def test_sweeps_over_activations_are_described_and_need_test_rows() -> None:
+    X, Y = tables(n=12, D=40)
+    text = said(X, Y, own_data={"held_out": 3, "scale_x": "table"}, width_sweep=ACTIVATIONS | {"widths": [20, 50]})
+    assert "activations erf, relu; preactivations at the start, root mean square: 2 at h = 20, 2 at h = 50" in text
+    assert "3 test rows, of which training does not see" in text
+    assert "20 points, about " in text
+    assert "Lemma 1" not in text
+    with pytest.raises(ValueError, match="no test rows, at which networks with activations are compared"):
+        said(X, Y, width_sweep=ACTIVATIONS)
+
+
 def test_numbers_are_those_of_the_theory() -> None:
     X, Y = tables(n=6, D=30)
     problem = reparametrize(X.to_numpy(), Y.to_numpy())

@@ -129,7 +129,7 @@ BAD = [
         "one of gradient_flow, gradient_descent, flow_explicit, flow_exponential, momentum, nesterov, or",
     ),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
-    ("figure", "pie", "'width', .* or 'universality'"),
+    ("figure", "pie", "'width', .* or 'activations'"),
     (
         "initialization",
         "zero",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from pydantic import BaseModel
 
+    from implicit_bias.sweeps.cost import Cost
     from implicit_bias.sweeps.parameters import OwnData, Reparametrization, Sweep
     from implicit_bias.theory.problem import Problem
 
@@ -211,7 +212,8 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     if said := said_of_rank(problem, record, rule):
         lines.append(said)
     for sweep in instance.sweeps:
-        lines += [f"{sweep}:", *(f"  {line}" for line in _sweep_lines(problem, valid[sweep]))]
+        of_sweep = _activation_lines(problem, record, valid[sweep]) if valid[sweep].activations else None
+        lines += [f"{sweep}:", *(f"  {line}" for line in of_sweep or _sweep_lines(problem, valid[sweep]))]
     return lines
 
 
@@ -309,12 +311,43 @@ def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
             said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in dict.fromkeys((widths[0], widths[-1])))
             lines.append(f"distance to the min-norm solution by the law: {said}")
     processes = cpu_count() if sweep.workers == -1 else sweep.workers
-    cost = estimate_cost(problem, sweep, processes)
-    lines.append(
-        f"{len(sweep.points())} points, about {_duration(cost.seconds)} in {min(processes, len(sweep.points()))} "
+    return [*lines, _cost_line(estimate_cost(problem, sweep, processes), len(sweep.points()), processes)]
+
+
+def _activation_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> list[str]:
+    """What there is to say of a sweep over activations.
+
+    Raises:
+        ValueError: the data set has no test rows.
+    """
+    import numpy as np
+    from joblib import cpu_count
+
+    from implicit_bias.pipelines.kinds.activation.initialize import check_data
+    from implicit_bias.sweeps.cost import estimate_activation_cost
+    from implicit_bias.theory.networks.activation.points import read_points
+    from implicit_bias.theory.networks.activation.samples import Samples
+
+    check_data("its data set", problem, record)
+    norms = read_points(problem, record["X_test"])
+    unseen = np.sqrt(np.mean(norms.unseen_norms**2) / np.mean(norms.squared_norms))
+    size = float(np.sqrt(np.mean(np.sum(np.square(record["X"]), axis=1))))
+    points = sorted(sweep.points(), key=lambda point: point.width)
+    sizes = ", ".join(f"{size * point.sigma_u:.3g} at h = {point.width:,}" for point in (points[0], points[-1]))
+    processes = cpu_count() if sweep.workers == -1 else sweep.workers
+    samples = Samples(problem, Z=record["X"] @ problem.Phi1, Y=record["Y"])
+    return [
+        f"activations {', '.join(sweep.activations)}; preactivations at the start, root mean square: {sizes}",
+        f"{len(record['X_test'])} test rows, of which training does not see {100 * unseen:.3g} % of the norm",
+        _cost_line(estimate_activation_cost(samples, len(record["X_test"]), sweep, processes), len(points), processes),
+    ]
+
+
+def _cost_line(cost: "Cost", points: int, processes: int) -> str:
+    return (
+        f"{points} points, about {_duration(cost.seconds)} in {min(processes, points)} "
         f"processes, {cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"
     )
-    return lines
 
 
 def _yes(held: bool) -> str:

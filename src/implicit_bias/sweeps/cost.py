@@ -15,6 +15,8 @@ from threadpoolctl import threadpool_limits
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.experiment import estimate_horizon
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
+from implicit_bias.theory.networks.activation import Model, activation
+from implicit_bias.theory.networks.activation.samples import Samples
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
 from implicit_bias.theory.solvers.registry import solver
@@ -25,6 +27,9 @@ STEPS = 60
 OVERHEAD = 5e-3
 COPIES = 7
 PROCESS = 350e6
+GRADIENTS = 400
+ARRAYS = 16
+"""Arrays of the size of a gradient that the explicit integrator of networks with activations keeps."""
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
 
@@ -65,6 +70,37 @@ def estimate_cost(problem: Problem, sweep: Sweep, processes: int) -> Cost:
     numbers = sum(2 * problem.k * min(problem.k, point.width) for point in points)
     workers = busy * PROCESS if busy > 1 else 0
     return Cost(seconds / busy, PROCESS + workers + 8 * COPIES * problem.n * problem.D, 8 * numbers)
+
+
+def estimate_activation_cost(samples: Samples, tests: int, sweep: Sweep, processes: int) -> Cost:
+    """About what a sweep of networks with activations will cost.
+
+    A point takes about GRADIENTS gradients; one is timed here for each activation, at the largest width.
+
+    Args:
+        samples: the data.
+        tests: number of test rows.
+        sweep: the validated parameters.
+        processes: how many points are computed at once.
+    """
+    points, widest = sweep.points(), max(sweep.widths)
+    with threadpool_limits(1):
+        gradient = {name: _gradient(Model(samples, activation(name)), widest) for name in sweep.activations}
+    seconds = sum(POINT + GRADIENTS * gradient[str(point.activation)] * point.width / widest for point in points)
+    busy = min(processes, len(points))
+    k, n, m = samples.problem.k, samples.n, samples.problem.m
+    at_once = busy * (PROCESS * (busy > 1) + 8 * ARRAYS * (n + m) * widest)
+    numbers = sum((2 * k + tests) * point.width for point in points)
+    return Cost(seconds / busy, PROCESS + at_once + 8 * COPIES * n * samples.problem.D, 8 * numbers)
+
+
+def _gradient(model: Model, h: int) -> float:
+    """Seconds of a gradient at width h, on this machine."""
+    R = np.random.default_rng(0).standard_normal((model.samples.problem.k, h))
+    model.motion_at(R)
+    start = time.perf_counter()
+    model.lift(model.motion_at(R).G)
+    return time.perf_counter() - start
 
 
 def _eigendecomposition(r: int) -> float:
