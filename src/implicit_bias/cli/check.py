@@ -286,14 +286,13 @@ def _problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametr
 
 
 def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
-    from joblib import cpu_count
-
-    from implicit_bias.sweeps.cost import estimate_cost
     from implicit_bias.theory.bounds.before import theorem_2
     from implicit_bias.theory.law.distance import Scaling
     from implicit_bias.theory.law.prediction import predict_band
 
     widths = sorted({point.width for point in sweep.points()})
+    if sweep.kind == "deep":
+        return [f"linear networks of depth {', '.join(map(str, sweep.depths))}", _cost_line(problem, sweep)]
     narrow = [h for h in widths if h < problem.k]
     lines = [
         f"Theorem 1, a rate c above 0 at h ≥ r + m = {problem.k}: "
@@ -307,13 +306,20 @@ def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
             rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in widths}
             said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in dict.fromkeys((widths[0], widths[-1])))
             lines.append(f"distance to the min-norm solution by the law: {said}")
+    return [*lines, _cost_line(problem, sweep)]
+
+
+def _cost_line(problem: "Problem", sweep: "Sweep") -> str:
+    from joblib import cpu_count
+
+    from implicit_bias.sweeps.cost import estimate_cost
+
     processes = cpu_count() if sweep.workers == -1 else sweep.workers
     cost = estimate_cost(problem, sweep, processes)
-    lines.append(
+    return (
         f"{len(sweep.points())} points, about {_duration(cost.seconds)} in {min(processes, len(sweep.points()))} "
         f"processes, {cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"
     )
-    return lines
 
 
 def _yes(held: bool) -> str:

@@ -16,10 +16,9 @@ from implicit_bias.sweeps.points import Loaders, require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.theory.comparisons.universality import limit_ratio, seen_weights
 from implicit_bias.theory.initialization.entries import ENTRIES
-from implicit_bias.theory.law.distance import Scaling, lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.law.distance import Scaling, lazy_distance, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
-from implicit_bias.theory.networks.deep import LevelBudgetError
-from implicit_bias.theory.networks.deep import limit_const as deep_limit_const
+from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
 from implicit_bias.theory.problem import Array, Problem
 
 logger = logging.getLogger(__name__)
@@ -130,7 +129,7 @@ def _limits_of_depths(sweep: Sweep, drawn: list[Problem]) -> dict[str, float]:
         if depth > 2 and sweep.inner_layers == "orthogonal":
             continue
         try:
-            each = [deep_limit_const(problem, depth, sweep.inner_gain) for problem in drawn]
+            each = [limit_const(problem, depth, sweep.inner_gain) for problem in drawn]
         except LevelBudgetError as error:
             logger.warning("limit_const/%d is left out: %s", depth, error)
         else:

@@ -36,7 +36,6 @@ from implicit_bias.theory.law.distance import (
     distance_law,
     excess_risk_law,
     large_width_limit,
-    limit_const,
     prediction_band,
 )
 from implicit_bias.theory.law.prediction import (
@@ -48,6 +47,7 @@ from implicit_bias.theory.law.prediction import (
     width_for_risk,
 )
 from implicit_bias.theory.measure import Evaluation, evaluate
+from implicit_bias.theory.networks.deep.law import limit_const
 from implicit_bias.theory.networks.two_layer import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.descent import Descent, DivergenceError, gradient_descent, largest_step_estimate
