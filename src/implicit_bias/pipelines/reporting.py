@@ -19,6 +19,7 @@ from implicit_bias.theory.initialization.entries import ENTRIES
 from implicit_bias.theory.law.distance import Scaling, lazy_distance, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
+from implicit_bias.theory.networks.deep.law import LAW_LEAK
 from implicit_bias.theory.problem import Array, Problem
 
 logger = logging.getLogger(__name__)
@@ -129,7 +130,8 @@ def _limits_of_depths(sweep: Sweep, drawn: list[Problem]) -> dict[str, float]:
         if depth > 2 and sweep.inner_layers == "orthogonal":
             continue
         try:
-            each = [limit_const(problem, depth, sweep.inner_gain) for problem in drawn]
+            leak_tol = max(sweep.leak_tol, LAW_LEAK)
+            each = [limit_const(problem, depth, sweep.inner_gain, leak_tol) for problem in drawn]
         except LevelBudgetError as error:
             logger.warning("limit_const/%d is left out: %s", depth, error)
         else:

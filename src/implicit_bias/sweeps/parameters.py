@@ -284,7 +284,7 @@ class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "depth"] = Field(
+    figure: Literal["width", "wide", "alpha", "depth", "imbalance", "universality"] = Field(
         description="what is drawn against what"
     )
     problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
