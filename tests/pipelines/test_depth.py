@@ -6,8 +6,10 @@ import pytest
 from mlflow import MlflowClient
 
 from implicit_bias.pipelines.training import TRAINING
+from implicit_bias.sweeps.cost import estimate_cost
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.records import point_fingerprint
+from implicit_bias.theory import reparametrize
 from tests.support.project import Project, make_project
 
 METRICS = {"distance", "law_rms", "law_rms_run", "leak", "levels", "imbalance_drift", "iterations", "loss"}
@@ -108,3 +110,11 @@ def test_records_of_one_kind_of_network_are_not_those_of_another():
     assert point in deep.points()
     first, second = (point_fingerprint(TRAINING, point, sweep, "data") for sweep in (two, deep))
     assert first != second
+
+
+def test_the_cost_of_a_deep_sweep_is_estimated():
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((6, 2)) @ rng.standard_normal((2, 12)) / 3
+    problem = reparametrize(X, X @ rng.standard_normal((12, 1)))
+    few, many = (Sweep(**BASE | {"seeds": seeds}, figure="depth", depths=[2, 3]) for seeds in ([0], [0, 1, 2]))
+    assert 0 < estimate_cost(problem, few, 1).seconds < estimate_cost(problem, many, 1).seconds < np.inf

@@ -289,14 +289,13 @@ def _problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametr
 
 
 def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
-    from joblib import cpu_count
-
-    from implicit_bias.sweeps.cost import estimate_cost
     from implicit_bias.theory.bounds.before import theorem_2
     from implicit_bias.theory.law.distance import Scaling
     from implicit_bias.theory.law.prediction import predict_band
 
     widths = sorted({point.width for point in sweep.points()})
+    if sweep.kind == "deep":
+        return [f"linear networks of depth {', '.join(map(str, sweep.depths))}", _cost_line(problem, sweep)]
     narrow = [h for h in widths if h < problem.k]
     lines = [
         f"Theorem 1, a rate c above 0 at h ≥ r + m = {problem.k}: "
@@ -310,8 +309,16 @@ def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
             rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in widths}
             said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in dict.fromkeys((widths[0], widths[-1])))
             lines.append(f"distance to the min-norm solution by the law: {said}")
+    return [*lines, _cost_line(problem, sweep)]
+
+
+def _cost_line(problem: "Problem", sweep: "Sweep") -> str:
+    from joblib import cpu_count
+
+    from implicit_bias.sweeps.cost import estimate_cost
+
     processes = cpu_count() if sweep.workers == -1 else sweep.workers
-    return [*lines, _cost_line(estimate_cost(problem, sweep, processes), len(sweep.points()), processes)]
+    return _cost_said(estimate_cost(problem, sweep, processes), len(sweep.points()), processes)
 
 
 def _activation_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> list[str]:
@@ -339,11 +346,11 @@ def _activation_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep"
     return [
         f"activations {', '.join(sweep.activations)}; preactivations at the start, root mean square: {sizes}",
         f"{len(record['X_test'])} test rows, of which training does not see {100 * unseen:.3g} % of the norm",
-        _cost_line(estimate_activation_cost(samples, len(record["X_test"]), sweep, processes), len(points), processes),
+        _cost_said(estimate_activation_cost(samples, len(record["X_test"]), sweep, processes), len(points), processes),
     ]
 
 
-def _cost_line(cost: "Cost", points: int, processes: int) -> str:
+def _cost_said(cost: "Cost", points: int, processes: int) -> str:
     return (
         f"{points} points, about {_duration(cost.seconds)} in {min(processes, points)} "
         f"processes, {cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"

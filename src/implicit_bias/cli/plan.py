@@ -60,6 +60,9 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
     help="Entries of U(0), V(0) are N(0, h^(-2 alpha)).",
 )
 @click.option("--test", "test_name", help="Test rows (N, D), for predictions and risk: a file or a dataset.")
+@click.option(
+    "--depth", type=click.IntRange(1, 64), default=2, help="Layers L; of other than 2 the distance alone is asked."
+)
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of tables.")
 def command(
@@ -69,6 +72,7 @@ def command(
     delta: float,
     alpha: float,
     test_name: str | None,
+    depth: int,
     as_json: bool,
     **reading: Any,
 ) -> None:
@@ -79,6 +83,9 @@ def command(
     With test rows also for predictions, at all of them jointly, and for the mean square difference of predictions
     there, whose expectation is the excess test risk over ridgeless
     regression.
+
+    With --depth the network has L layers, inner ones of entries N(0, 1/h). Other depths than 2 are answered at large
+    width, where one solve of the infinitely wide network gives the law.
 
     Files are CSV and other text (.gz, .zip, .bz2, .xz too), Parquet, Feather, Excel, .npy and .npz. What was taken for
     a header, for row labels or for a decimal sign is said on standard error, as is a rank that the data leave open.
@@ -94,10 +101,11 @@ def command(
                 delta,
                 alpha,
                 data["X_test"],
+                depth,
                 **rule.model_dump(),
                 rounding=data["rounding"],
             )
-    except ValueError as error:
+    except (ValueError, ArithmeticError) as error:
         raise click.ClickException(str(error)) from None
     if as_json:
         import json
@@ -114,6 +122,7 @@ def answer_plan(
     delta: float,
     alpha: float = 0.5,
     X_test: "Array | None" = None,
+    depth: int = 2,
     **rule: Any,
 ) -> dict[str, Any]:
     """What the command prints, as a record: the problem, the widths needed, and the predicted distances.
@@ -125,26 +134,36 @@ def answer_plan(
         delta: probability of exceeding it.
         alpha: the initial entries are N(0, h^(-2 alpha)).
         X_test: (N, D) test rows.
+        depth: layers L.
         rule: rank_rtol, rank and rounding, as of `reparametrize`.
 
     Raises:
         ValueError: an argument is out of range.
+        LevelBudgetError: the infinitely wide network of this depth cannot be solved.
     """
     from implicit_bias.theory.law.distance import Scaling
-    from implicit_bias.theory.law.limit import limit_const
     from implicit_bias.theory.law.prediction import predict_distance
     from implicit_bias.theory.law.questions import needed_widths
+    from implicit_bias.theory.networks.deep.law import limit_const
+    from implicit_bias.theory.networks.deep.questions import deep_needed_widths, predict_deep_distance
     from implicit_bias.theory.problem import reparametrize
 
     problem, scaling = reparametrize(X, Y, **rule), Scaling(alpha)
-    needed = needed_widths(problem, epsilon, delta, scaling, X_test)
+    if depth == 2:
+        needed = needed_widths(problem, epsilon, delta, scaling, X_test)
+    else:
+        needed = deep_needed_widths(problem, epsilon, depth, delta, scaling)
     widths = sorted({*WIDTHS, *(width for width in needed.widths.values() if width)})
-    law = predict_distance(problem, widths, scaling, delta)
+    if depth == 2:
+        law = predict_distance(problem, widths, scaling, delta)
+    else:
+        law = predict_deep_distance(problem, widths, depth, scaling, delta)
     names = ("rms", "bound", "lower", "upper")
     predicted = [{"width": h} | {name: float(getattr(law, name)[i]) for name in names} for i, h in enumerate(widths)]
     return {
         **{"n": problem.n, "D": problem.D, "m": problem.m, "r": problem.r, "cond": problem.cond},
-        **{"epsilon": epsilon, "delta": delta, "alpha": alpha, "limit_const": limit_const(problem)},
+        **{"epsilon": epsilon, "delta": delta, "alpha": alpha, "depth": depth},
+        "limit_const": limit_const(problem, depth),
         **{"widths": needed.widths, "reasons": needed.reasons, "predicted": predicted},
     }
 
@@ -163,7 +182,8 @@ def _table(answer: dict[str, Any]) -> str:
     percent = f"{100 * (1 - answer['delta']):.6g} %"
     return "\n".join(
         [
-            f"{', '.join(facts)}, cond Σx = {answer['cond']:.4g}, alpha = {answer['alpha']:g}",
+            f"{', '.join(facts)}, cond Σx = {answer['cond']:.4g}, alpha = {answer['alpha']:g}"
+            + (f", depth L = {answer['depth']}" if answer["depth"] != 2 else ""),
             f"limit of √h × rms distance at alpha = 1/2: {answer['limit_const']:.6g}",
             "",
             f"Width needed for ε = {answer['epsilon']:g} with probability {percent}:",

@@ -18,10 +18,10 @@ from implicit_bias.sweeps.points import Loaders, require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.theory.comparisons.universality import has_limit, limit_ratio, seen_weights
 from implicit_bias.theory.law.distance import Scaling
-from implicit_bias.theory.law.limit import lazy_distance, limit_const, rich_distance
+from implicit_bias.theory.law.limit import lazy_distance, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
-from implicit_bias.theory.networks.deep import LevelBudgetError
-from implicit_bias.theory.networks.deep import limit_const as deep_limit_const
+from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
+from implicit_bias.theory.networks.deep.law import LAW_LEAK
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.registry import solver
 
@@ -135,7 +135,8 @@ def _limits_of_depths(sweep: Sweep, drawn: list[Problem]) -> dict[str, float]:
         if depth > 2 and sweep.inner_layers == "orthogonal":
             continue
         try:
-            each = [deep_limit_const(problem, depth, sweep.inner_gain) for problem in drawn]
+            leak_tol = max(sweep.leak_tol, LAW_LEAK)
+            each = [limit_const(problem, depth, sweep.inner_gain, leak_tol) for problem in drawn]
         except LevelBudgetError as error:
             logger.warning("limit_const/%d is left out: %s", depth, error)
         else:

@@ -83,12 +83,12 @@ def depth(points: pd.DataFrame) -> str:
     root = widest["distance"].apply(lambda each: _root_mean_square(each)[0])
     told = [
         f"At {_width(points['width'].max())} the root mean square distance is "
-        f"{', '.join(f'{number(value, 3)} with L = {layers}' for layers, value in root.items())}."
+        f"{', '.join(f'{number(value, 3)} with L = {layers:g}' for layers, value in root.items())}."
     ]
     iterations = widest["iterations"].mean()
     if np.isfinite(iterations).all():
         told.append(
-            "Iterations: " + ", ".join(f"{number(value, 3)} (L = {each})" for each, value in iterations.items()) + "."
+            "Iterations: " + ", ".join(f"{number(value, 3)} (L = {each:g})" for each, value in iterations.items()) + "."
         )
     if "law_rms" in points:
         told.append(law(points))

@@ -35,6 +35,8 @@ def _at_least(limit: float) -> Setting:
 DESCENT = Setting("gradient_descent", lambda value: "gradient_descent" in value.split(), telling=False)
 BOTH = {
     "initialization": _is("gaussian"),
+    "depths": _is(2),
+    "activations": _is(""),
     "solvers": DESCENT,
     "redraw_data": Setting("False", "False".__eq__, telling=False),
     "stop.relative": _is(False),
@@ -80,6 +82,7 @@ KINDS = {"width": "Figure 1", "imbalance": "Figure 2"}
 FREE = frozenset(
     {
         *("title", "figure", "problem", "density", "sampler", "curve_points", "delta", "point_figures"),
+        *("inner_layers", "inner_gain", "leak_tol", "most_weights"),
         *("seed", "seeds", "data.cond", "data.held_out", "data.draws", "data.seed"),
     }
 )

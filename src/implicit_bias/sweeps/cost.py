@@ -3,7 +3,9 @@
 A point takes about `POINT` seconds to draw, measure and plot. The flow adds at most about `STEPS` steps, each of
 `OVERHEAD` seconds and of one eigendecomposition (r, r) for the kernel of every output and one for the state; one such
 is timed here. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for, at the
-time of one of them, timed here. The tables and their SVD need about `COPIES` arrays of X's size, a process `PROCESS`.
+time of one of them, timed here. Deep networks are revealed by about `LEVELS` levels a layer, and a step of theirs takes
+about `RATES` evaluations of the velocity, timed here, with all tries. The tables and their SVD need about `COPIES`
+arrays of X's size, a process `PROCESS`.
 """
 
 import time
@@ -17,6 +19,8 @@ from implicit_bias.theory.experiment import estimate_horizon
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
 from implicit_bias.theory.networks.activation import Model, activation
 from implicit_bias.theory.networks.activation.samples import Samples
+from implicit_bias.theory.networks.deep.dynamics import velocity
+from implicit_bias.theory.networks.deep.starts import gaussian_deep
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
 from implicit_bias.theory.solvers.registry import solver
@@ -30,6 +34,8 @@ PROCESS = 350e6
 GRADIENTS = 400
 ARRAYS = 16
 """Arrays of the size of a gradient that the explicit integrator of networks with activations keeps."""
+LEVELS = 2
+RATES = 40
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
 
@@ -63,9 +69,13 @@ def estimate_cost(problem: Problem, sweep: Sweep, processes: int) -> Cost:
         descent = {
             point.width: POINT + _descent(problem, sweep, point)
             for point in points
-            if solver(point.solver).kind != "flow"
+            if solver(point.solver).kind != "flow" and sweep.kind != "deep"
         }
-    seconds = sum(flow if solver(point.solver).kind == "flow" else descent[point.width] for point in points)
+        deep = {depth: POINT + _deep(problem, sweep, depth) for depth in sweep.depths if sweep.kind == "deep"}
+    seconds = sum(
+        deep.get(point.depth, flow if solver(point.solver).kind == "flow" else descent.get(point.width, flow))
+        for point in points
+    )
     busy = min(processes, len(points))
     numbers = sum(2 * problem.k * min(problem.k, point.width) for point in points)
     workers = busy * PROCESS if busy > 1 else 0
@@ -110,6 +120,23 @@ def _eigendecomposition(r: int) -> float:
     start = time.perf_counter()
     np.linalg.eigh(matrix)
     return time.perf_counter() - start
+
+
+def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
+    """Seconds of a run of a network of this depth."""
+    rng = np.random.default_rng(sweep.seed)
+    network = gaussian_deep(problem, depth, max(sweep.widths), rng)
+    state = network.state()
+    while not network.closed and network.levels < LEVELS * depth:
+        network.grow()
+        grown = network.state()
+        if sum(W.size for W in grown.layers) > sweep.most_weights:
+            break
+        state = grown
+    velocity(problem, state.layers)
+    start = time.perf_counter()
+    velocity(problem, state.layers)
+    return STEPS * (OVERHEAD + RATES * (time.perf_counter() - start))
 
 
 def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:

@@ -28,7 +28,7 @@ from implicit_bias.theory.initialization.gaussian import (
 from implicit_bias.theory.initialization.registry import INITIALIZATIONS, Initialization, initial_state
 from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.law.distance import Scaling, distance_law
-from implicit_bias.theory.law.limit import large_width_limit, limit_const
+from implicit_bias.theory.law.limit import large_width_limit
 from implicit_bias.theory.law.outputs import excess_risk_law, prediction_band
 from implicit_bias.theory.law.prediction import (
     distance_band,
@@ -40,6 +40,7 @@ from implicit_bias.theory.law.prediction import (
     width_for_risk,
 )
 from implicit_bias.theory.measure import Evaluation, distance, evaluate
+from implicit_bias.theory.networks.deep.law import limit_const
 from implicit_bias.theory.networks.two_layer import Imbalance, State, imbalance, imbalance_spectrum, reduce_network
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.descent import Descent, DivergenceError, gradient_descent, largest_step_estimate

@@ -12,7 +12,7 @@ from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.prediction import law_before
 from implicit_bias.theory.networks.deep.evaluation import evaluate_deep
 from implicit_bias.theory.networks.deep.experiment import LevelBudgetError
-from implicit_bias.theory.networks.deep.law import end_gram
+from implicit_bias.theory.networks.deep.law import LAW_LEAK, end_gram
 from implicit_bias.theory.problem import Array, Problem
 
 
@@ -49,7 +49,7 @@ def _gram_before(point: Point, sweep: Sweep, problem: Problem) -> Array | None:
         return None
     a, b = Scaling(point.alpha or 0.0).gram(point.width)
     named = _Named(digest(vars(problem)), problem)
-    return _end(named, point.depth, a, b, sweep.inner_gain, sweep.most_weights)
+    return _end(named, point.depth, a, b, sweep.inner_gain, max(sweep.leak_tol, LAW_LEAK), sweep.most_weights)
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,10 @@ class _Named:
 
 
 @lru_cache(64)
-def _end(named: _Named, depth: int, a: float, b: float, gain: float, most_weights: int) -> Array | None:
+def _end(
+    named: _Named, depth: int, a: float, b: float, gain: float, leak_tol: float, most_weights: int
+) -> Array | None:
     try:
-        return end_gram(named.problem, depth, a, b, gain, most_weights=most_weights)
+        return end_gram(named.problem, depth, a, b, gain, leak_tol=leak_tol, most_weights=most_weights)
     except LevelBudgetError:
         return None
