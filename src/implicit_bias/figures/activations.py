@@ -36,7 +36,7 @@ SCATTER = "rms over test rows"
 CURVES = (
     ("spread", BLUE, "o-", "spread over seeds"),
     ("frozen", BLACK, "-", "its part by the frozen law"),
-    ("rest", ORANGE, "s-", "the rest: what was trained"),
+    ("rest", ORANGE, "s-", "the rest, of what was trained"),
 )
 
 
@@ -51,8 +51,9 @@ def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> F
     """
     names = np.asarray(points["activation"])
     across = min(ACROSS, len(spreads))
-    rows = -(-len(spreads) // across)
-    with panels(across, (0.8 + 2.9 * across, 2.7 * rows + 0.75), top=0.75, rows=rows) as (figure, axes):
+    rows, columns = -(-len(spreads) // across), {1: 1, 2: 3}.get(across, 5)
+    top = 0.4 + 0.18 * -(-(len(CURVES) + 2) // columns)
+    with panels(across, (0.8 + 2.9 * across, 2.7 * rows + top), top=top, rows=rows) as (figure, axes):
         shown: list[Array] = []
         for ax, each in zip(axes, spreads, strict=False):
             mine = names == each["activation"]
@@ -63,7 +64,7 @@ def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> F
             fit_axis(ax, "x", points["width"], log=True)
             fit_axis(ax, "y", *shown, log=True)
             ax.set(xlabel=WIDTH, ylabel=SCATTER if i % across == 0 else "")
-        figure.legend(handles=_styles(), loc="upper center", ncols=5, frameon=False, columnspacing=1.4)
+        figure.legend(handles=_styles(), loc="upper center", ncols=columns, frameon=False, columnspacing=1.4)
     return figure
 
 
@@ -91,15 +92,16 @@ def _styles() -> list[Line2D]:
     return [*lines, kernel, Line2D([], [], color=GREY, ls=":", lw=1, label=r"slope $-1/2$")]
 
 
-def frozen_figure(points: Table) -> Figure:
+def frozen_figure(points: Table, delta: float) -> Figure:
     """Each run's own deviation from the frozen law's mean over what the law says, and how far kernels move.
 
     Args:
         points: `activation`, `width`, `frozen_rms`, `frozen_deviation`, `frozen_bound`, `kernel_move`, one entry per
             run.
+        delta: `frozen_bound` is exceeded with this probability, by the law.
     """
     names, width = np.asarray(points["activation"]), floats(points["width"])
-    rms = floats(points["frozen_rms"])
+    rms, move = floats(points["frozen_rms"]), floats(points["kernel_move"])
     known = np.where(rms > 0, rms, np.nan)
     ratio, bound = floats(points["frozen_deviation"]) / known, floats(points["frozen_bound"]) / known
     order = list(dict.fromkeys(names.tolist()))
@@ -107,28 +109,25 @@ def frozen_figure(points: Table) -> Figure:
         left.axhline(1, color=BLACK, lw=1, zorder=3)
         if np.isfinite(bound).any():
             at, mean, _ = group(width, bound)
-            left.fill_between(at, np.zeros(at.size), mean, color=LIGHT, lw=0, label="95 % of runs, by the law")
+            left.fill_between(
+                at, np.zeros(at.size), mean, color=LIGHT, lw=0, label=f"{100 * (1 - delta):.4g} % of runs, by the law"
+            )
         for i, (name, colour) in enumerate(zip(order, colours(len(order)), strict=True)):
             mine = names == name
             label, shift = name.replace("_", " "), 1.04 ** (i - (len(order) - 1) / 2)
             left.plot(width[mine] * shift, ratio[mine], **dots(label, colour, int(np.sum(mine))))
-            at, mean, _ = group(width[mine], points_of(points, "kernel_move", mine))
+            at, mean, _ = group(width[mine], move[mine])
             right.plot(at, positive(mean), "o-", color=colour, lw=1.2, ms=4, label=label)
         for ax in (left, right):
             fit_axis(ax, "x", width, log=True)
             ax.set(xlabel=WIDTH)
         fit_axis(left, "y", ratio, bound, [0.0, 1.0, 1.5], log=False)
-        fit_axis(right, "y", points["kernel_move"], log=True)
+        fit_axis(right, "y", move, log=True)
         left.legend(loc="lower left")
         right.legend(loc="best")
         left.set(ylabel="deviation from the law's mean / law (rms)")
         right.set(ylabel="relative movement of the kernel")
     return figure
-
-
-def points_of(points: Table, name: str, chosen: Array) -> Array:
-    """A column at the chosen points."""
-    return floats(points[name])[chosen]
 
 
 def activation_point_figure(record: Mapping[str, Any]) -> Figure:

@@ -178,7 +178,7 @@ def draw_sweep(
     if sweep.kind == "activation":
         spreads = activation.spreads(table, partial(fingerprints.load, EVALUATION, evaluations))
         main = figures.activations_figure(spreads, _columns(table))
-        return main, main, figures.frozen_figure(_columns(table))
+        return main, main, figures.frozen_figure(_columns(table), sweep.delta)
     drawn = _problems(problems, table)
     if sweep.figure == "imbalance":
         cases = _cases(fingerprints, table, evaluations)
