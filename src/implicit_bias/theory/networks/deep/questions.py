@@ -5,7 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from implicit_bias.theory.law.chi_square import norm_law, probability
+from implicit_bias.theory.checks import probability
+from implicit_bias.theory.law.chi_square import norm_law
 from implicit_bias.theory.law.distance import PAPER, Scaling
 from implicit_bias.theory.law.prediction import DistancePrediction
 from implicit_bias.theory.law.questions import Needed
