@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
@@ -24,12 +25,12 @@ from implicit_bias.cli.check import (
     find_instances,
     tracking_fault,
 )
+from implicit_bias.project import rendered
 from implicit_bias.sweeps.cost import estimate_cost
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory import draw_data, limit_const, reparametrize
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store
-from tests.own_data.test_prepare import rendered
 from tests.support.project import REPOSITORY
 from tests.support.their_project import PACKAGE, kedro_new, tables
 
@@ -38,7 +39,8 @@ INSTANCE = Instance("own", {"X": "inputs", "Y": "targets"}, ["width_sweep"])
 
 def parameters(**changes: dict[str, Any]) -> dict[str, Any]:
     """What init writes, with changes to its blocks."""
-    blocks = copy.deepcopy(rendered("parameters.yml", "own", "")["own"])
+    words = {"namespace": "own", "title": "own", "targets": "null"}
+    blocks = copy.deepcopy(yaml.safe_load(rendered("parameters.yml", words))["own"])
     for name, change in changes.items():
         blocks[name] = (blocks[name] or {}) | change
     return {"own": blocks}
@@ -187,10 +189,8 @@ def test_stores_that_a_run_refuses_are_refused(uri: str, tmp_path: Path, monkeyp
 
 def test_misspelt_settings_of_tracking_are_refused(tmp_path: Path) -> None:
     said = tracking_fault({"experimnt": "mine"}, tmp_path)
-    assert (
-        said
-        == "tracking: tracking.experimnt is unknown: expected uri, experiment, optional, ui; did you mean experiment?"
-    )
+    expected = "uri, experiment, optional, ui, on_repeat"
+    assert said == f"tracking: tracking.experimnt is unknown: expected {expected}; did you mean experiment?"
 
 
 @pytest.mark.parametrize("solver", ["gradient_flow", "gradient_descent"])

@@ -244,7 +244,7 @@ def test_data_of_full_rank_leave_nothing_frozen(caplog):
         ({"figure": "width"}, "drawn by figure activations, got width"),
         ({"depths": 3}, "one hidden layer: leave out depths"),
         ({"initialization": "uniform"}, "start from gaussian entries"),
-        ({"solvers": "flow_exponential"}, "flow_exponential is for linear networks"),
+        ({"solvers": "flow_exponential"}, "networks with activations are trained by .*, got flow_exponential"),
         ({"redraw_data": True}, "same test rows: leave out redraw_data"),
         ({"alpha": [0.5, 1.0]}, "figure activations shows one alpha"),
         ({"sigma_u": 0.0}, "greater than 0"),

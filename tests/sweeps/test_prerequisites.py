@@ -26,6 +26,7 @@ REGISTERED = register_pipelines()
 @pytest.fixture
 def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pipeline, DataCatalog], None]:
     monkeypatch.setattr(pipelines, "_content", REGISTERED)
+    monkeypatch.setattr(pipelines, "_is_data_loaded", True)  # whatever other tests have set up
 
     def act(pipeline: Pipeline, catalog: DataCatalog) -> None:
         InputHooks().before_pipeline_run({"env": "smoke"}, pipeline, catalog)

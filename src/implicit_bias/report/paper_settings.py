@@ -82,6 +82,7 @@ KINDS = {"width": "Figure 1", "imbalance": "Figure 2"}
 FREE = frozenset(
     {
         *("title", "figure", "problem", "density", "sampler", "curve_points", "delta", "point_figures"),
+        *("momentum", "sigma_u", "kink_tolerance"),
         *("inner_layers", "inner_gain", "leak_tol", "most_weights"),
         *("seed", "seeds", "data.cond", "data.held_out", "data.draws", "data.seed"),
     }

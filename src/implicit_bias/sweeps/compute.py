@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 from kedro.io.core import DatasetError
 
+from implicit_bias import ImplicitBiasError
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.points import Loaders, Record, require, run_points
-from implicit_bias.theory.errors import ImplicitBiasError
 
 STALE = "is of other parameters, data or numerics: run what makes it again, the pipeline"
 MISSING = "holds nothing of this point: run the stage that makes it"

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from implicit_bias import ImplicitBiasError
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.workers import compute
-from implicit_bias.theory.errors import ImplicitBiasError
 
 Record = dict[str, Any]
 Loaders = dict[str, Callable[[], Record]]

@@ -21,9 +21,9 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.parallel import mp as multiprocessing
 from threadpoolctl import threadpool_limits
 
+from implicit_bias import ImplicitBiasError
 from implicit_bias.sweeps.clusters import Cluster, connect
 from implicit_bias.sweeps.parameters import Engine
-from implicit_bias.theory.errors import ImplicitBiasError
 
 STREAMED, LISTED = 32, 4
 """Calls handed out at a time, a worker, where each result comes back as it is done, and where all come together."""

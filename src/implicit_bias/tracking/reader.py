@@ -208,7 +208,9 @@ def points_table(children: Sequence[Run]) -> pd.DataFrame:
 
 
 def _number(name: str, value: str) -> Any:
-    return value if name not in NUMBERS else int(value) if value.isdigit() else float(value)
+    if name not in NUMBERS or value == "None":
+        return value
+    return int(value) if value.isdigit() else float(value)
 
 
 def _datasets(run: Run) -> list[dict[str, Any]]:
