@@ -218,7 +218,7 @@ def test_a_shared_database_keeps_its_artifacts(project: Path, tmp_path: Path) ->
         assert sweep.client.get_run(sweep.run_id).info.artifact_uri.startswith((project / "mlruns").as_uri())
 
 
-@pytest.mark.parametrize("address", ["sqlite:///C:/work/mlflow.db", "sqlite:///d:\\work\\mlflow.db", "sqlite:////w.db"])
+@pytest.mark.parametrize("address", ["sqlite:///C:/data/mlflow.db", "sqlite:///d:\\data\\mlflow.db", "sqlite:////w.db"])
 def test_absolute_databases_are_left_as_they_are(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("implicit_bias.tracking.store.make", lambda _: None)
     monkeypatch.setattr("implicit_bias.tracking.store.probe", lambda _: None)
