@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from implicit_bias.errors import ImplicitBiasError
+
 if TYPE_CHECKING:
     from implicit_bias.pipelines.own_data import create_pipeline
 
 __version__ = "0.1.0"
 __all__ = ["ImplicitBiasError", "__version__", "create_pipeline"]
-
-
-class ImplicitBiasError(Exception):
-    """The root of what this package raises by itself; its kinds are also of a fitting kind of Python (ValueError)."""
 
 
 def __getattr__(name: str) -> Any:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from implicit_bias import ImplicitBiasError
 from implicit_bias.cli.project import open_context, project_options
 from implicit_bias.cli.reading import load_dataset
+from implicit_bias.errors import ImplicitBiasError
 
 if TYPE_CHECKING:
     from pathlib import Path

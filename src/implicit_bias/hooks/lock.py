@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import siblings
 from implicit_bias.tracking.marks import folder_of, is_marked, marks_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from kedro.framework.hooks import hook_impl
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.hooks.encodings import speak_any_encoding
 from implicit_bias.hooks.misspelt import PARAMETERS, meant_by, read_by, unread
 from implicit_bias.hooks.siblings import is_ours, ours

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import is_ours, ours
 from implicit_bias.hooks.signals import Signals

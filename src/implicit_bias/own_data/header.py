@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 INTEGER = re.compile(r"[+-]?\d+")

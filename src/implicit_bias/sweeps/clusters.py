@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from joblib import cpu_count
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 
 SAME = ("kedro-implicit-bias", "numpy", "scipy")
 """Packages whose versions decide a result to the last bit."""

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from kedro.io.core import DatasetError
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.points import Loaders, Record, require, run_points

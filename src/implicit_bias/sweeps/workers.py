@@ -21,7 +21,7 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.parallel import mp as multiprocessing
 from threadpoolctl import threadpool_limits
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.sweeps.clusters import Cluster, connect
 from implicit_bias.sweeps.parameters import Engine
 

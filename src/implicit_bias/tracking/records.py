@@ -8,7 +8,7 @@ import numpy as np
 from mlflow.entities import Metric
 from numpy.typing import NDArray
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.tracking.limits import short_name
 
 SPARSER = 3

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.networks.hidden import own_directions
 from implicit_bias.theory.networks.two_layer import State

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.theory.experiment import output_times
 from implicit_bias.theory.networks.deep.descent import deep_descent
 from implicit_bias.theory.networks.deep.dynamics import excess_loss, heads, kernel_matrix, tails

@@ -9,7 +9,7 @@ from math import sqrt
 
 import numpy as np
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array
 

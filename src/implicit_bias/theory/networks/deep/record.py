@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import svdvals
 
-from implicit_bias import ImplicitBiasError
+from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.theory.networks.deep.dynamics import heads, imbalances, leak, tails
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Array, Problem
