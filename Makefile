@@ -87,7 +87,7 @@ lint: $(SETUP)  ## ruff, types, import contracts, spelling, plain English
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs src tests notebooks conf Makefile pyproject.toml \
 		--skip='docs/assets/*,*.png'
 	$(BIN)/python -m tests.prose
