@@ -7,14 +7,14 @@ import numpy as np
 from implicit_bias.theory.checks import check
 from implicit_bias.theory.initialization.gaussian import bartlett_factor
 from implicit_bias.theory.law.correction import idle_direction, path_free_correction
+from implicit_bias.theory.law.roots import roots
 from implicit_bias.theory.problem import Array, Problem
 
 NODES = 64
 """Nodes of the quadrature over the spectrum of U1 U1^T(0)."""
 RICH = 1e-5
 """Below this quotient of a + b and ||M||_2 the target alone decides V, and its pairs of modes cannot be resolved."""
-MOST_STEPS = 60
-"""Of the search for the root."""
+EPS = float(np.finfo(float).eps)
 NARROW, DRAWN, STEPS, KNOTS = 64, 256, 40, 5
 """Where h <= r networks of at most this width and the same proportions, about DRAWN hidden units in all, are settled in
 at most so many steps, at so many sizes of the target; in between it is interpolated."""
@@ -43,7 +43,7 @@ def mean_spectrum(problem: Problem, a: float, b: float, h: float) -> Array:
     modes = np.pad(mu, (0, problem.m - mu.size))
     if h <= problem.r:
         knots = np.linspace(modes[-1], modes[0], KNOTS if modes[0] > modes[-1] else 1)
-        return np.interp(modes, knots, [settled(float(each), a, b, problem.r, h) for each in knots])
+        return np.interp(modes, knots, settled(knots, a, b, problem.r, h))
     v = mean_field(modes, a, b, problem.r, h)
     if a + b < RICH * modes[0]:
         return v
@@ -71,38 +71,33 @@ def mean_field(mu: Array, a: float, b: float, r: int, h: float) -> Array:
     """
     T, ratio = a + b, r / h
     x, w = spectrum_of_weights(ratio)
-    lam, w, b1, target = a / T * x, ratio * w, b / T, (np.asarray(mu, float)[:, None] / T) ** 2 / ratio
+    lam, b1 = a / T * x, b / T
+    w = ratio * np.stack([w, w * lam, w * lam**2], axis=1)
+    target = (np.asarray(mu, float) / T) ** 2 / ratio
 
     def at(rho: Array) -> tuple[Array, Array, Array, Array]:
-        """(q,) cosh^2, what `rho` misses by, and the two parts of |v|^2."""
+        """(q,) each: 1 / cosh(theta)^2, the two sums over the spectrum that `miss` needs, and the gain of |v|^2 / T."""
         d = 1 / (lam + rho[:, None])
-        Z, Q, B = b1 * (d @ (w * lam)), b1 * (d**2 @ (w * lam)), b1 * (d**2 @ (w * lam**2))
-        P, grown = np.sum(target * w * d**2, axis=1), np.sum(target * w * lam * d**2, axis=1)
-        c2 = 1 + (P + Q) / np.where(Q < 1, 1 - Q, 1.0)
-        c = np.sqrt(c2)
-        miss = (c + 1) * (c * b1 - rho) - c * (2 * c + 1) * Z + grown + c2 * B
-        kept = b1 * ((1 - ratio) + (rho[:, None] * d) ** 2 @ w)
-        return np.where(Q < 1, miss, np.inf), c2, kept, grown
+        first, second = d @ w, d**2 @ w
+        missed, seen, twice = target * second[:, 0], b1 * second[:, 1], b1 * second[:, 2]
+        return np.maximum(1 - seen, 0) / (1 + missed), b1 * first[:, 1], twice, target * second[:, 1]
 
-    low, high = np.zeros(len(target)), 2 * (1 + np.sqrt(np.asarray(mu, float) / T))
-    while np.any((miss := at(high)[0]) > 0):
-        high = np.where(miss > 0, 2 * high, high)
-    f_low, f_high = at(low)[0], miss
-    for _ in range(MOST_STEPS):  # regula falsi (Illinois), bisection where a value is infinite
-        with np.errstate(invalid="ignore"):
-            share = f_low / (f_low - f_high)
-        middle = low + np.where(np.isfinite(share), share, 0.5) * (high - low)
-        miss, c2, kept, grown = at(middle)
-        if np.all((np.abs(high - low) <= 1e-14 * high) | (np.abs(middle - high) <= 1e-15 * high) | (miss == 0)):
-            break
-        above = miss > 0
-        f_low, f_high = np.where(above, miss, f_low / 2), np.where(above, f_high / 2, miss)
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.asarray(T * (c2 * kept + grown), float)
+    def miss(rho: Array) -> Array:
+        inverse, along, twice, grown = at(rho)
+        s = np.sqrt(inverse)
+        return (1 + s) * (b1 - rho * s) - (2 + s) * along + inverse * grown + twice
+
+    high = 2 * (1 + np.sqrt(np.asarray(mu, float) / T))
+    while np.any(short := miss(high) > 0):
+        high = np.where(short, 2 * high, high)
+    rho = roots(miss, np.zeros_like(high), high)
+    inverse, _, _, grown = at(rho)
+    kept = b1 * ((1 - ratio) + (rho[:, None] / (lam + rho[:, None])) ** 2 @ w[:, 0])
+    return np.asarray(T * (kept / inverse + grown), float)
 
 
-def settled(mu: float, a: float, b: float, r: int, h: float) -> float:
-    """Mean |v|^2 of networks of one output v that are moved to U1 v = mu e_1 in a straight line.
+def settled(mu: Array, a: float, b: float, r: int, h: float) -> Array:
+    """(q,) mean |v|^2 of networks of one output v that are moved to U1 v = mu_i e_1 in a straight line.
 
     Each step solves d |v|^2 + U1 U1^T d = missing product and moves by exp [[0, d], [d^T, 0]], which keeps Lambda. The
     networks come from a fixed seed; wide ones are replaced by narrower ones of the same proportions.
@@ -110,27 +105,37 @@ def settled(mu: float, a: float, b: float, r: int, h: float) -> float:
     width = ceil(min(h, NARROW))
     rest = ceil(width * r / h) - 1
     rng = np.random.default_rng(0)
-    ends = []
+    U1, v = [], []
     for _ in range(max(DRAWN // width, 4)):
         hidden = bartlett_factor(width, rest, rng).T if rest else np.empty((0, width))
-        U1 = np.sqrt(a / width) * np.vstack([rng.standard_normal((1, width)), hidden])
-        v = rng.standard_normal(width)
-        ends.append(_settle(U1, np.sqrt(b) * v / np.linalg.norm(v), mu))
-    return float(np.mean(ends))
+        U1.append(np.sqrt(a / width) * np.vstack([rng.standard_normal((1, width)), hidden]))
+        drawn = rng.standard_normal(width)
+        v.append(np.sqrt(b) * drawn / np.linalg.norm(drawn))
+    ends = _settle(np.tile(U1, (len(mu), 1, 1)), np.tile(v, (len(mu), 1)), np.repeat(mu, len(v)))
+    return np.asarray(ends.reshape(len(mu), -1).mean(axis=1), float)
 
 
-def _settle(U1: Array, v: Array, mu: float) -> float:
-    """|v|^2 where U1 v has come to mu e_1."""
-    target = mu * np.eye(len(U1))[0]
+def _settle(U1: Array, v: Array, mu: Array) -> Array:
+    """(N,) |v|^2 where each U1 v has come to mu e_1; U1 (N, k, w), v (N, w)."""
+    ends, target = np.empty(len(v)), np.zeros(U1.shape[:2])
+    target[:, 0] = mu
+    left = np.arange(len(v))
     for _ in range(STEPS):
-        if v @ v <= np.finfo(float).eps * np.sum(U1**2):  # no v != 0 meets target 0 where U1 has more rows than columns
+        size = np.sum(v**2, axis=1)
+        ends[left] = size
+        moving = size > EPS * np.sum(U1**2, axis=(1, 2))  # no v != 0 meets target 0 where U1 has more rows than columns
+        left, U1, v, target, size = left[moving], U1[moving], v[moving], target[moving], size[moving]
+        gram = U1 @ U1.transpose(0, 2, 1) + size[:, None, None] * np.eye(U1.shape[1])
+        move = np.linalg.solve(gram, (target - np.einsum("nkw,nw->nk", U1, v))[:, :, None])[:, :, 0]
+        angle = np.linalg.norm(move, axis=1)
+        moving = angle > 1e-6
+        if not moving.any():
             break
-        move = np.linalg.solve(U1 @ U1.T + (v @ v) * np.eye(len(U1)), target - U1 @ v)
-        angle = float(np.linalg.norm(move))
-        if not angle > 1e-6:
-            break
-        n, angle = move / angle, min(angle, 0.5)
-        seen = n @ U1
-        U1 = U1 + np.outer(n, 2 * np.sinh(angle / 2) ** 2 * seen + np.sinh(angle) * v)
+        left, U1, v, target = left[moving], U1[moving], v[moving], target[moving]
+        n, angle = move[moving] / angle[moving, None], np.minimum(angle[moving], 0.5)[:, None]
+        seen = np.einsum("nk,nkw->nw", n, U1)
+        U1 = U1 + n[:, :, None] * (2 * np.sinh(angle / 2) ** 2 * seen + np.sinh(angle) * v)[:, None, :]
         v = np.cosh(angle) * v + np.sinh(angle) * seen
-    return float(v @ v)
+    else:
+        ends[left] = np.sum(v**2, axis=1)
+    return ends

@@ -6,6 +6,7 @@ The one law that everything shown before training comes from: exact given V(inf)
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import sqrt
 
 import numpy as np
@@ -146,6 +147,7 @@ def _width(problem: Problem, unseen: Array | None, epsilon: float, delta: float,
     """Bisection: every weight sigma_U^2 v_j falls with h as soon as alpha >= 1/4 (docs/law.md section 5)."""
     epsilon, delta = check("epsilon", epsilon, epsilon > 0, "finite and > 0"), probability("delta", delta)
 
+    @cache
     def law(h: int) -> MixedLaw:
         return law_before(problem, *scaling.gram(h), h, unseen)
 
