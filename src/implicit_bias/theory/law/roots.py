@@ -10,8 +10,8 @@ MOST_STEPS = 200
 ROUNDING = 2 * float(np.finfo(float).eps)
 
 
-def roots(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
-    """(q,) roots to rounding, f (q,) -> (q,) being of different sign at low (q,) and high (q,) (Chandrupatla 1997).
+def roots(f: Callable[[Array], Array], low: Array, high: Array, precision: float = ROUNDING) -> Array:
+    """(q,) roots to a relative precision, f (q,) -> (q,) having unlike signs at low and high (q,) (Chandrupatla 1997).
 
     Each step is an inverse quadratic interpolation where that is monotone, otherwise a bisection.
     `scipy.optimize.elementwise.find_root` takes the same steps at five times the cost for few equations.
@@ -26,7 +26,7 @@ def roots(f: Callable[[Array], Array], low: Array, high: Array) -> Array:
             c, f_c = np.where(same, a, b), np.where(same, f_a, f_b)
             b, f_b = np.where(same, b, a), np.where(same, f_b, f_a)
             a, f_a = x, f_x
-            least = ROUNDING * np.minimum(np.abs(a), np.abs(b)) / np.abs(b - a)
+            least = precision * np.minimum(np.abs(a), np.abs(b)) / np.abs(b - a)
             if np.all((least > 0.5) | (f_a == 0) | (f_b == 0) | (a == b)):
                 break
             xi, phi = (a - b) / (c - b), (f_a - f_b) / (f_c - f_b)
