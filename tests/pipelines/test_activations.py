@@ -9,11 +9,11 @@ from mlflow import MlflowClient
 from pydantic import ValidationError
 from scipy.stats import kstest
 
+from implicit_bias.figures.rows.activations import spreads
 from implicit_bias.own_data.prepare import prepare_data
 from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.evaluation import evaluate_points
 from implicit_bias.pipelines.initialization import initialize_points, plan_points
-from implicit_bias.pipelines.kinds.activation.results import spreads
 from implicit_bias.pipelines.questions import answer_questions
 from implicit_bias.pipelines.reparametrization import reparametrize_data
 from implicit_bias.pipelines.reporting import draw_interactive, draw_sweep, summarize_sweep, tabulate_points

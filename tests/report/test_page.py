@@ -22,8 +22,8 @@ from implicit_bias.report.descent import descent_section
 from implicit_bias.report.page import render
 from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.paper_settings import FREE, SETTINGS, beside_paper
+from implicit_bias.report.registry import study_section
 from implicit_bias.report.section import Origin, Picture, Provenance, Section, Tracked
-from implicit_bias.report.studies import study_section
 from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.report.tables import MOST_ROWS
 from implicit_bias.sweeps.manifest import sweep_params, written

@@ -11,10 +11,10 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.report.facts import Facts
 from implicit_bias.report.paper import on_the_way
+from implicit_bias.report.registry import section_kind, write_section
 from implicit_bias.report.section import Origin, Provenance, Tracked
-from implicit_bias.report.studies import STUDIES, study_section
-from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import Loaders, Record, require
 from implicit_bias.sweeps.records import Fingerprints
@@ -59,16 +59,16 @@ def describe_sweep(
         record = fingerprints.load(EVALUATION, evaluations, key)
         return on_the_way(record["curve/iteration"], record["curve/excess"], iteration)
 
-    section = sweep_section(
+    facts = Facts(
         Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
+        table,
         planned=len(plan["points"]),
         names={key: point["name"] for key, point in plan["points"].items()},
         datasets=profiles(plan),
-        points=table,
         failures=reasons(plan, table, partial(fingerprints.load, EVALUATION, evaluations)),
         loss_at=loss_at,
     )
-    return section.model_dump(mode="json")
+    return described("sweep", facts)
 
 
 def describe_study(
@@ -77,15 +77,20 @@ def describe_study(
     """Write down what the report says of a study of a sweep.
 
     Args:
-        study: its name.
+        study: the name of its section in report/registry.py, or its import path.
         plan: title, parameters and points of the sweep.
         table: one row a finished point, the metrics of the study among them.
         tracked: where the sweep is tracked; empty if it is not.
         images: the pictures of the study, as PNG.
     """
-    pictures = shown(STUDIES[study].pictures, images)
+    pictures = shown(section_kind(study).pictures, images)
     origin = Origin(plan["params"], provenance(), pictures, whereabouts(tracked))
-    return study_section(study, origin, len(plan["points"]), table).model_dump(mode="json")
+    return described(study, Facts(origin, table, planned=len(plan["points"])))
+
+
+def described(kind: str, facts: Facts) -> dict[str, Any]:
+    """A section of the report, as JSON takes it."""
+    return write_section(kind, facts).model_dump(mode="json")
 
 
 def shown(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:

@@ -97,6 +97,7 @@ class Section(Record):
     """One sweep, a study of one, or the verification of the claims.
 
     Attributes:
+        kind: its name in report/registry.py.
         title: its heading.
         summary: one sentence or two: what was run.
         outcome: how it ended, in a few words.
@@ -110,6 +111,7 @@ class Section(Record):
         tracked: where it is tracked, if it is.
     """
 
+    kind: str = ""
     title: str
     summary: str
     outcome: str

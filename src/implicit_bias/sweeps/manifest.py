@@ -65,6 +65,7 @@ def sweep_plan(
             }
             for point in points
         },
+        "report": "sweep",
         "numerics": numerics,
         "fresh": sweep.fresh,
         "compare": compare,

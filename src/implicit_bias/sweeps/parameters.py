@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from implicit_bias.sweeps.figure import check_figure, sweep_figure
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 from implicit_bias.theory.initialization.gaussian import Sampler
 from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
@@ -37,6 +38,8 @@ Initialization = Annotated[str, AfterValidator(lambda name: _exists(initializati
 """A name of theory/initialization/registry.py, or an import path package.module:object."""
 Solver = Annotated[str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else _exists(solver, name))]
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
+FigureName = Annotated[str, AfterValidator(lambda name: _exists(sweep_figure, name))]
+"""A name of figures/registry.py, or an import path package.module:object."""
 Scale = Annotated[
     Literal["none", "columns", "table"],
     Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
@@ -305,9 +308,7 @@ class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "depth", "activations"] = Field(
-        description="what is drawn against what"
-    )
+    figure: FigureName = Field(description="what is drawn against what")
     problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
     redraw_data: bool = Field(
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
@@ -362,30 +363,16 @@ class Sweep(Engine):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
-        self._activations_fit()
-        if (self.kind == "deep") != (self.figure == "depth"):
-            raise ValueError(
-                f"figure depth and depths other than 2 go together, got figure {self.figure} and depths {self.depths}"
-            )
-        if self.kind == "deep" and self.initialization != [GAUSSIAN]:
-            raise ValueError(f"the first and the last layer of deep networks are gaussian, got {self.initialization}")
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
-        if self.figure != "imbalance" and not self.alpha:
-            raise ValueError(f"figure {self.figure} is drawn against alpha: give alpha instead of cases")
-        if self.figure in ("width", "wide", "universality", "depth", "activations") and len(self.alpha) > 1:
-            raise ValueError(f"figure {self.figure} shows one alpha, got {self.alpha}: figure alpha compares several")
-        if self.figure != "universality" and len(self.initialization) > 1:
-            raise ValueError(f"figure {self.figure} shows one initialization: figure universality compares several")
-        rows = {name: initialization(name) for name in self.initialization}
-        if self.figure == "universality" and (silent := [name for name, row in rows.items() if row.law == "silent"]):
-            raise ValueError(f"figure universality compares with the law, which says nothing of {', '.join(silent)}")
-        if self.cases and self.cases.balanced and not all(row.balances for row in rows.values()):
+        check_figure(self)
+        self._network_fits()
+        if (
+            self.cases
+            and self.cases.balanced
+            and not all(initialization(each).balances for each in self.initialization)
+        ):
             raise ValueError("a balanced initialisation is not orthogonal: set cases.balanced to false")
-        if self.figure == "imbalance" and not self.cases:
-            raise ValueError("figure imbalance compares cases: give cases instead of alpha")
-        if self.figure in ("wide", "alpha") and not self.law_is_exact:
-            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization {GAUSSIAN}")
         for alpha in self.alpha:
             if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
                 raise ValueError(
@@ -398,10 +385,10 @@ class Sweep(Engine):
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
 
-    def _activations_fit(self) -> None:
+    def _network_fits(self) -> None:
+        if self.kind == "deep" and self.initialization != [GAUSSIAN]:
+            raise ValueError(f"the first and the last layer of deep networks are gaussian, got {self.initialization}")
         if not self.activations:
-            if self.figure == "activations":
-                raise ValueError("figure activations compares networks with activations: give activations")
             if self.sigma_u is not None:
                 raise ValueError("sigma_u is for networks with activations: cases set the scales of linear ones")
             if "flow_stabilized" in self.solvers:
@@ -409,8 +396,6 @@ class Sweep(Engine):
             return
         if unknown := [name for name in self.activations if name not in ACTIVATIONS]:
             raise ValueError(f"activations must be of {', '.join(ACTIVATIONS)}, got {unknown[0]!r}")
-        if self.figure != "activations":
-            raise ValueError(f"networks with activations are drawn by figure activations, got {self.figure}")
         if self.depths != [2]:
             raise ValueError(f"networks with activations have one hidden layer: leave out depths, got {self.depths}")
         if self.initialization != [GAUSSIAN]:

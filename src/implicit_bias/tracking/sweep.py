@@ -23,6 +23,7 @@ from implicit_bias.tracking.records import TrackingError, check, entries, last_s
 from implicit_bias.tracking.runs import (
     CHILD_OF,
     PARENTS,
+    REPORT,
     WELL,
     WORKFLOW,
     as_params,
@@ -80,11 +81,13 @@ class Sweep:
             "plan": fingerprint(plan),
             "place": self._place,
             "process": process_tag(),
+            **({REPORT: str(plan["report"])} if plan.get("report") else {}),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
             **outer_tags(client),
         }
         self._files: set[str] = set()
+        self._sections = str(plan.get("report", "")).split()
         self.before = ""  # how it had ended before this process went on with it
         if run_id is None:
             self._start(tags)
@@ -131,6 +134,9 @@ class Sweep:
         if self.before == "FINISHED":  # its results are of the versions and of the commit that it says
             tags = {"process": tags["process"]}
         tags = {**tags, "place": run.data.tags.get("place", self._place)}
+        self._sections = run.data.tags.get(REPORT, "").split()
+        if self._sections:
+            tags.pop(REPORT, None)
         self.client.log_batch(run_id, tags=as_tags(tags))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         delete_tags(self.client, run, "error", "missing")
@@ -222,6 +228,12 @@ class Sweep:
             upload(self.client, self.run_id, name, path.read_bytes())
         if name.endswith(".png") and "/" not in name:
             self._files.add(name)
+
+    def section(self, kind: str) -> None:
+        """Say that the report has a section of a kind about this sweep."""
+        if kind and kind not in self._sections:
+            self._sections.append(kind)
+            self.client.set_tag(self.run_id, REPORT, " ".join(self._sections))
 
     def missing(self) -> list[str]:
         """The points of the plan that are not FINISHED."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from implicit_bias.tracking.store import Store
     from implicit_bias.tracking.sweep import Sweep
 
-ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", *FILE_ROLES)
+ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", "section", *FILE_ROLES)
 """Roles as they are sent: an evaluation ends its point."""
 
 
@@ -74,5 +74,5 @@ def _contents(dataset: Any, mark: Mark, keys: list[str], missing: list[str]) -> 
             yield from ({key: partitions[key]()} for key in missing if key in wanted and key in partitions)
     elif mark.role in FILE_ROLES:
         yield None
-    elif mark.role == "summary":
+    elif mark.role in ("summary", "section"):
         yield dataset.load()

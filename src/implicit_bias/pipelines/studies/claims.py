@@ -9,9 +9,9 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines import report
 from implicit_bias.pipelines.checks import CHECKS, fingerprint, join, tasks
-from implicit_bias.pipelines.sections import provenance, whereabouts
-from implicit_bias.report.claims import claims_section
+from implicit_bias.pipelines.sections import described, provenance, whereabouts
 from implicit_bias.report.claims_page import claims_page
+from implicit_bias.report.facts import Facts
 from implicit_bias.report.section import Origin
 from implicit_bias.sweeps.compute import STALE, STAMP, Reader, StaleRecords, check_table, compute_tasks, stamp
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
@@ -33,6 +33,7 @@ def plan_verification(verification: Verification) -> dict[str, Any]:
         "description": f"Every claim on {verification.problems} random problems and {verification.seeds} seeds.",
         "params": sweep_params(verification),
         "points": {},
+        "report": "claims",
         "numerics": CHECKS.numerics,
         "fresh": verification.fresh,
     }
@@ -144,8 +145,8 @@ def describe_claims(
     checks = _known(verification, checks)
     _check(verification, table)
     origin = Origin(plan["params"], provenance(), {"figure": figure}, whereabouts(tracked))
-    section = claims_section(origin, table, list(checks["errors"]))
-    return section.model_dump(mode="json")
+    failures = {str(number): str(error) for number, error in enumerate(checks["errors"])}
+    return described("claims", Facts(origin, table, failures=failures))
 
 
 def create_pipeline(**_: Any) -> Pipeline:

@@ -10,8 +10,9 @@ from kedro.pipeline import Node, Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.sections import profiles, provenance, reasons, shown, whereabouts
-from implicit_bias.report.descent import PICTURES, descent_section
+from implicit_bias.pipelines.sections import described, profiles, provenance, reasons, shown, whereabouts
+from implicit_bias.report.descent import PICTURES
+from implicit_bias.report.facts import Facts
 from implicit_bias.report.section import Origin
 from implicit_bias.sweeps.compute import STAMP, Reader, Stage, Task, check_table, compute_tasks, load, stamp
 from implicit_bias.sweeps.fingerprint import digest, numerics
@@ -51,6 +52,7 @@ def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
             key: {"name": key, "params": {"case": key, "sigma_u": u, "sigma_v": v, "problem": name}}
             for key, (u, v) in study.points().items()
         },
+        "report": "descent",
         "numerics": numerics(__name__),
         "fresh": study.fresh,
         "datasets": data_sets({name: Problem(**problems[name]())}),
@@ -220,14 +222,14 @@ def describe_descents(
     """What the report says of the study, as JSON takes it; `images` are its PICTURES, as PNG."""
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)
-    section = descent_section(
+    facts = Facts(
         Origin(plan["params"], provenance(), shown(PICTURES, images), whereabouts(tracked)),
+        table,
         planned=len(plan["points"]),
         datasets=profiles(plan),
-        points=table,
         failures=reasons(plan, table, lambda key: load(DESCENT, studies, key, expected[key])),
     )
-    return section.model_dump(mode="json")
+    return described("descent", facts)
 
 
 def create_pipeline(**_: Any) -> Pipeline:
