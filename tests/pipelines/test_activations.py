@@ -19,7 +19,8 @@ from implicit_bias.pipelines.reparametrization import reparametrize_data
 from implicit_bias.pipelines.reporting import draw_interactive, draw_sweep, summarize_sweep, tabulate_points
 from implicit_bias.pipelines.training import train_points
 from implicit_bias.sweeps.compute import StaleRecords
-from implicit_bias.sweeps.parameters import OWN, DataSets, OwnData, Reparametrization, Sweep
+from implicit_bias.sweeps.data import OWN, DataSets, OwnData, Reparametrization
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.networks.two_layer import reduce_network
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.flow import gradient_flow

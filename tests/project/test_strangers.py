@@ -24,7 +24,8 @@ from implicit_bias.hooks.encodings import speak_any_encoding
 from implicit_bias.hooks.misspelt import meant_by, unread
 from implicit_bias.hooks.preflight import InputHooks, RunRefused
 from implicit_bias.pipelines.reserved import is_reserved
-from implicit_bias.sweeps.parameters import OwnData, Sweep
+from implicit_bias.sweeps.data import OwnData
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.tracking.provenance import COMMIT, git_tags
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.store import Store

@@ -26,8 +26,9 @@ from implicit_bias.report.registry import study_section
 from implicit_bias.report.section import Origin, Picture, Provenance, Section, Tracked
 from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.report.tables import MOST_ROWS
+from implicit_bias.sweeps.data import DataSet
 from implicit_bias.sweeps.manifest import sweep_params, written
-from implicit_bias.sweeps.parameters import DataSet, Sweep
+from implicit_bias.sweeps.parameters import Sweep
 from tests.support.project import REPOSITORY
 
 VOID = {"meta", "link", "img", "br", "hr"}

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from implicit_bias.sweeps.parameters import Cases, DataSet, DataSets, Reparametrization, Stopping, Sweep
+from implicit_bias.sweeps.data import DataSet, DataSets, Reparametrization
+from implicit_bias.sweeps.parameters import Cases, Stopping, Sweep
 
 MINIMAL = {
     "title": "t",

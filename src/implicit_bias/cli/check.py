@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from implicit_bias.sweeps.cost import Cost
-    from implicit_bias.sweeps.parameters import OwnData, Reparametrization, Sweep
+    from implicit_bias.sweeps.data import OwnData, Reparametrization
+    from implicit_bias.sweeps.parameters import Sweep
     from implicit_bias.theory.problem import Problem
 
 MB = 1e6
@@ -174,7 +175,8 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     from implicit_bias.own_data.checks import said_of_row_numbers
     from implicit_bias.own_data.prepare import read_data_set
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
-    from implicit_bias.sweeps.parameters import OWN, OwnData, Reparametrization, Sweep
+    from implicit_bias.sweeps.data import OWN, OwnData, Reparametrization
+    from implicit_bias.sweeps.parameters import Sweep
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
     valid: Any

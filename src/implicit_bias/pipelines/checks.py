@@ -7,8 +7,8 @@ import numpy as np
 
 from implicit_bias.sweeps.compute import Stage, Task, load
 from implicit_bias.sweeps.fingerprint import digest
-from implicit_bias.sweeps.parameters import Verification
 from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.studies import Verification
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
 from implicit_bias.theory.claims.problems import check_index

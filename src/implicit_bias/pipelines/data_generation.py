@@ -7,7 +7,7 @@ import numpy as np
 from kedro.pipeline import Node, Pipeline
 from threadpoolctl import threadpool_limits
 
-from implicit_bias.sweeps.parameters import DataSets
+from implicit_bias.sweeps.data import DataSets
 from implicit_bias.theory.synthetic import draw_data, draw_held_out
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 from threadpoolctl import threadpool_limits
 
-from implicit_bias.sweeps.parameters import Reparametrization
+from implicit_bias.sweeps.data import Reparametrization
 from implicit_bias.theory.problem import Problem, doubtful_ranks, rank_cut, reparametrize
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from implicit_bias.figures import png
 from implicit_bias.figures.descent import gap_figure, step_figure
 from implicit_bias.pipelines.studies.descent import plan_descents
-from implicit_bias.sweeps.parameters import DescentStudy
+from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.theory import draw_data, reparametrize
 from implicit_bias.tracking.provenance import fingerprint
 from tests.support.project import Project, finished_project, make_project

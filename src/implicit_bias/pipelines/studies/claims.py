@@ -15,8 +15,8 @@ from implicit_bias.report.facts import Facts
 from implicit_bias.report.section import Origin
 from implicit_bias.sweeps.compute import STALE, STAMP, Reader, StaleRecords, check_table, compute_tasks, stamp
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
-from implicit_bias.sweeps.parameters import Verification
 from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.studies import Verification
 from implicit_bias.sweeps.workers import check
 from implicit_bias.theory.claims.table import claim_rows, frequency_rows
 

@@ -17,8 +17,9 @@ from implicit_bias.report.section import Origin
 from implicit_bias.sweeps.compute import STAMP, Reader, Stage, Task, check_table, compute_tasks, load, stamp
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
-from implicit_bias.sweeps.parameters import BALANCED, DescentStudy, Engine
+from implicit_bias.sweeps.parameters import BALANCED, Engine
 from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.sweeps.workers import check
 from implicit_bias.theory.bounds.descent import largest_certified_step
 from implicit_bias.theory.comparisons import step_size as steps
