@@ -7,7 +7,7 @@ import numpy as np
 
 from implicit_bias.sweeps.compute import Stage, Task, load
 from implicit_bias.sweeps.fingerprint import digest
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.handover import Loaders, Record, failure_of
 from implicit_bias.sweeps.studies import Verification
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
@@ -20,7 +20,7 @@ OF_SEEDS = ("initial", "trained")
 """What a seed gives; a batch of problems gives the checks of claims."""
 
 
-def check(kind: str, *arguments: Any) -> dict[str, Any]:
+def check(kind: str, *arguments: Any) -> Record:
     """Check one seed or one batch of problems."""
     return check_seed(*arguments) if kind == "seed" else check_batch(*arguments)
 
@@ -28,7 +28,7 @@ def check(kind: str, *arguments: Any) -> dict[str, Any]:
 CHECKS = Stage("verify", "batches", "verification", check)
 
 
-def check_batch(seed: int, first: int, end: int) -> dict[str, Any]:
+def check_batch(seed: int, first: int, end: int) -> Record:
     """Check the problems of the indices from `first` to before `end`.
 
     Returns:
@@ -42,7 +42,7 @@ def check_batch(seed: int, first: int, end: int) -> dict[str, Any]:
             checked.append(check_index(seed, index))
         except Exception as error:
             errors.append(f"problem {index}: {type(error).__name__}: {error}")
-    joined: dict[str, Any] = {
+    joined: Record = {
         f"{name}/{part}": np.array([getattr(checks[name], part) for checks in checked])
         for name in (checked[0] if checked else ())
         for part in ("met", "ratio", "limit")
@@ -71,7 +71,7 @@ def fingerprint(verification: Verification) -> str:
     return digest([task.fingerprint for task in tasks(verification)])
 
 
-def join(verification: Verification, batches: Loaders) -> dict[str, Any]:
+def join(verification: Verification, batches: Loaders) -> Record:
     """All that was checked as one record.
 
     Returns:
@@ -85,8 +85,8 @@ def join(verification: Verification, batches: Loaders) -> dict[str, Any]:
     parts: dict[str, list[Any]] = {}
     for task in tasks(verification):
         record = load(CHECKS, batches, task.key, task.fingerprint)
-        if "error" in record:
-            errors.append(f"{task.key}: {record['error']}")
+        if (reason := failure_of(record)) is not None:
+            errors.append(f"{task.key}: {reason}")
             continue
         errors += map(str, record.pop("errors", ()))
         for name, values in record.items():

@@ -14,8 +14,9 @@ from implicit_bias.pipelines.kinds.activation import results as activation
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import STAMP, Stage, stamp
 from implicit_bias.sweeps.figure import Results
+from implicit_bias.sweeps.handover import Loaders, Plan, Problems, Record, failure_of
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
 from implicit_bias.theory.networks.deep.law import LAW_LEAK
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def tabulate_points(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, trajectories: Loaders, evaluations: Loaders
+    sweep: Sweep, plan: Plan, problems: Problems, trajectories: Loaders, evaluations: Loaders
 ) -> pd.DataFrame:
     """One row per finished point: its parameters, how it ended, its metrics, and the stamp of its evaluation.
 
@@ -45,7 +46,7 @@ def tabulate_points(
     rows = []
     for key, point in plan["points"].items():
         measured = fingerprints.load(EVALUATION, evaluations, key)
-        if "error" in measured:
+        if failure_of(measured) is not None:
             continue
         trained = fingerprints.load(TRAINING, trajectories, key)
         tracked = {
@@ -83,7 +84,7 @@ def join_metrics(stage: Stage, fingerprints: Fingerprints, table: pd.DataFrame, 
     return table.drop(columns=STAMP).join(pd.DataFrame.from_dict(rows, orient="index"), on="point")
 
 
-def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame) -> dict[str, Any]:
+def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame) -> Record:
     """Aggregate metrics of the whole sweep, and its means against width as curves.
 
     Args:
@@ -98,7 +99,7 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
     Fingerprints(sweep, plan, problems).check(EVALUATION, table)
     if sweep.kind == "activation":
         return activation.summary(len(plan["points"]), table)
-    summary: dict[str, Any] = {
+    summary: Record = {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
         "metric/bound_ratio": float(table["bound_worst"].max()),
@@ -147,7 +148,7 @@ def log_slope(width: Array, distance: Array) -> tuple[float, float]:
 
 
 def draw_sweep(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
+    sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders
 ) -> tuple[Any, Any, Any]:
     """Draw the figure of the sweep, once for PNG and once for PDF, and its companion.
 
@@ -168,18 +169,14 @@ def draw_sweep(
     return main, main, draw_companion(results)
 
 
-def draw_interactive(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
-) -> Any:
+def draw_interactive(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders) -> Any:
     """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
     from implicit_bias.figures import registry
 
     return registry.draw_interactive(_results(sweep, plan, problems, table, evaluations))
 
 
-def _results(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
-) -> Results:
+def _results(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders) -> Results:
     """What the figures are drawn from, checked to be of this sweep."""
     fingerprints = Fingerprints(sweep, plan, problems)
     fingerprints.check(EVALUATION, table)
@@ -188,7 +185,7 @@ def _results(
     return Results(sweep, table, _problems(problems, table), load)
 
 
-def _problems(problems: Loaders, table: pd.DataFrame) -> list[Problem]:
+def _problems(problems: Problems, table: pd.DataFrame) -> list[Problem]:
     require(table["problem"].unique(), problems, "problems", "reparametrization")
     return [Problem(**problems[name]()) for name in table["problem"].unique()]
 

@@ -14,9 +14,10 @@ from implicit_bias.pipelines.evaluation import EVALUATION
 from implicit_bias.report.facts import Facts
 from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.registry import section_kind, write_section
-from implicit_bias.report.section import Origin, Provenance, Tracked
+from implicit_bias.report.section import Origin, Provenance, SectionJson, Tracked
+from implicit_bias.sweeps.handover import Loaders, NamedProfile, Plan, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.points import Loaders, Record, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
 
@@ -27,13 +28,13 @@ PROCESS = uuid.uuid4().hex
 
 def describe_sweep(
     sweep: Sweep,
-    plan: dict[str, Any],
-    problems: Loaders,
+    plan: Plan,
+    problems: Problems,
     table: pd.DataFrame,
     evaluations: Loaders,
-    tracked: dict[str, Any],
+    tracked: Whereabouts,
     *images: bytes,
-) -> dict[str, Any]:
+) -> SectionJson:
     """Write down what the report says of the sweep.
 
     Args:
@@ -71,9 +72,7 @@ def describe_sweep(
     return described("sweep", facts)
 
 
-def describe_study(
-    study: str, plan: dict[str, Any], table: pd.DataFrame, tracked: dict[str, Any], *images: bytes
-) -> dict[str, Any]:
+def describe_study(study: str, plan: Plan, table: pd.DataFrame, tracked: Whereabouts, *images: bytes) -> SectionJson:
     """Write down what the report says of a study of a sweep.
 
     Args:
@@ -88,7 +87,7 @@ def describe_study(
     return described(study, Facts(origin, table, planned=len(plan["points"])))
 
 
-def described(kind: str, facts: Facts) -> dict[str, Any]:
+def described(kind: str, facts: Facts) -> SectionJson:
     """A section of the report, as JSON takes it."""
     return write_section(kind, facts).model_dump(mode="json")
 
@@ -98,20 +97,20 @@ def shown(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
     return {name: image for name, image in zip(names, images, strict=True) if image}
 
 
-def whereabouts(tracked: dict[str, Any]) -> Tracked | None:
+def whereabouts(tracked: Whereabouts) -> Tracked | None:
     """Where a run is tracked, if it is."""
     return Tracked(**tracked) if tracked else None
 
 
-def profiles(plan: dict[str, Any]) -> list[dict[str, Any]]:
+def profiles(plan: Plan) -> list[NamedProfile]:
     """Name and size of the data sets of a plan."""
     return [{"name": each["name"], **each["profile"]} for each in plan["datasets"]]
 
 
-def reasons(plan: dict[str, Any], table: pd.DataFrame, load: Callable[[str], Record]) -> dict[str, str]:
+def reasons(plan: Plan, table: pd.DataFrame, load: Callable[[str], Record]) -> dict[str, str]:
     """Planned points that are not in the table -> why, as far as their records say."""
     finished = set(table["point"])
-    return {key: str(load(key).get("error", "")) for key in plan["points"] if key not in finished}
+    return {key: failure_of(load(key)) or "" for key in plan["points"] if key not in finished}
 
 
 def provenance() -> Provenance:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from implicit_bias.figures.numerals import number
 from implicit_bias.report.facts import SectionKind, pictures
-from implicit_bias.report.section import Column, Failure, Origin, Section, Table
+from implicit_bias.report.section import Column, FailedPoint, Origin, Section, Table
 from implicit_bias.report.tables import data_table
 from implicit_bias.sweeps.figure import Words
 
@@ -51,7 +51,7 @@ def descent_section(
         faults=[f"{missing:,} start{'s are' if missing > 1 else ' is'} missing."] if missing else [],
         pictures=pictures(origin.images, PICTURES, points),
         tables=[table for table in (start_table(points), data_table(datasets)) if table is not None],
-        failures=[Failure(point=key, reason=reason) for key, reason in failures.items()],
+        failures=[FailedPoint(point=key, reason=reason) for key, reason in failures.items()],
         params=params,
         provenance=origin.provenance,
         tracked=origin.tracked,

@@ -11,7 +11,7 @@ from implicit_bias.figures.registry import QUESTIONS
 from implicit_bias.report.facts import SectionKind, picture
 from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
-from implicit_bias.report.section import Failure, Origin, Picture, Section
+from implicit_bias.report.section import FailedPoint, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
 from implicit_bias.sweeps.figure import COMPANION, Words, known_figure
 from implicit_bias.theory.bounds.registry import RUN_BOUNDS
@@ -98,11 +98,11 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     return faults
 
 
-def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[Failure]:
+def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[FailedPoint]:
     chosen = list(failures.items())
-    shown = [Failure(point=names.get(key, key), reason=reason) for key, reason in chosen[:MOST_FAILURES]]
+    shown = [FailedPoint(point=names.get(key, key), reason=reason) for key, reason in chosen[:MOST_FAILURES]]
     rest = len(chosen) - len(shown)
-    return [*shown, Failure(point=f"{rest:,} more", reason="see the tracked runs")] if rest > 0 else shown
+    return [*shown, FailedPoint(point=f"{rest:,} more", reason="see the tracked runs")] if rest > 0 else shown
 
 
 def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame, paper: str) -> list[Picture]:

@@ -15,8 +15,9 @@ from kedro.io.core import DatasetError
 
 from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.sweeps.fingerprint import digest, numerics
+from implicit_bias.sweeps.handover import Loaders, Record, failed, failure_of
 from implicit_bias.sweeps.parameters import Engine
-from implicit_bias.sweeps.points import Loaders, Record, require, run_points
+from implicit_bias.sweeps.points import require, run_points
 
 STALE = "is of other parameters, data or numerics: run what makes it again, the pipeline"
 MISSING = "holds nothing of this point: run the stage that makes it"
@@ -92,7 +93,7 @@ def compute_tasks(
         usable: whether a stored record is still good for something; asked of those with the right fingerprint.
 
     Yields:
-        key and record; {"error": message, "fingerprint": ...} for what could not be computed.
+        key and record; a `Failure` with its fingerprint for what could not be computed.
     """
     missing = []
     for task in tasks:
@@ -116,7 +117,8 @@ def _stored(read: Reader, task: Task, stage: Stage) -> Record | None:
     except DatasetError as error:
         logger.warning("%s: computed again: %s", stage.name, error)
         return None
-    return record if record is not None and "error" not in record and record.get(STAMP) == task.fingerprint else None
+    whole = record is not None and failure_of(record) is None and record.get(STAMP) == task.fingerprint
+    return record if whole else None
 
 
 def load(stage: Stage, records: Loaders, key: str, fingerprint: str) -> Record:
@@ -140,11 +142,11 @@ def load_or_error(stage: Stage, records: Loaders, key: str, fingerprint: str) ->
         StaleRecords: it is of other parameters, data or numerics.
     """
     if key not in records:
-        return {"error": f"{stage.output} {MISSING}"}
+        return failed(f"{stage.output} {MISSING}")
     try:
         return load(stage, records, key, fingerprint)
     except DatasetError as error:
-        return {"error": str(error)}
+        return failed(str(error))
 
 
 def stamp(fingerprint: str) -> str:

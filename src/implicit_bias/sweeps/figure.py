@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from implicit_bias.sweeps.handover import Record
 from implicit_bias.theory.initialization.registry import Law, initialization
 from implicit_bias.theory.named import named
 from implicit_bias.theory.problem import Array, Problem
@@ -68,7 +69,7 @@ class Results:
     sweep: "Sweep"
     table: pd.DataFrame
     problems: list[Problem]
-    evaluation: Callable[[str], dict[str, Any]]
+    evaluation: Callable[[str], Record]
 
     @property
     def columns(self) -> dict[str, Array]:

@@ -100,13 +100,15 @@ class LiveSweep:
 
     def pass_on(self, mark: Mark, name: str, data: Any, dataset: Any) -> None:
         """Send what a dataset has saved; with the first evaluation what an earlier run has trained."""
+        from implicit_bias.sweeps.handover import failure_of
+
         assert self.run is not None
         if mark.role == "trajectory":
             self.trained = {}  # in this run
         elif mark.role == "evaluation" and self.trained:
             trained, self.trained = self.trained, {}
             for key in self.run.missing():
-                if key in trained and "error" not in (record := trained[key]()):
+                if key in trained and failure_of(record := trained[key]()) is None:
                     self.run.log(key, "trajectory", record)
         pass_on(mark, name, data, dataset, self.run)
         if mark.sweep == self.name and (picture := picture_of(mark, dataset)):

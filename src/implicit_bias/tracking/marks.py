@@ -140,13 +140,15 @@ def sweeps_of(mark: Mark, sweeps: Iterable[str]) -> list[str]:
 
 def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
     """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
+    from implicit_bias.sweeps.handover import failure_of
+
     match mark.role:
         case "trajectory" | "comparison" | "evaluation" | "failure":
             for key, record in data.items():
-                if "error" not in record:
+                if (reason := failure_of(record)) is None:
                     sweep.log(key, name if mark.role == "comparison" else mark.role, record)
                 elif mark.role != "comparison":  # a point that cannot be compared has not failed
-                    sweep.fail(key, record["error"])
+                    sweep.fail(key, reason)
         case "point_figure":
             for key, image in data.items():
                 sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)

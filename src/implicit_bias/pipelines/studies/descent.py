@@ -13,12 +13,13 @@ from implicit_bias.pipelines import report
 from implicit_bias.pipelines.sections import described, profiles, provenance, reasons, shown, whereabouts
 from implicit_bias.report.descent import PICTURES
 from implicit_bias.report.facts import Facts
-from implicit_bias.report.section import Origin
+from implicit_bias.report.section import Origin, SectionJson
 from implicit_bias.sweeps.compute import STAMP, Reader, Stage, Task, check_table, compute_tasks, load, stamp
 from implicit_bias.sweeps.fingerprint import digest, numerics
+from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine
-from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.sweeps.workers import check
 from implicit_bias.theory.bounds.descent import largest_certified_step
@@ -33,7 +34,7 @@ from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
-def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
+def plan_descents(study: DescentStudy, problems: Problems) -> Plan:
     """What is tracked of the study before it: its parameters, its points, its data and the version of its code.
 
     Raises:
@@ -61,12 +62,12 @@ def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
 
 
 def study_descents(
-    study: DescentStudy, problems: Loaders, plan: dict[str, Any], stored: dict[str, Reader]
-) -> Iterator[dict[str, dict[str, Any]]]:
+    study: DescentStudy, problems: Problems, plan: Plan, stored: dict[str, Reader]
+) -> Iterator[dict[str, Record]]:
     """Study every initialisation of the grid, but those that are done; each is saved at once.
 
     Yields:
-        point -> what `study_descent` measures; one with "error" if it failed.
+        point -> what `study_descent` measures; a `Failure` if it failed.
     """
     expected = fingerprints(study, plan, problems)
     problem = problems[_problem(study)]()
@@ -75,7 +76,7 @@ def study_descents(
         yield {key: record}
 
 
-def _arguments(study: DescentStudy, problem: dict[str, Any], key: str) -> tuple[Any, ...]:
+def _arguments(study: DescentStudy, problem: ProblemFields, key: str) -> tuple[Any, ...]:
     return study, problem, key
 
 
@@ -83,7 +84,7 @@ def _problem(study: DescentStudy) -> str:
     return f"{study.problem}-draw=0"
 
 
-def fingerprints(study: DescentStudy, plan: dict[str, Any], problems: Loaders) -> dict[str, str]:
+def fingerprints(study: DescentStudy, plan: Plan, problems: Problems) -> dict[str, str]:
     """Point -> what its record must carry.
 
     Raises:
@@ -99,7 +100,7 @@ def fingerprints(study: DescentStudy, plan: dict[str, Any], problems: Loaders) -
     }
 
 
-def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str) -> dict[str, Any]:
+def study_descent(study: DescentStudy, problem_fields: ProblemFields, key: str) -> Record:
     """Measure one initialisation: metrics, and arrays of the gap (halved steps) and of the scan (up to the largest).
 
     `step_law` is n / lambda_max of the end kernel in closed form at large width (docs/law.md), of a Gaussian start.
@@ -145,7 +146,7 @@ def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str)
         wide = large_width_limit(problem, *(study.width * scale**2 for scale in study.points()[key]))
         R = np.real(block_diag(sqrtm(wide.U1U1t), sqrtm(wide.VVt)))
         metrics["step_law"] = steps.forecast(problem, R).largest
-    record: dict[str, Any] = {f"metric/{name}": float(value) for name, value in metrics.items()}
+    record: Record = {f"metric/{name}": float(value) for name, value in metrics.items()}
     record |= {"curve/iteration": np.arange(away.size), "curve/gap": gaps.apart, "curve/away": away}
     record |= {"gap_steps": gaps.step_sizes, "t": gaps.t, "flow": problem.averaged(gaps.flow)}
     record |= {"descents": problem.averaged(gaps.descents), "scan_steps": grid, "scan_iterations": iterations}
@@ -165,14 +166,14 @@ def initial_state(study: DescentStudy, problem: Problem, key: str) -> State:
     return balanced(problem, state) if key == BALANCED else state
 
 
-def tabulate_descents(study: DescentStudy, plan: dict[str, Any], problems: Loaders, studies: Loaders) -> pd.DataFrame:
+def tabulate_descents(study: DescentStudy, plan: Plan, problems: Problems, studies: Loaders) -> pd.DataFrame:
     """One row per finished point: its parameters, its metrics, and the stamp of its record."""
     expected = fingerprints(study, plan, problems)
     require(plan["points"], studies, "studies", "descent_study")
     rows = []
     for key, point in plan["points"].items():
         record = load(DESCENT, studies, key, expected[key])
-        if "error" not in record:
+        if failure_of(record) is None:
             metrics = {name.removeprefix("metric/"): v for name, v in record.items() if name.startswith("metric/")}
             rows.append({"point": key, **point["params"], **metrics, STAMP: stamp(expected[key])})
     if not rows:
@@ -180,9 +181,7 @@ def tabulate_descents(study: DescentStudy, plan: dict[str, Any], problems: Loade
     return pd.DataFrame(rows)
 
 
-def summarize_descents(
-    study: DescentStudy, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame
-) -> dict[str, Any]:
+def summarize_descents(study: DescentStudy, plan: Plan, problems: Problems, table: pd.DataFrame) -> Record:
     """Metrics of the study as a whole."""
     check_table(DESCENT, table, fingerprints(study, plan, problems))
     return {
@@ -195,7 +194,7 @@ def summarize_descents(
 
 
 def draw_descents(
-    study: DescentStudy, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, studies: Loaders
+    study: DescentStudy, plan: Plan, problems: Problems, table: pd.DataFrame, studies: Loaders
 ) -> tuple[Any, Any]:
     """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
     from implicit_bias.figures.descent import gap_figure, step_figure
@@ -213,13 +212,13 @@ def draw_descents(
 
 def describe_descents(
     study: DescentStudy,
-    plan: dict[str, Any],
-    problems: Loaders,
+    plan: Plan,
+    problems: Problems,
     table: pd.DataFrame,
     studies: Loaders,
-    tracked: dict[str, Any],
+    tracked: Whereabouts,
     *images: bytes,
-) -> dict[str, Any]:
+) -> SectionJson:
     """What the report says of the study, as JSON takes it; `images` are its PICTURES, as PNG."""
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)

@@ -1,19 +1,19 @@
 """What the points of a sweep say together."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
+from implicit_bias.sweeps.handover import Record
 
-def summary(planned: int, table: pd.DataFrame) -> dict[str, Any]:
+
+def summary(planned: int, table: pd.DataFrame) -> Record:
     """Aggregate metrics of the sweep, and slopes of the law's standard deviation against width.
 
     Args:
         planned: how many points were planned.
         table: one row per point.
     """
-    made: dict[str, Any] = {
+    made: Record = {
         "metric/points": len(table),
         "metric/failed": planned - len(table),
         "metric/seconds": float(table["seconds"].sum()),
