@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from implicit_bias.tracking.provenance import fingerprint, is_dead
+from implicit_bias.tracking.reader import OtherSweep, kinds_of
 from implicit_bias.tracking.records import TrackingError, on_common_steps
 from implicit_bias.tracking.store import Store
 from tests.support.tracking import KEYS, PNG, complete, history, plan, read, trajectory
@@ -207,3 +208,36 @@ def test_the_fingerprint_is_of_what_is_computed() -> None:
     assert fingerprint(json.loads(json.dumps(plan()))) == fingerprint(plan())
     for change in ({"params": {}}, {"datasets": []}, {"sweep": "x"}, {"points": {}}):
         assert fingerprint(plan(**change)) != fingerprint(plan())
+
+
+def test_a_tag_names_the_sections_of_the_report(store: Store) -> None:
+    sweep = store.open(plan(report="sweep"))
+    assert read(store, sweep.run_id).data.tags["report"] == "sweep"
+    for kind in ("sweep", "lazy", "lazy", ""):
+        sweep.section(kind)
+    assert read(store, sweep.run_id).data.tags["report"] == "sweep lazy"
+    sweep.close("FAILED")
+    again = store.open(plan(report="sweep"))
+    assert again.run_id == sweep.run_id
+    assert read(store, sweep.run_id).data.tags["report"] == "sweep lazy"
+    again.section("early")
+    assert read(store, sweep.run_id).data.tags["report"] == "sweep lazy early"
+
+
+def test_sections_are_chosen_by_the_tag_alone(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither a file with the name of a table, nor a picture with that of a study, makes a section."""
+
+    def kinds(name: str, **changes: Any) -> list[str]:
+        sweep = store.open(plan(sweep=name, **changes))
+        store.client.log_text(sweep.run_id, "claim", "claims.csv")
+        store.client.log_text(sweep.run_id, "", f"{name}_gaps.png")
+        return kinds_of(read(store, sweep.run_id))
+
+    assert kinds("a", report="sweep") == ["sweep"]
+    assert kinds("b", report="sweep no.such:SECTION early") == ["sweep", "early"]
+    assert "no.such:SECTION" in caplog.text
+    with pytest.raises(OtherSweep):
+        kinds("c")
+    with pytest.raises(OtherSweep):
+        kinds("d", report="no.such:SECTION sweep")
+    assert kinds("e", params={"figure": "width"}) == ["sweep"], "as runs of version 0.1 are"
