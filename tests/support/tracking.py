@@ -17,7 +17,7 @@ from mlflow.entities import Run
 
 from implicit_bias.hooks.tracking import TrackingHooks
 from implicit_bias.tracking.store import Store
-from implicit_bias.tracking.sweep import Sweep
+from implicit_bias.tracking.sweep import TrackedSweep
 
 PNG = b"\x89PNG not really"
 KEYS = ("width=00100-seed=0", "width=00100-seed=1", "width=00500-seed=0")
@@ -93,7 +93,7 @@ def history(store: Store, run_id: str, name: str) -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in store.client.get_metric_history(run_id, name)]
 
 
-def complete(sweep: Sweep, keys: tuple[str, ...] = KEYS) -> None:
+def complete(sweep: TrackedSweep, keys: tuple[str, ...] = KEYS) -> None:
     for key in keys:
         sweep.log(key, "trajectory", trajectory())
         sweep.log(key, "evaluation", {"metric/distance": 0.5})

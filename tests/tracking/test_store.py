@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from implicit_bias.tracking.provenance import fingerprint, is_dead
+from implicit_bias.tracking.provenance import is_dead, plan_fingerprint
 from implicit_bias.tracking.reader import OtherSweep, kinds_of
 from implicit_bias.tracking.records import TrackingError, on_common_steps
 from implicit_bias.tracking.store import Store
@@ -23,7 +23,7 @@ def test_the_parent_says_what_is_computed(store: Store, project: Path) -> None:
     assert run.data.params == {"solver": "flow", "tolerance": "1e-06"}
     tags = run.data.tags
     assert tags["sweep"] == "width"
-    assert tags["plan"] == fingerprint(plan())
+    assert tags["plan"] == plan_fingerprint(plan())
     assert tags["mlflow.note.content"] == "**Three** points"
     assert tags["version.numpy"] == np.__version__
     assert tags["mlflow.user"]
@@ -204,10 +204,10 @@ def test_the_commit_is_noted(store: Store, project: Path) -> None:
 
 def test_the_fingerprint_is_of_what_is_computed() -> None:
     renamed = plan(name="other", description="", points={k: {**p, "name": "x"} for k, p in plan()["points"].items()})
-    assert fingerprint(renamed) == fingerprint(plan())
-    assert fingerprint(json.loads(json.dumps(plan()))) == fingerprint(plan())
+    assert plan_fingerprint(renamed) == plan_fingerprint(plan())
+    assert plan_fingerprint(json.loads(json.dumps(plan()))) == plan_fingerprint(plan())
     for change in ({"params": {}}, {"datasets": []}, {"sweep": "x"}, {"points": {}}):
-        assert fingerprint(plan(**change)) != fingerprint(plan())
+        assert plan_fingerprint(plan(**change)) != plan_fingerprint(plan())
 
 
 def test_a_tag_names_the_sections_of_the_report(store: Store) -> None:

@@ -251,7 +251,7 @@ def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 
 
 def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]) -> list[str]:
-    from implicit_bias.own_data.tables import named
+    from implicit_bias.own_data.tables import column_names
 
     done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
     scales = (("X", own_data.scale_x), ("Y", own_data.scale_y))
@@ -259,7 +259,7 @@ def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any],
     tables = ", ".join(f"{argument} from {dataset!r}" for argument, dataset in instance.tables.items())
     return [
         f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows",
-        f"targets: {named(targets)}",
+        f"targets: {column_names(targets)}",
     ]
 
 

@@ -15,7 +15,7 @@ PLACES: dict[str, Callable[[object], str]] = {
 """What tells points apart, seeds aside, and how it is written."""
 
 
-def gaps(points: pd.DataFrame) -> str:
+def flow_gaps(points: pd.DataFrame) -> str:
     """How far the losses of the two flows beside a network are from its own, where least and where most."""
     names = {"lin_loss": "linearised", "inf_loss": "infinite-width"}
     return " ".join(

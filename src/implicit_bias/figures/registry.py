@@ -4,26 +4,26 @@ from typing import Any
 
 from implicit_bias.figures.depth import laws_of_depths
 from implicit_bias.figures.interactive import interactive_activations, interactive_widths
-from implicit_bias.figures.rows.activations import ACTIVATIONS
-from implicit_bias.figures.rows.depth import DEPTH
-from implicit_bias.figures.rows.imbalance import IMBALANCE
+from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
+from implicit_bias.figures.rows.depth import DEPTH_FIGURE
+from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
 from implicit_bias.figures.rows.law import law_of_sweep
-from implicit_bias.figures.rows.universality import UNIVERSALITY
-from implicit_bias.figures.rows.widths import ALPHA, WIDE, WIDTH
+from implicit_bias.figures.rows.universality import UNIVERSALITY_FIGURE
+from implicit_bias.figures.rows.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
 from implicit_bias.sweeps.figure import Results, SweepFigure, Words, sweep_figure
 
 FIGURES: dict[str, SweepFigure] = {
-    "width": WIDTH,
-    "wide": WIDE,
-    "alpha": ALPHA,
-    "imbalance": IMBALANCE,
-    "universality": UNIVERSALITY,
-    "depth": DEPTH,
-    "activations": ACTIVATIONS,
+    "width": WIDTH_FIGURE,
+    "wide": WIDE_FIGURE,
+    "alpha": ALPHA_FIGURE,
+    "imbalance": IMBALANCE_FIGURE,
+    "universality": UNIVERSALITY_FIGURE,
+    "depth": DEPTH_FIGURE,
+    "activations": ACTIVATIONS_FIGURE,
 }
 """Name -> figure of a sweep."""
 
-QUESTIONS = Words(
+QUESTIONS_WORDS = Words(
     "What the law answers before training",
     "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
 )
@@ -42,7 +42,7 @@ def draw_companion(results: Results) -> Any:
     return draw(results) if draw else f"figure {name} has no companion"
 
 
-def draw_interactive(results: Results) -> Any:
+def draw_plotly(results: Results) -> Any:
     """The figure of a sweep to zoom into."""
     draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE[results.sweep.kind]
     return draw(results)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from implicit_bias.sweeps.compute import Stage, Task, load
+from implicit_bias.sweeps.compute import Stage, StageTask, load
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.handover import Loaders, Record, failure_of
 from implicit_bias.sweeps.studies import Verification
@@ -20,12 +20,12 @@ OF_SEEDS = ("initial", "trained")
 """What a seed gives; a batch of problems gives the checks of claims."""
 
 
-def check(kind: str, *arguments: Any) -> Record:
+def run_check(kind: str, *arguments: Any) -> Record:
     """Check one seed or one batch of problems."""
     return check_seed(*arguments) if kind == "seed" else check_batch(*arguments)
 
 
-CHECKS = Stage("verify", "batches", "verification", check)
+CHECKS = Stage("verify", "batches", "verification", run_check)
 
 
 def check_batch(seed: int, first: int, end: int) -> Record:
@@ -50,7 +50,7 @@ def check_batch(seed: int, first: int, end: int) -> Record:
     return joined | {"errors": np.array(errors, dtype=np.str_)}
 
 
-def tasks(verification: Verification) -> list[Task]:
+def tasks(verification: Verification) -> list[StageTask]:
     """What is checked: one task per seed, one per batch of problems."""
     v = verification
     seeds = {
@@ -61,12 +61,12 @@ def tasks(verification: Verification) -> list[Task]:
         for first in range(0, v.problems, BATCH)
     }
     return [
-        Task(key, CHECKS.fingerprint(arguments), partial(tuple, arguments))
+        StageTask(key, CHECKS.fingerprint(arguments), partial(tuple, arguments))
         for key, arguments in (seeds | batches).items()
     ]
 
 
-def fingerprint(verification: Verification) -> str:
+def checks_fingerprint(verification: Verification) -> str:
     """What everything made of all the checks must carry."""
     return digest([task.fingerprint for task in tasks(verification)])
 

@@ -12,7 +12,7 @@ from implicit_bias.pipelines.kinds.activation import evaluate as activation
 from implicit_bias.pipelines.kinds.deep import evaluate as deep
 from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record, failure_of
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import compute_points
@@ -23,7 +23,7 @@ def evaluate_points(
     problems: Problems,
     sweep: Sweep,
     plan: Plan,
-    stored: dict[str, Reader],
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
     trajectories: Loaders,
 ) -> Iterator[tuple[dict[str, bytes], dict[str, Record]]]:

@@ -10,13 +10,13 @@ from kedro.pipeline import Node, Pipeline
 from implicit_bias.pipelines.kinds.activation import initialize as activation
 from implicit_bias.pipelines.kinds.deep import initialize as deep
 from implicit_bias.pipelines.kinds.two_layer import initialize as two_layer
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Plan, ProblemFields, Problems, Record
 from implicit_bias.sweeps.manifest import sweep_plan
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import compute_points
-from implicit_bias.sweeps.workers import check
+from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.initialization.registry import check_width
 from implicit_bias.theory.problem import Problem
 
@@ -45,7 +45,7 @@ def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
         ValueError: a data set or a draw of it that the sweep names does not exist, or a width is too large for entries
             that have to be drawn one by one.
     """
-    check(sweep)
+    check_engine(sweep)
     needed = sorted({point.problem for point in sweep.points()})
     missing = [name for name in needed if name not in problems]
     if missing:
@@ -73,7 +73,7 @@ def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
 
 
 def initialize_points(
-    data: Data, problems: Problems, sweep: Sweep, plan: Plan, stored: dict[str, Reader]
+    data: Data, problems: Problems, sweep: Sweep, plan: Plan, stored: dict[str, ReadStored]
 ) -> Iterator[dict[str, Record]]:
     """Draw the initial network of every point, as a reduced state, but those that are done.
 

@@ -173,7 +173,7 @@ def draw_interactive(sweep: Sweep, plan: Plan, problems: Problems, table: pd.Dat
     """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
     from implicit_bias.figures import registry
 
-    return registry.draw_interactive(_results(sweep, plan, problems, table, evaluations))
+    return registry.draw_plotly(_results(sweep, plan, problems, table, evaluations))
 
 
 def _results(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders) -> Results:

@@ -21,7 +21,7 @@ from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
 
-FIGURES = ("figure", "companion", "questions")
+SWEEP_PICTURES = ("figure", "companion", "questions")
 PROCESS = uuid.uuid4().hex
 """By which this process knows its own sections among those of earlier runs."""
 
@@ -44,7 +44,7 @@ def describe_sweep(
         table: one row per finished point.
         evaluations: point -> loader of metrics and curves, or of the error that took their place.
         tracked: where the sweep is tracked; empty if it is not.
-        images: its FIGURES, as PNG.
+        images: its SWEEP_PICTURES, as PNG.
 
     Returns:
         the section of the sweep, as JSON takes it.
@@ -61,7 +61,7 @@ def describe_sweep(
         return on_the_way(record["curve/iteration"], record["curve/excess"], iteration)
 
     facts = Facts(
-        Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
+        Origin(plan["params"], provenance(), present(SWEEP_PICTURES, images), whereabouts(tracked)),
         table,
         planned=len(plan["points"]),
         names={key: point["name"] for key, point in plan["points"].items()},
@@ -82,7 +82,7 @@ def describe_study(study: str, plan: Plan, table: pd.DataFrame, tracked: Whereab
         tracked: where the sweep is tracked; empty if it is not.
         images: the pictures of the study, as PNG.
     """
-    pictures = shown(section_kind(study).pictures, images)
+    pictures = present(section_kind(study).pictures, images)
     origin = Origin(plan["params"], provenance(), pictures, whereabouts(tracked))
     return described(study, Facts(origin, table, planned=len(plan["points"])))
 
@@ -92,7 +92,7 @@ def described(kind: str, facts: Facts) -> SectionJson:
     return write_section(kind, facts).model_dump(mode="json")
 
 
-def shown(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
+def present(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
     """The pictures by name, those left out that there was no reason to draw."""
     return {name: image for name, image in zip(names, images, strict=True) if image}
 
@@ -131,7 +131,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 describe_sweep,
-                inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *FIGURES],
+                inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *SWEEP_PICTURES],
                 outputs="section",
                 name="describe_sweep",
             )

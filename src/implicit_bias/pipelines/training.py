@@ -9,7 +9,7 @@ from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.activation import train as activation
 from implicit_bias.pipelines.kinds.deep import train as deep
 from implicit_bias.pipelines.kinds.two_layer import train as two_layer
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import compute_points
@@ -20,7 +20,7 @@ def train_points(
     problems: Problems,
     sweep: Sweep,
     plan: Plan,
-    stored: dict[str, Reader],
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
 ) -> Iterator[dict[str, Record]]:
     """Train every point by its solver, but those that are done; each is saved at once.

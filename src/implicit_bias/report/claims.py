@@ -7,7 +7,7 @@ import pandas as pd
 
 from implicit_bias.figures.numerals import number
 from implicit_bias.report.facts import SectionKind, picture
-from implicit_bias.report.section import Column, Origin, Section, Table
+from implicit_bias.report.section import Column, Origin, Section, SectionTable
 from implicit_bias.sweeps.figure import Words
 
 NOTE = (
@@ -50,8 +50,8 @@ def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) 
         f"{seeds:,} data sets with {draws:,} networks each.",
         outcome=_outcome(claims),
         faults=[f"Violated: {row['statement']} ({row['source']})." for row in violated.to_dict("records")] + unchecked,
-        pictures=[picture(image, FIGURE, claims) for image in origin.images.values()],
-        tables=[Table(title="Claims", columns=columns, rows=rows, note=NOTE)],
+        pictures=[picture(image, CLAIMS_WORDS, claims) for image in origin.images.values()],
+        tables=[SectionTable(title="Claims", columns=columns, rows=rows, note=NOTE)],
         params={key: str(value) for key, value in origin.params.items()},
         provenance=origin.provenance,
         tracked=origin.tracked,
@@ -73,15 +73,15 @@ def _told(claims: pd.DataFrame) -> str:
     return f"{len(claims)} claims, {_outcome(claims)}. The table below has their numbers."
 
 
-FIGURE = Words(
+CLAIMS_WORDS = Words(
     "How far each claim is from breaking",
     "One row per claim: its median and its worst case beside its limit, as relative error, ratio of the two sides, or "
     "deviation of a power.",
     alt=_told,
 )
 
-CLAIMS = SectionKind(
+CLAIMS_SECTION = SectionKind(
     lambda facts: claims_section(facts.origin, facts.points, list(facts.failures.values())),
-    {"claims": FIGURE},
+    {"claims": CLAIMS_WORDS},
     "claims.csv",
 )

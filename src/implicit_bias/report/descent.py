@@ -7,7 +7,7 @@ import pandas as pd
 
 from implicit_bias.figures.numerals import number
 from implicit_bias.report.facts import SectionKind, pictures
-from implicit_bias.report.section import Column, FailedPoint, Origin, Section, Table
+from implicit_bias.report.section import Column, FailedPoint, Origin, Section, SectionTable
 from implicit_bias.report.tables import data_table
 from implicit_bias.sweeps.figure import Words
 
@@ -75,12 +75,12 @@ def _steps(points: pd.DataFrame) -> str:
     )
 
 
-def start_table(points: pd.DataFrame) -> Table | None:
+def start_table(points: pd.DataFrame) -> SectionTable | None:
     """One row a start."""
     shown = {name: title for name, title in COLUMNS.items() if name in points}
     rows = [[str(row["point"]), *(number(float(row[name]), 4) for name in shown)] for row in points.to_dict("records")]
     columns = [Column(title="start", numeric=False), *(Column(title=title) for title in shown.values())]
-    return Table(title="Starts", columns=columns, rows=rows) if rows else None
+    return SectionTable(title="Starts", columns=columns, rows=rows) if rows else None
 
 
 PICTURES = {
@@ -97,6 +97,6 @@ PICTURES = {
     ),
 }
 
-DESCENT = SectionKind(
+DESCENT_SECTION = SectionKind(
     lambda facts: descent_section(facts.origin, facts.planned, facts.datasets, facts.points, facts.failures), PICTURES
 )

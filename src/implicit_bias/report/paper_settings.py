@@ -34,12 +34,12 @@ def _at_least(limit: float) -> Setting:
     return Setting(f"at least {limit:g}", lambda value: float(value) >= limit)
 
 
-DESCENT = Setting("gradient_descent", lambda value: "gradient_descent" in value.split(), telling=False)
+TRAINED_BY_DESCENT = Setting("gradient_descent", lambda value: "gradient_descent" in value.split(), telling=False)
 BOTH = {
     "initialization": _is("gaussian"),
     "depths": _is(2),
     "activations": _is(""),
-    "solvers": DESCENT,
+    "solvers": TRAINED_BY_DESCENT,
     "redraw_data": Setting("False", "False".__eq__, telling=False),
     "stop.relative": _is(False),
     "stop.stationary": _at_most(1e-12),

@@ -5,20 +5,20 @@ The tag `report` of a tracked run names the kinds of its sections; the first one
 
 import pandas as pd
 
-from implicit_bias.report.claims import CLAIMS
-from implicit_bias.report.descent import DESCENT
+from implicit_bias.report.claims import CLAIMS_SECTION
+from implicit_bias.report.descent import DESCENT_SECTION
 from implicit_bias.report.facts import Facts, SectionKind
 from implicit_bias.report.section import Origin, Section
-from implicit_bias.report.studies import EARLY, LAZY
-from implicit_bias.report.sweeps import SWEEP
+from implicit_bias.report.studies import EARLY_SECTION, LAZY_SECTION
+from implicit_bias.report.sweeps import SWEEP_SECTION
 from implicit_bias.theory.named import named
 
 SECTIONS: dict[str, SectionKind] = {
-    "sweep": SWEEP,
-    "lazy": LAZY,
-    "early": EARLY,
-    "descent": DESCENT,
-    "claims": CLAIMS,
+    "sweep": SWEEP_SECTION,
+    "lazy": LAZY_SECTION,
+    "early": EARLY_SECTION,
+    "descent": DESCENT_SECTION,
+    "claims": CLAIMS_SECTION,
 }
 """Name -> kind of section."""
 

@@ -26,7 +26,7 @@ class Column(Stored):
     numeric: bool = True
 
 
-class Table(Stored):
+class SectionTable(Stored):
     """A table of cells that are ready to be read."""
 
     title: str
@@ -121,7 +121,7 @@ class Section(Stored):
     faults: list[str] = []
     deviations: list[str] = []
     pictures: list[Picture] = []
-    tables: list[Table] = []
+    tables: list[SectionTable] = []
     failures: list[FailedPoint] = []
     params: dict[str, str] = {}
     provenance: Provenance

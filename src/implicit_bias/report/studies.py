@@ -38,7 +38,7 @@ def study(title: str, summary: str, metrics: Mapping[str, str], words: Mapping[s
     return SectionKind(write, words)
 
 
-LAZY = study(
+LAZY_SECTION = study(
     title="linearised and infinite-width flows",
     summary="Each network beside its linearised flow, whose tangent kernel stays that of the start, and beside the "
     "flow of an infinitely wide one.",
@@ -56,7 +56,7 @@ LAZY = study(
         "gaps": Words(
             "How far networks are from their linearised and infinite-width flows",
             "Largest gap along the run, of the loss above and of the distance to Θ̂ below, relative to its start.",
-            findings.gaps,
+            findings.flow_gaps,
             silent,
         ),
         "kernel": Words(
@@ -68,7 +68,7 @@ LAZY = study(
     },
 )
 
-EARLY = study(
+EARLY_SECTION = study(
     title="beside ridge regression",
     summary="Each network at every time of its training beside the ridge solution that is nearest to it.",
     metrics={

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
-from implicit_bias.figures.registry import QUESTIONS
+from implicit_bias.figures.registry import QUESTIONS_WORDS
 from implicit_bias.report.facts import SectionKind, picture
 from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
@@ -22,7 +22,7 @@ MOST_FAILURES = 50
 ROUNDING = 1e-6
 """Excess of a measured loss over its bound that rounding explains."""
 
-FIGURE = Words("Figure", "")
+UNKNOWN = Words("Figure", "")
 """What is said of the figure of a sweep of which nothing is known."""
 
 
@@ -108,9 +108,9 @@ def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[Fai
 def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame, paper: str) -> list[Picture]:
     row = known_figure(figure)
     words = {
-        "figure": row.words if row else FIGURE,
+        "figure": row.words if row else UNKNOWN,
         "companion": row.companion_words if row else COMPANION,
-        "questions": QUESTIONS,
+        "questions": QUESTIONS_WORDS,
     }
     pictures = []
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
@@ -127,7 +127,7 @@ def _brief(value: str) -> str:
     return value if len(words) <= MOST_WORDS else f"{' '.join(words[:2])} … {words[-1]} ({len(words)} values)"
 
 
-SWEEP = SectionKind(
+SWEEP_SECTION = SectionKind(
     lambda facts: sweep_section(
         facts.origin, facts.planned, facts.names, facts.datasets, facts.points, facts.failures, facts.loss_at
     )

@@ -24,7 +24,7 @@ MISSING = "holds nothing of this point: run the stage that makes it"
 STAMP = "fingerprint"
 """The entry of a record, and the column of a table, that says what it was made of."""
 
-Reader = Callable[[str], Any]
+ReadStored = Callable[[str], Any]
 """Reads what earlier runs have left under a key; None if that is nothing."""
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Task:
+class StageTask:
     """One record of a stage.
 
     Attributes:
@@ -78,8 +78,8 @@ class Task:
 
 def compute_tasks(
     stage: Stage,
-    tasks: Sequence[Task],
-    stored: Mapping[str, Reader],
+    tasks: Sequence[StageTask],
+    stored: Mapping[str, ReadStored],
     engine: Engine,
     usable: Callable[[str, Record], bool] = lambda key, record: True,
 ) -> Iterator[tuple[str, Record]]:
@@ -110,7 +110,7 @@ def compute_tasks(
         yield key, record | {STAMP: stamps[key]}
 
 
-def _stored(read: Reader, task: Task, stage: Stage) -> Record | None:
+def _stored(read: ReadStored, task: StageTask, stage: Stage) -> Record | None:
     """The record of a task that an earlier run has left, if there is one and it is not stale, damaged or an error."""
     try:
         record: Record | None = read(task.key)

@@ -10,7 +10,7 @@ from pydantic import (
     model_validator,
 )
 
-from implicit_bias.sweeps.fields import Count, Model, NonNegative, Seed
+from implicit_bias.sweeps.fields import Count, NonNegative, Parameters, Seed
 
 Scale = Annotated[
     Literal["none", "columns", "table"],
@@ -22,7 +22,7 @@ OWN = "own"
 """Name of the data set that is made of the tables X and Y of a project."""
 
 
-class DataSet(Model):
+class DataSet(Parameters):
     """One synthetic data set: X (n, D), Y = X Theta + noise (n, m)."""
 
     n: Count = 100
@@ -71,7 +71,7 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class OwnData(Model):
+class OwnData(Parameters):
     """How tables X and Y become a data set: the columns that are used, and what is done to their numbers."""
 
     columns: Names | None = Field(None, description="columns of X, names or patterns like nm_*; by default all")
@@ -87,7 +87,7 @@ class OwnData(Model):
     seed: Seed = Field(0, description="selects the rows held out")
 
 
-class Reparametrization(Model):
+class Reparametrization(Parameters):
     """How the data are reparametrised."""
 
     rank_rtol: Annotated[float, Field(ge=0, lt=1)] | None = Field(

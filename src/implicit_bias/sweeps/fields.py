@@ -54,7 +54,7 @@ def checked_name(find: Callable[[str], Any], name: str) -> str:
     return name
 
 
-class Model(BaseModel):
+class Parameters(BaseModel):
     """Base of all parameters: unknown keys are refused, with the one that was meant; values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

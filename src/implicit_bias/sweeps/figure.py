@@ -82,7 +82,7 @@ def columns(table: pd.DataFrame) -> dict[str, Array]:
     return {str(name): column.to_numpy() for name, column in table.items()}
 
 
-Draw = Callable[[Results], Any]
+DrawFigure = Callable[[Results], Any]
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,14 @@ class SweepFigure:
     """
 
     words: Words
-    draw: Draw
+    draw: DrawFigure
     kind: Literal["two_layer", "deep", "activation"] = "two_layer"
     against: Literal["alpha", "alphas", "cases"] = "alpha"
     initializations: bool = False
     laws: frozenset[Law] = frozenset({"exact", "asymptotic", "silent"})
-    companion: Draw | None = None
+    companion: DrawFigure | None = None
     companion_words: Words = COMPANION
-    interactive: Draw | None = None
+    interactive: DrawFigure | None = None
     requires: Callable[["Sweep"], str] = lambda sweep: ""
     paper: str = ""
 

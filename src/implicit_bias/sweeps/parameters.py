@@ -17,7 +17,7 @@ from implicit_bias.sweeps.data import OWN
 from implicit_bias.sweeps.fields import (
     Count,
     Depth,
-    Model,
+    Parameters,
     Positive,
     Seed,
     Width,
@@ -32,9 +32,11 @@ from implicit_bias.theory.networks.activation.activations import ACTIVATIONS
 from implicit_bias.theory.networks.activation.experiment import SOLVERS as ACTIVATION_SOLVERS
 from implicit_bias.theory.solvers.registry import solver
 
-Initialization = Annotated[str, AfterValidator(lambda name: checked_name(initialization, name))]
+InitializationName = Annotated[str, AfterValidator(lambda name: checked_name(initialization, name))]
 """A name of theory/initialization/registry.py, or an import path package.module:object."""
-Solver = Annotated[str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else checked_name(solver, name))]
+SolverName = Annotated[
+    str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else checked_name(solver, name))
+]
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
 FigureName = Annotated[str, AfterValidator(lambda name: checked_name(sweep_figure, name))]
 """A name of figures/registry.py, or an import path package.module:object."""
@@ -48,7 +50,7 @@ BALANCED = "balanced"
 """The case of a balanced start."""
 
 
-class Engine(Model):
+class Engine(Parameters):
     """Where the points are computed, and whether those that are done are computed again."""
 
     workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
@@ -69,7 +71,7 @@ class Engine(Model):
         return self
 
 
-class Stopping(Model):
+class Stopping(Parameters):
     """When a run ends, in the units of the averaged loss and of gradient-descent iterations."""
 
     tolerance: Positive | None = Field(None, description="excess averaged loss at which a run ends")
@@ -78,7 +80,7 @@ class Stopping(Model):
     stationary: Positive = Field(1e-13, description="speed, relative to the initial one, at which a run has ended")
 
 
-class Cases(Model):
+class Cases(Parameters):
     """Initial scales (sigma_U, sigma_V) to compare: pairs, or ratios sigma_U / sigma_V at a fixed product."""
 
     pairs: list[tuple[Positive, Positive]] = Field([], description="(sigma_U, sigma_V)")
@@ -182,10 +184,10 @@ class Sweep(Engine):
         description="of networks with activations, the scale of U(0) at every width; by default h^-alpha, as V(0)'s",
     )
     cases: Cases | None = None
-    initialization: Annotated[list[Initialization], BeforeValidator(words), Field(min_length=1)] = Field([GAUSSIAN])
+    initialization: Annotated[list[InitializationName], BeforeValidator(words), Field(min_length=1)] = Field([GAUSSIAN])
     density: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="of sparse entries, the part that is not 0")
     sampler: Sampler = "auto"
-    solvers: Annotated[list[Solver], BeforeValidator(words), Field(min_length=1)] = Field(["gradient_flow"])
+    solvers: Annotated[list[SolverName], BeforeValidator(words), Field(min_length=1)] = Field(["gradient_flow"])
     step_size: Positive = Field(
         description="step eta on the averaged loss; for the flow, the unit of its iteration axis"
     )

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.sweeps.compute import (
-    Reader,
+    ReadStored,
     Stage,
+    StageTask,
     StaleRecords,
-    Task,
     check_table,
     compute_tasks,
     load,
@@ -124,7 +124,7 @@ def compute_points(
     sweep: Sweep,
     plan: Plan,
     problems: Problems,
-    stored: Mapping[str, Reader],
+    stored: Mapping[str, ReadStored],
     inputs: Mapping[Stage, Loaders],
     usable: Callable[[str, Record], bool] = lambda key, record: True,
     beside: Loaders | None = None,
@@ -164,5 +164,5 @@ def compute_points(
             *([fingerprints.rows(rows, point.problem)] if rows and sweep.reads_rows else []),
         )
 
-    tasks = [Task(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
+    tasks = [StageTask(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
     yield from compute_tasks(stage, tasks, stored, sweep, usable)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.tracking.sweep import Sweep
+    from implicit_bias.tracking.sweep import TrackedSweep
 
     Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
 
@@ -138,7 +138,7 @@ def sweeps_of(mark: Mark, sweeps: Iterable[str]) -> list[str]:
     return [sweep for sweep in sweeps if sweep == mark.sweep]
 
 
-def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
+def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "TrackedSweep") -> None:
     """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
     from implicit_bias.sweeps.handover import failure_of
 

@@ -18,8 +18,8 @@ from implicit_bias.tracking.connection import first_line
 from implicit_bias.tracking.describe import changes, dataset, next_name
 from implicit_bias.tracking.limits import NOTE, short_name, short_value
 from implicit_bias.tracking.outer import link_back, outer_tags
-from implicit_bias.tracking.provenance import fingerprint, git_tags, place_of, process_tag, user, versions
-from implicit_bias.tracking.records import TrackingError, check, entries, last_step, metrics_of, on_common_steps
+from implicit_bias.tracking.provenance import git_tags, place_of, plan_fingerprint, process_tag, user, versions
+from implicit_bias.tracking.records import TrackingError, check_record, entries, last_step, metrics_of, on_common_steps
 from implicit_bias.tracking.runs import (
     CHILD_OF,
     PARENTS,
@@ -43,7 +43,7 @@ TRACKED = ("metric/", "curve/", "param/")
 logger = logging.getLogger(__name__)
 
 
-class Sweep:
+class TrackedSweep:
     """The parent run of one sweep, and its points. Saying the same thing twice changes nothing.
 
     Args:
@@ -78,7 +78,7 @@ class Sweep:
         self._known: dict[str, float] = {}  # metrics that the parent has
         tags = {
             **self._common,
-            "plan": fingerprint(plan),
+            "plan": plan_fingerprint(plan),
             "place": self._place,
             "process": process_tag(),
             **({REPORT: str(plan["report"])} if plan.get("report") else {}),
@@ -166,7 +166,7 @@ class Sweep:
         point.logged.add(part)
         if part == "trajectory":
             point.trained = {name: value for name, value in record.items() if name.startswith(TRACKED)}
-            check(point.trained)
+            check_record(point.trained)
             point.check_params(entries(record, "param/"))
             return
         self._send(point, {part: record})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store
-    from implicit_bias.tracking.sweep import Sweep
+    from implicit_bias.tracking.sweep import TrackedSweep
 
 ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", "section", *FILE_ROLES)
 """Roles as they are sent: an evaluation ends its point."""
@@ -30,7 +30,7 @@ def unsent(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Ou
 
 def send(
     store: "Store", experiment: str, catalog: "Catalog", pipelines: dict[str, "Pipeline"], plan: str, outbox: Outbox
-) -> tuple["Sweep", str]:
+) -> tuple["TrackedSweep", str]:
     """Send what the store has missed of one sweep, and close its parent run.
 
     What is there is left as it is, and the outbox stays until all of it is sent: a second attempt repeats nothing.

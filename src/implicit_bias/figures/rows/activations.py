@@ -57,7 +57,7 @@ def _scatter(predictions: list[Array]) -> float:
     return float(np.sqrt(np.mean(np.sum(np.var(np.array(predictions), axis=0, ddof=1), axis=1))))
 
 
-ACTIVATIONS = SweepFigure(
+ACTIVATIONS_FIGURE = SweepFigure(
     Words(
         "Spread of predictions over seeds",
         "Root mean squares over the test rows: the standard deviation over the seeds of a width, its part by the "

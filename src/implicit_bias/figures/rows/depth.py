@@ -19,7 +19,7 @@ def _deepest(results: Results) -> Any:
     return companion_figure(columns(results.table[results.table["depth"] == deepest]), depth=deepest)
 
 
-DEPTH = SweepFigure(
+DEPTH_FIGURE = SweepFigure(
     Words(
         "Distance and iterations against depth",
         "Left, the distance times the power of the width with which it falls: dots are runs, lines the law of their "

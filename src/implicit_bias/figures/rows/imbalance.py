@@ -58,7 +58,7 @@ def curves_of_cases(results: Results) -> list[dict[str, Any]]:
     return cases
 
 
-IMBALANCE = SweepFigure(
+IMBALANCE_FIGURE = SweepFigure(
     Words(
         "Loss under different initialisations",
         "Solid lines are measured, dashed ones guaranteed before training (Theorem 1), dotted ones certified after it.",

@@ -31,7 +31,7 @@ def _limits(results: Results) -> dict[str, float]:
     }
 
 
-UNIVERSALITY = SweepFigure(
+UNIVERSALITY_FIGURE = SweepFigure(
     Words(
         "Distance for entries of other laws",
         "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",

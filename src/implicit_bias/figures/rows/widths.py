@@ -34,7 +34,7 @@ def _nearest_to_the_papers(results: Results) -> Any:
     return companion_figure(columns(points), alpha)
 
 
-WIDTH = SweepFigure(
+WIDTH_FIGURE = SweepFigure(
     Words(
         "Distance and iterations against width",
         "Mean and standard deviation over the seeds. The black line with its grey band is the law of the distance: "
@@ -48,7 +48,7 @@ WIDTH = SweepFigure(
     paper="Figure 1",
 )
 
-WIDE = SweepFigure(
+WIDE_FIGURE = SweepFigure(
     Words(
         "Distance over decades of width",
         "A dot is a run. Left, the distance beside the predicted law and the infinite-width line; right, their ratio.",
@@ -61,7 +61,7 @@ WIDE = SweepFigure(
     companion_words=GUARANTEES,
 )
 
-ALPHA = SweepFigure(
+ALPHA_FIGURE = SweepFigure(
     Words(
         "Distance at several initial scales h^(−α)",
         "Each dot is one run, each line the predicted law, with its lazy and rich limits.",

@@ -8,16 +8,16 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.checks import CHECKS, fingerprint, join, tasks
+from implicit_bias.pipelines.checks import CHECKS, checks_fingerprint, join, tasks
 from implicit_bias.pipelines.sections import described, provenance, whereabouts
 from implicit_bias.report.claims_page import claims_page
 from implicit_bias.report.facts import Facts
 from implicit_bias.report.section import Origin, SectionJson
-from implicit_bias.sweeps.compute import STALE, STAMP, Reader, StaleRecords, check_table, compute_tasks, stamp
+from implicit_bias.sweeps.compute import STALE, STAMP, ReadStored, StaleRecords, check_table, compute_tasks, stamp
 from implicit_bias.sweeps.handover import Loaders, Plan, Record, Whereabouts
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.studies import Verification
-from implicit_bias.sweeps.workers import check
+from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.claims.table import claim_rows, frequency_rows
 
 
@@ -27,7 +27,7 @@ def plan_verification(verification: Verification) -> Plan:
     Raises:
         EngineError: the engine it asks for cannot be used.
     """
-    check(verification)
+    check_engine(verification)
     return {
         "name": "Verification",
         "description": f"Every claim on {verification.problems} random problems and {verification.seeds} seeds.",
@@ -39,7 +39,7 @@ def plan_verification(verification: Verification) -> Plan:
     }
 
 
-def check_claims(verification: Verification, plan: Plan, stored: dict[str, Reader]) -> Iterator[dict[str, Record]]:
+def check_claims(verification: Verification, plan: Plan, stored: dict[str, ReadStored]) -> Iterator[dict[str, Record]]:
     """Check every claim, batch by batch and seed by seed, but what is done; one that fails takes no other with it.
 
     Args:
@@ -61,21 +61,21 @@ def _whole(key: str, record: Record) -> bool:
 
 
 def join_checks(verification: Verification, plan: Plan, batches: Loaders) -> Record:
-    """All that was checked as one record, with its fingerprint; see `checks.join`."""
+    """All that was checked as one record, with its checks_fingerprint; see `checks.join`."""
     check_plan(plan, sweep_params(verification), {}, "verification")
-    return join(verification, batches) | {STAMP: fingerprint(verification)}
+    return join(verification, batches) | {STAMP: checks_fingerprint(verification)}
 
 
 def _known(verification: Verification, checks: Record) -> Record:
-    """The checks, without the fingerprint that they must carry."""
-    if checks.get(STAMP) != fingerprint(verification):
+    """The checks, without the checks_fingerprint that they must carry."""
+    if checks.get(STAMP) != checks_fingerprint(verification):
         raise StaleRecords(f"what claims.checks holds {STALE} verification")
     return {name: value for name, value in checks.items() if name != STAMP}
 
 
 def _check(verification: Verification, table: pd.DataFrame) -> None:
     """Refuse a table of other checks."""
-    check_table(CHECKS, table, dict.fromkeys(table.iloc[:, 0], fingerprint(verification)), table.columns[0])
+    check_table(CHECKS, table, dict.fromkeys(table.iloc[:, 0], checks_fingerprint(verification)), table.columns[0])
 
 
 def tabulate_claims(verification: Verification, checks: Record) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -86,7 +86,7 @@ def tabulate_claims(verification: Verification, checks: Record) -> tuple[pd.Data
     arrays.pop("errors")
     rows = claim_rows(arrays, initial, trained, v.widths, v.alphas, v.delta)
     frequencies = frequency_rows(initial, trained, v.widths, v.alphas)
-    mark = {STAMP: stamp(fingerprint(v))}
+    mark = {STAMP: stamp(checks_fingerprint(v))}
     return pd.DataFrame(rows).assign(**mark), pd.DataFrame(frequencies).assign(**mark)
 
 

@@ -10,18 +10,18 @@ from kedro.pipeline import Node, Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.sections import described, profiles, provenance, reasons, shown, whereabouts
+from implicit_bias.pipelines.sections import described, present, profiles, provenance, reasons, whereabouts
 from implicit_bias.report.descent import PICTURES
 from implicit_bias.report.facts import Facts
 from implicit_bias.report.section import Origin, SectionJson
-from implicit_bias.sweeps.compute import STAMP, Reader, Stage, Task, check_table, compute_tasks, load, stamp
+from implicit_bias.sweeps.compute import STAMP, ReadStored, Stage, StageTask, check_table, compute_tasks, load, stamp
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine
 from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.studies import DescentStudy
-from implicit_bias.sweeps.workers import check
+from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.bounds.descent import largest_certified_step
 from implicit_bias.theory.comparisons import step_size as steps
 from implicit_bias.theory.initialization.gaussian import balanced, scaled, standard_normal
@@ -41,7 +41,7 @@ def plan_descents(study: DescentStudy, problems: Problems) -> Plan:
         EngineError: the engine it asks for cannot be used.
         ValueError: the data set it names does not exist.
     """
-    check(study)
+    check_engine(study)
     name = _problem(study)
     if name not in problems:
         raise ValueError(f"problem {study.problem!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
@@ -62,7 +62,7 @@ def plan_descents(study: DescentStudy, problems: Problems) -> Plan:
 
 
 def study_descents(
-    study: DescentStudy, problems: Problems, plan: Plan, stored: dict[str, Reader]
+    study: DescentStudy, problems: Problems, plan: Plan, stored: dict[str, ReadStored]
 ) -> Iterator[dict[str, Record]]:
     """Study every initialisation of the grid, but those that are done; each is saved at once.
 
@@ -71,7 +71,7 @@ def study_descents(
     """
     expected = fingerprints(study, plan, problems)
     problem = problems[_problem(study)]()
-    tasks = [Task(key, mark, partial(_arguments, study, problem, key)) for key, mark in expected.items()]
+    tasks = [StageTask(key, mark, partial(_arguments, study, problem, key)) for key, mark in expected.items()]
     for key, record in compute_tasks(DESCENT, tasks, stored, study):
         yield {key: record}
 
@@ -107,19 +107,19 @@ def study_descent(study: DescentStudy, problem_fields: ProblemFields, key: str) 
     Steps are on the averaged loss. Of the curves, iteration j stands for the j-th halving of the step.
     """
     problem = Problem(**problem_fields)
-    state = initial_state(study, problem, key)
+    state = start_of_point(study, problem, key)
     depth, limit = study.depth, study.max_iterations
     flow = gradient_flow(problem, state, [], Stop())
     start, end = steps.forecast(problem, state.R), steps.forecast(problem, flow.R)
     distance = float(np.linalg.norm(state.U2 @ flow.V[-1].T))
     first = study.first_step * min(start.largest, end.largest)
     t_max = gradient_flow(problem, state, [], Stop(excess=steps.TAIL * excess_loss(problem, state.R))).t[-1]
-    gaps = steps.gaps(problem, state, first, float(t_max), study.halvings)
-    halved = [steps.descend(problem, state, float(step), depth, limit) for step in gaps.step_sizes]
+    gaps = steps.step_gaps(problem, state, first, float(t_max), study.halvings)
+    halved = [steps.descend_to(problem, state, float(step), depth, limit) for step in gaps.step_sizes]
     away = np.array([each.distance - distance for each in halved])
     largest = steps.largest_stable_step(problem, state, depth, limit)
     grid = largest * np.geomspace(study.smallest, 1, study.scan)
-    scan = [steps.descend(problem, state, float(step), depth, limit) for step in grid]
+    scan = [steps.descend_to(problem, state, float(step), depth, limit) for step in grid]
     iterations, rates = np.array([each.iterations for each in scan]), np.array([each.rate for each in scan])
     fastest = int(np.argmax(np.nan_to_num(rates, nan=-1.0)))
     low = kernel_range(problem, flow.R)[0]
@@ -159,7 +159,7 @@ NOT_RESULTS = frozenset({"title", "problem", "product", "ratios", "balanced", *E
 """Parameters that no record depends on, or that are known from its data and its scales."""
 
 
-def initial_state(study: DescentStudy, problem: Problem, key: str) -> State:
+def start_of_point(study: DescentStudy, problem: Problem, key: str) -> State:
     """The network of a point; all share one draw of U0 and V0, that of the imbalance sweep."""
     rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(0, study.width)))
     state = scaled(standard_normal(problem, study.width, rng), *study.points()[key])
@@ -204,10 +204,10 @@ def draw_descents(
     records = {key: load(DESCENT, studies, key, expected[key]) for key in table["point"]}
     scaled_points = table[table["point"] != BALANCED]
     ratio = np.abs(np.log(scaled_points["sigma_u"] / scaled_points["sigma_v"]))
-    shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
+    present = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
     n = Problem(**problems[_problem(study)]()).n
     columns = {str(name): column.to_numpy() for name, column in table.items()}
-    return gap_figure(records, shown, n), step_figure(columns)
+    return gap_figure(records, present, n), step_figure(columns)
 
 
 def describe_descents(
@@ -223,7 +223,7 @@ def describe_descents(
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)
     facts = Facts(
-        Origin(plan["params"], provenance(), shown(PICTURES, images), whereabouts(tracked)),
+        Origin(plan["params"], provenance(), present(PICTURES, images), whereabouts(tracked)),
         table,
         planned=len(plan["points"]),
         datasets=profiles(plan),

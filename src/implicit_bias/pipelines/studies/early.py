@@ -14,7 +14,7 @@ from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
@@ -40,7 +40,7 @@ def compare_with_ridge(
     problems: Problems,
     sweep: Sweep,
     plan: Plan,
-    stored: dict[str, Reader],
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
     trajectories: Loaders,
 ) -> Iterator[dict[str, Record]]:
@@ -57,7 +57,7 @@ def compare_with_ridge(
         yield {key: record}
 
 
-def compare_point(
+def follow_ridge_path(
     point: Point,
     sweep: Sweep,
     problem_fields: ProblemFields,
@@ -89,7 +89,7 @@ def compare_point(
     return record
 
 
-RIDGE = Stage("ridge", "early", "early", compare_point, TRAINING.ignores)
+RIDGE = Stage("ridge", "early", "early", follow_ridge_path, TRAINING.ignores)
 
 
 def path_penalties(problem: Problem) -> Array:

@@ -12,7 +12,7 @@ from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
@@ -28,7 +28,7 @@ def compare_points(
     problems: Problems,
     sweep: Sweep,
     plan: Plan,
-    stored: dict[str, Reader],
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
     trajectories: Loaders,
 ) -> Iterator[dict[str, Record]]:
