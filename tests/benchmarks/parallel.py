@@ -8,8 +8,9 @@ import numpy as np
 
 from implicit_bias.pipelines.initialization import initialize_point
 from implicit_bias.pipelines.training import train_point
+from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.points import Record, run_points
+from implicit_bias.sweeps.points import run_points
 from tests.benchmarks.harness import cpu, duration, figure_1_problem, table
 
 WIDTHS = list(range(500, 10_001, 500))

@@ -25,8 +25,10 @@ from implicit_bias.cli import implicit_bias
 from implicit_bias.own_data.files import read_table
 from implicit_bias.own_data.numbers import to_matrix
 from implicit_bias.own_data.tables import as_frame
+from implicit_bias.sweeps.data import DataSets, Reparametrization
 from implicit_bias.sweeps.datasets import ArrayDataset
-from implicit_bias.sweeps.parameters import DataSets, Reparametrization, Sweep, Verification
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.sweeps.studies import Verification
 
 INPUTS = {"parameters": 70_000, "partitions": 25_000, "matrices": 15_000, "commands": 1_000}
 FUZZ = int(os.environ.get("FUZZ", "1"))

@@ -14,8 +14,11 @@ from kedro_datasets.partitions import PartitionedDataset
 from pydantic import ValidationError
 
 from implicit_bias.own_data.files import read_table
+from implicit_bias.sweeps.data import DataSets
 from implicit_bias.sweeps.datasets import ArrayDataset
-from implicit_bias.sweeps.parameters import MOST_POINTS, MOST_VALUES, DataSets, Sweep, Verification
+from implicit_bias.sweeps.fields import MOST_VALUES
+from implicit_bias.sweeps.parameters import MOST_POINTS, Sweep
+from implicit_bias.sweeps.studies import Verification
 from implicit_bias.tracking.connection import SECRETS, use_credentials
 
 SWEEP = {"title": "t", "figure": "width", "problem": "p", "widths": 10, "seeds": 0, "alpha": 0.5, "step_size": 0.1}

@@ -10,7 +10,7 @@ import pytest
 
 import implicit_bias.figures
 from implicit_bias.figures import style
-from implicit_bias.figures.sweeps import RATIOS
+from implicit_bias.figures.imbalance import RATIOS
 from tests.support.vision import DEFICIENCIES, difference, lab, least_difference, linear_rgb
 
 LEAST = 10.0  # CIEDE2000; differences from about 2 on are seen side by side, and lines are thin and apart

@@ -23,7 +23,7 @@ from implicit_bias.figures import (
     width_figure,
 )
 from implicit_bias.figures.style import colours, group, linear_ticks, log_ticks, number
-from implicit_bias.figures.sweeps import LAW
+from implicit_bias.figures.widths import LAW
 
 CONST = 18.3
 STEP, SAMPLES = 5e-4, 100

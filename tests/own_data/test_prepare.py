@@ -17,7 +17,8 @@ import implicit_bias
 from implicit_bias.pipelines.own_data import prepare_data
 from implicit_bias.project import catalog, rendered
 from implicit_bias.project.configuration import datasets
-from implicit_bias.sweeps.parameters import OwnData, Reparametrization, Sweep
+from implicit_bias.sweeps.data import OwnData, Reparametrization
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.problem import reparametrize
 from tests.support.their_project import tables
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from implicit_bias.own_data.prepare import prepare_data
 from implicit_bias.own_data.rounding import error_norm, rounding_deviation
 from implicit_bias.pipelines.reparametrization import reparametrize_data, reparametrized, said_of_rank
-from implicit_bias.sweeps.parameters import OwnData, Reparametrization
+from implicit_bias.sweeps.data import OwnData, Reparametrization
 from implicit_bias.theory.problem import Problem, doubtful_ranks, reparametrize
 from implicit_bias.theory.rounding import rounding_norm
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from implicit_bias.own_data.prepare import prepare_data, read_tables
-from implicit_bias.sweeps.parameters import OwnData
+from implicit_bias.sweeps.data import OwnData
 
 X = pd.DataFrame(np.arange(15.0).reshape(3, 5) ** 2)
 Y = pd.DataFrame({"y": [3.0, 1.0, 2.5]})

@@ -12,7 +12,7 @@ import pytest
 from kedro.io import DataCatalog
 
 from implicit_bias.pipelines.own_data import prepare_data
-from implicit_bias.sweeps.parameters import OwnData
+from implicit_bias.sweeps.data import OwnData
 from tests.support.their_project import tables
 
 # Multiples of 2^-10: at most 13 digits in decimals, which every format and every reader keeps to the last bit.

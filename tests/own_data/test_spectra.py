@@ -7,7 +7,8 @@ import yaml
 
 from implicit_bias.pipeline_registry import SPECTRA
 from implicit_bias.pipelines.own_data import prepare_data
-from implicit_bias.sweeps.parameters import OwnData, Sweep
+from implicit_bias.sweeps.data import OwnData
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory import Problem, Stop, gradient_flow, reparametrize, scaled, standard_normal
 from implicit_bias.theory.law.prediction import predict_band
 from tests.support.project import REPOSITORY

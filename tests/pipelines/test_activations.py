@@ -9,17 +9,18 @@ from mlflow import MlflowClient
 from pydantic import ValidationError
 from scipy.stats import kstest
 
+from implicit_bias.figures.rows.activations import spreads
 from implicit_bias.own_data.prepare import prepare_data
 from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.evaluation import evaluate_points
 from implicit_bias.pipelines.initialization import initialize_points, plan_points
-from implicit_bias.pipelines.kinds.activation.results import spreads
 from implicit_bias.pipelines.questions import answer_questions
 from implicit_bias.pipelines.reparametrization import reparametrize_data
 from implicit_bias.pipelines.reporting import draw_interactive, draw_sweep, summarize_sweep, tabulate_points
 from implicit_bias.pipelines.training import train_points
 from implicit_bias.sweeps.compute import StaleRecords
-from implicit_bias.sweeps.parameters import OWN, DataSets, OwnData, Reparametrization, Sweep
+from implicit_bias.sweeps.data import OWN, DataSets, OwnData, Reparametrization
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.networks.two_layer import reduce_network
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.flow import gradient_flow

@@ -17,8 +17,9 @@ from implicit_bias.figures.dataset import FigureDataset
 from implicit_bias.figures.questions import questions_figure, spread_rows
 from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.questions import answer_questions, law_widths
+from implicit_bias.sweeps.data import DataSet, DataSets
 from implicit_bias.sweeps.manifest import sweep_plan
-from implicit_bias.sweeps.parameters import DataSet, DataSets, Sweep
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.outputs import excess_risk_law, prediction_band, unseen_spectrum
 from implicit_bias.theory.law.questions import (

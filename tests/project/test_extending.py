@@ -2,17 +2,23 @@
 
 import re
 import sys
+from functools import partial
 from importlib import import_module
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from implicit_bias.figures import point_figure
-from implicit_bias.pipelines.evaluation import evaluate_point
-from implicit_bias.pipelines.initialization import initialize_point
-from implicit_bias.pipelines.training import train_point
+from implicit_bias.figures import png, point_figure
+from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main
+from implicit_bias.pipelines.evaluation import evaluate_point, evaluate_points
+from implicit_bias.pipelines.initialization import initialize_point, initialize_points, plan_points
+from implicit_bias.pipelines.reporting import tabulate_points
+from implicit_bias.pipelines.training import train_point, train_points
+from implicit_bias.report.facts import picture
+from implicit_bias.report.section import Section
 from implicit_bias.report.sweeps import _faults
+from implicit_bias.sweeps.figure import Results, sweep_figure
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import run_points
 from implicit_bias.theory import INITIALIZATIONS, RUN_BOUNDS, SOLVERS, draw_data, reparametrize
@@ -25,7 +31,13 @@ from tests.support.project import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/extending.md").read_text("utf-8")
 PROBLEM = reparametrize(*draw_data(n=8, D=20, m=2, rng=np.random.default_rng(0))[:2])
-REGISTRIES = {"initialisations": INITIALIZATIONS, "bounds": RUN_BOUNDS, "metrics": METRICS, "solvers": SOLVERS}
+REGISTRIES = {
+    "initialisations": INITIALIZATIONS,
+    "bounds": RUN_BOUNDS,
+    "metrics": METRICS,
+    "solvers": SOLVERS,
+    "figures": FIGURES,
+}
 
 
 def code(heading: str) -> str:
@@ -135,10 +147,75 @@ def test_a_solver_by_its_import_path(module):
     assert "curve/certified" not in ours
 
 
+def results(plan: Sweep, load=None) -> Results:
+    """The results of a sweep whose runs converge at the rates 1 and 4."""
+    table = pd.DataFrame({"width": [30, 60], "rate": [1.0, 4.0], "distance": [0.2, 0.1]})
+    return Results(plan, table, [PROBLEM], load)
+
+
+def test_a_figure_by_its_import_path(module):
+    module("rates", "A figure of a sweep")
+    plan = sweep(figure="rates:RATES", widths=[30, 60])
+    (runs,) = draw_main(results(plan)).axes[0].get_lines()
+    assert list(runs.get_xdata()) == [30, 60]
+    assert list(runs.get_ydata()) == [1, 4]
+    assert draw_companion(results(plan)) == "figure rates:RATES has no companion"
+    said = picture(png(draw_main(results(plan))), sweep_figure("rates:RATES").words, results(plan).table)
+    assert said.caption == "A dot is a run. The mean rate is 2.5."
+    with pytest.raises(ValueError, match="figure rates:RATES: it needs several widths"):
+        sweep(figure="rates:RATES")
+    with pytest.raises(ValueError, match="figure rates:RATES compares two-layer linear networks"):
+        sweep(figure="rates:RATES", widths=[30, 60], depths=3)
+
+
+def test_a_figure_as_a_row(module):
+    with pytest.raises(ValueError, match=r"figure must be one of width, .*, got 'rates'"):
+        sweep(figure="rates", widths=[30, 60])
+    FIGURES["rates"] = module("rates", "A figure of a sweep").RATES
+    assert sweep(figure="rates", widths=[30, 60]).figure == "rates"
+
+
+def test_a_study(module):
+    detours = module("detours", "A study")
+    plan, problems = sweep(widths=[30, 60], workers=1), {"p-draw=0": lambda: vars(PROBLEM)}
+    planned = plan_points({"p-draw=0": dict}, problems, plan)
+
+    def loaders(parts) -> dict:
+        return {key: partial(dict, record) for part in parts for key, record in part.items()}
+
+    def stored(name: str) -> dict:
+        return {name: lambda key: None}
+
+    states = loaders(initialize_points({}, problems, plan, planned, stored("initial_states")))
+    trained = loaders(train_points({}, problems, plan, planned, stored("trajectories"), states))
+    evaluations = evaluate_points({}, problems, plan, planned, stored("evaluations"), states, trained)
+    evaluated = loaders(record for _, record in evaluations)
+    table = tabulate_points(plan, planned, problems, trained, evaluated)
+    records = loaders(detours.measure_points(problems, plan, planned, stored("detours"), states, trained))
+    joined = detours.tabulate(plan, planned, problems, table, records)
+    assert len(joined) == 2
+    assert (joined["detour"] >= 1).all(), "no path is shorter than the straight line"
+    section = Section.model_validate(detours.describe(planned, joined, {}))
+    assert section.kind == "detours:SECTION"
+    assert section.outcome == "all 2 points compared"
+    again = detours.measure_points(
+        problems, plan, planned, {"detours": lambda key: records[key]()}, states, dict.fromkeys(trained, refuse)
+    )
+    assert len(list(again)) == 2, "what is done is not computed again"
+    pipeline = detours.create_pipeline()
+    assert {"problems", "params:width_sweep", "width_sweep.trajectories"} <= pipeline.inputs()
+    assert pipeline.outputs() == {"width_sweep.detours_section"}
+
+
+def refuse():
+    raise AssertionError("loaded, though nothing has to be computed")
+
+
 def test_the_registries_are_as_they_were():
     assert "monotone" not in RUN_BOUNDS
     assert "nuclear" not in METRICS
     assert "triangular" not in INITIALIZATIONS
+    assert "rates" not in FIGURES
 
 
 def test_the_files_that_the_page_names_exist():

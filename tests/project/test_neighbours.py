@@ -14,7 +14,7 @@ from implicit_bias.tracking.provenance import is_dead
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store
-from tests.tracking.test_store import (  # noqa: F401 fixtures
+from tests.support.tracking import (  # noqa: F401 fixtures
     KEYS,
     complete,
     conf_catalog,

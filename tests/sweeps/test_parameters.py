@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from implicit_bias.sweeps.parameters import Cases, DataSet, DataSets, Reparametrization, Stopping, Sweep
+from implicit_bias.sweeps.data import DataSet, DataSets, Reparametrization
+from implicit_bias.sweeps.parameters import Cases, Stopping, Sweep
 
 MINIMAL = {
     "title": "t",
@@ -129,7 +130,7 @@ BAD = [
         "one of gradient_flow, gradient_descent, flow_explicit, flow_exponential, momentum, nesterov, or",
     ),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
-    ("figure", "pie", "'width', .* or 'activations'"),
+    ("figure", "pie", "must be one of width, .*, activations, or a path"),
     (
         "initialization",
         "zero",

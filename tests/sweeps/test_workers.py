@@ -14,7 +14,7 @@ import pytest
 from implicit_bias.pipelines.initialization import plan_points
 from implicit_bias.sweeps.clusters import PACKAGES, EngineError
 from implicit_bias.sweeps.parameters import Engine, Sweep
-from implicit_bias.sweeps.workers import TRIES, _on_worker, check, compute
+from implicit_bias.sweeps.workers import TRIES, _on_worker, check_engine, compute
 
 TWO = Engine(workers=2)
 
@@ -120,7 +120,7 @@ def test_a_backend_whose_package_is_missing_is_refused(backend, monkeypatch):
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setattr(sys, "meta_path", [each for each in sys.meta_path if "editable" not in repr(each)])
     with pytest.raises(EngineError, match=rf"pip install 'kedro-implicit-bias\[{backend}\]'"):
-        check(Engine(backend=backend))
+        check_engine(Engine(backend=backend))
 
 
 def test_a_sweep_without_its_cluster_is_refused_before_it_is_planned():
@@ -142,7 +142,7 @@ def test_addresses_that_lead_nowhere(backend, address):
     else:
         pytest.importorskip("distributed")
         with pytest.raises(EngineError, match=r"backend dask: .* cannot be used"):
-            check(Engine(backend=backend, address=address))
+            check_engine(Engine(backend=backend, address=address))
 
 
 def test_arrays_at_odd_addresses_give_the_same_bits():

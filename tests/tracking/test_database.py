@@ -1,7 +1,5 @@
 """SQLite stores: whole or not there, whenever the process that makes them dies, and one file when nobody writes."""
 
-# ruff: noqa: F401, F811 (fixtures of another module)
-
 import shutil
 import sqlite3
 import subprocess
@@ -15,7 +13,7 @@ import pytest
 from implicit_bias.tracking.database import mend
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store, absolute
-from tests.tracking.test_store import complete, fresh_database, plan, project, store
+from tests.support.tracking import complete, plan
 
 MAKE = """
 import sys

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils import validation
 
+from implicit_bias.sweeps.fields import expand
 from implicit_bias.sweeps.manifest import listed, sweep_params
-from implicit_bias.sweeps.parameters import Sweep, _expand
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.tracking.comparison import compare
 from implicit_bias.tracking.limits import NAME, NOTE, SHORT, SHORTENED, VALUE, contrast, short_name, short_value
 from implicit_bias.tracking.reader import Reader
@@ -23,7 +24,7 @@ TEXTS = st.text(st.sampled_from("0 1"), max_size=3 * SHORT)
 @given(st.lists(st.integers(1, 60) | st.integers(1, 2**53), min_size=1, unique=True))
 def test_a_list_is_written_as_it_is_read(values: list[int]) -> None:
     for each in (values, sorted(values)):
-        assert [int(value) for value in _expand(listed(each))] == each
+        assert [int(value) for value in expand(listed(each))] == each
 
 
 def test_ranges_are_written_as_ranges() -> None:
@@ -78,7 +79,7 @@ def test_sweeps_that_differ_at_the_end_of_long_lists_are_told_apart(store: Store
     first, second = (reader.client.get_run(run.run_id) for run in runs)
     assert len(first.data.params["widths"]) == VALUE
     assert SHORTENED.search(first.data.params["widths"])
-    assert [int(width) for width in _expand(reader.params(first)["widths"])] == widths
+    assert [int(width) for width in expand(reader.params(first)["widths"])] == widths
     found = compare(reader, [run.run_id for run in runs])
     assert found["params"].keys() == {"widths"}
     assert contrast(*found["params"]["widths"]) == ("…6000", "…7001")

@@ -1,9 +1,6 @@
 """Runs while they are tracked: repetitions, stages one by one, and what is said at the end."""
 
-# ruff: noqa: F401, F811 (fixtures of another module)
-
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ from kedro.pipeline import Pipeline, node, pipeline
 from implicit_bias.tracking.closing import Outcome, closing_lines
 from implicit_bias.tracking.marks import checked_settings
 from implicit_bias.tracking.store import Store
-from tests.tracking.test_store import KEYS, conf_catalog, fresh_database, history, plan, project, run, runs_of, steps
+from tests.support.tracking import KEYS, history, plan, run, runs_of, steps
 
 
 def versioned_steps() -> Pipeline:

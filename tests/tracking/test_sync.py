@@ -1,7 +1,5 @@
 """What a store has missed is sent later, and nothing twice: a store that was never there, and one lost on the way."""
 
-# ruff: noqa: F401, F811 (fixtures of another module)
-
 import json
 import logging
 import signal
@@ -23,19 +21,7 @@ from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store
 from implicit_bias.tracking.sync import send, unsent
 from tests.support.project import REPOSITORY
-from tests.tracking.test_store import (
-    KEYS,
-    conf_catalog,
-    fresh_database,
-    history,
-    marked,
-    plan,
-    project,
-    run,
-    runs_of,
-    steps,
-    trajectory,
-)
+from tests.support.tracking import KEYS, history, marked, plan, run, runs_of, steps, trajectory
 
 NOBODY = {"uri": "http://127.0.0.1:9", "optional": True, "experiment": "tests"}
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from implicit_bias.sweeps.cost import Cost
-    from implicit_bias.sweeps.parameters import OwnData, Reparametrization, Sweep
+    from implicit_bias.sweeps.data import OwnData, Reparametrization
+    from implicit_bias.sweeps.parameters import Sweep
     from implicit_bias.theory.problem import Problem
 
 MB = 1e6
@@ -174,7 +175,8 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     from implicit_bias.own_data.checks import said_of_row_numbers
     from implicit_bias.own_data.prepare import read_data_set
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
-    from implicit_bias.sweeps.parameters import OWN, OwnData, Reparametrization, Sweep
+    from implicit_bias.sweeps.data import OWN, OwnData, Reparametrization
+    from implicit_bias.sweeps.parameters import Sweep
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
     valid: Any
@@ -249,7 +251,7 @@ def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 
 
 def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]) -> list[str]:
-    from implicit_bias.own_data.tables import named
+    from implicit_bias.own_data.tables import column_names
 
     done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
     scales = (("X", own_data.scale_x), ("Y", own_data.scale_y))
@@ -257,7 +259,7 @@ def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any],
     tables = ", ".join(f"{argument} from {dataset!r}" for argument, dataset in instance.tables.items())
     return [
         f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows",
-        f"targets: {named(targets)}",
+        f"targets: {column_names(targets)}",
     ]
 
 

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from implicit_bias.own_data.files import Format
-    from implicit_bias.sweeps.parameters import Reparametrization
+    from implicit_bias.sweeps.data import Reparametrization
 
 OPTIONS = (
     click.option("--columns", multiple=True, help="Columns of X, names or patterns; may be repeated.  [default: all]"),
@@ -66,7 +66,7 @@ def read_data(
     from implicit_bias.own_data.numbers import to_matrix
     from implicit_bias.own_data.prepare import prepare, read_rows, read_tables
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
-    from implicit_bias.sweeps.parameters import OwnData, Reparametrization
+    from implicit_bias.sweeps.data import OwnData, Reparametrization
 
     try:
         rule = Reparametrization(rank_rtol=rank_rtol, rank=rank)

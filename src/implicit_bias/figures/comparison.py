@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.legends import DEEPEST
 from implicit_bias.figures.style import (
     BLACK,
     BLUE,
@@ -22,10 +23,9 @@ from implicit_bias.figures.style import (
     positive,
 )
 
-BOUNDS = {"bound": ("--", "guaranteed (Theorem 1)"), "certified": (":", "certified after training")}
+LOSS_BOUNDS = {"bound": ("--", "guaranteed (Theorem 1)"), "certified": (":", "certified after training")}
 MOST = 42
 """Letters of a name in the legend."""
-DEEPEST = 1e-16
 
 
 def comparison_figure(runs: Sequence[Mapping[str, Any]]) -> Figure:
@@ -67,7 +67,7 @@ def comparison_figure(runs: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _draw_losses(ax: Axes, curves: Sequence[Mapping[str, Any]], colour: str) -> None:
     for curve in curves:
-        for name, style in (("excess", "-"), *((name, style) for name, (style, _) in BOUNDS.items())):
+        for name, style in (("excess", "-"), *((name, style) for name, (style, _) in LOSS_BOUNDS.items())):
             if name in curve:
                 values = positive(curve[name]["value"])
                 ax.plot(curve[name]["iteration"], values, style, color=colour, lw=1.4 if name == "excess" else 1)
@@ -100,7 +100,7 @@ def _styles(runs: Sequence[Mapping[str, Any]]) -> list[Line2D]:
     drawn = {name for run in runs for curve in run["curves"] for name in curve}
     bounds = [
         Line2D([], [], ls=style, color=GREY, lw=1, label=label)
-        for name, (style, label) in BOUNDS.items()
+        for name, (style, label) in LOSS_BOUNDS.items()
         if name in drawn
     ]
     return [Line2D([], [], color=GREY, lw=1.4, label="measured"), *bounds]

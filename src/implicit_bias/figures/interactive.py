@@ -30,7 +30,7 @@ DISTANCE = "distance to min-norm ‖UVᵀ − Θ̂‖"
 SIGNS = {"alpha": "α", "depth": "L"}
 NARROW = 3
 """Decades below which an axis also has ticks at 2 and 5."""
-BOUNDS = {
+DISTANCE_BOUNDS = {
     "law_bound": ("dot", GREY, "law, upper quantile"),
     "certificate": ("dot", GREEN, "certified from the run"),
     "thm2": ("dash", VERMILLION, "guaranteed (Theorem 2)"),
@@ -74,7 +74,7 @@ def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figur
             )
         of_value = {name: np.asarray(column)[np.isclose(floats(law[by]), alpha)] for name, column in law.items()}
         _add_law(figure, of_value, BLACK if single else colour, "" if single else f", {sign} = {alpha:g}")
-    for bound, (dash, colour, label) in BOUNDS.items():
+    for bound, (dash, colour, label) in DISTANCE_BOUNDS.items():
         if bound in points:
             at, mean, _ = group(points["width"], points[bound])
             line = {"color": colour, "dash": dash}

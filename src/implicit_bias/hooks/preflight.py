@@ -24,7 +24,6 @@ PARALLEL = (
     "SequentialRunner, the default, or ThreadRunner; `workers` of a sweep says in how many processes its points are run"
 )
 ASYNC = "--async cannot save points as they are done: leave it out; ThreadRunner runs nodes side by side"
-READ_BY_HOOKS = ("tracking",)
 
 
 class RunRefused(ImplicitBiasError, ValueError):

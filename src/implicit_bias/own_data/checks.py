@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from implicit_bias.own_data.numbers import Matrix
-from implicit_bias.own_data.tables import named
+from implicit_bias.own_data.tables import column_names
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ def check_pair(X: Matrix, Y: Matrix) -> None:
         raise ValueError(f"{X.name} has one column (D = 1): nothing is left unseen, every solution is the min-norm one")
     constant = np.ptp(Y.numbers, axis=0) == 0 if n > 1 else np.zeros(m, bool)
     if constant.all():
-        raise ValueError(f"{Y.name}: one and the same number in {named(Y.columns)}: there is nothing to learn")
+        raise ValueError(f"{Y.name}: one and the same number in {column_names(Y.columns)}: there is nothing to learn")
     if constant.any():
         names = [Y.columns[i] for i in np.flatnonzero(constant).tolist()]
         logger.warning(
             "%s: one and the same number in %s, kept as targets: own_data.targets leaves such columns out",
             Y.name,
-            named(names),
+            column_names(names),
         )
 
 
@@ -73,4 +73,4 @@ def said_of_row_numbers(matrix: Matrix) -> str:
     """What to say of columns that count the rows; "" if there are none."""
     if not (columns := likely_row_numbers(matrix)):
         return ""
-    return f"{matrix.name}: {named(columns)} counts the rows: own_data.drop leaves out what is a row number"
+    return f"{matrix.name}: {column_names(columns)} counts the rows: own_data.drop leaves out what is a row number"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from implicit_bias.own_data.tables import named
+from implicit_bias.own_data.tables import column_names
 from implicit_bias.theory.problem import Array
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _refuse_other_than_numbers(
     if bad:
         first, (row, value) = next(iter(bad.items()))
         raise ValueError(
-            f"{name}: no numbers in {named([columns[i] for i in bad])} ({value!r} in {_row(frame, row)} of "
+            f"{name}: no numbers in {column_names([columns[i] for i in bad])} ({value!r} in {_row(frame, row)} of "
             f"{columns[first]!r}): leave them out or turn them into numbers"
         )
 
@@ -143,7 +143,7 @@ def _refuse_missing(name: str, frame: "pd.DataFrame", columns: Sequence[str], va
         return
     missing = np.isnan(values)
     if empty := [columns[i] for i in np.flatnonzero(missing.all(axis=0)).tolist()]:
-        raise ValueError(f"{name}: no value at all in {named(empty)}: leave out what is empty")
+        raise ValueError(f"{name}: no value at all in {column_names(empty)}: leave out what is empty")
     row, column = np.argwhere(~finite)[0]
     what = "missing" if missing[row, column] else f"{values[row, column]}"
     raise ValueError(

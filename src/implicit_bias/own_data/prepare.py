@@ -13,7 +13,7 @@ from implicit_bias.own_data.rounding import error_norm, rounding_deviation
 from implicit_bias.own_data.rows import label_rows, pair_rows
 from implicit_bias.own_data.standardize import standardize
 from implicit_bias.own_data.tables import NAMED, as_frame, require_columns, select, select_like
-from implicit_bias.sweeps.parameters import OWN, OwnData
+from implicit_bias.sweeps.data import OWN, OwnData
 from implicit_bias.theory.problem import Array
 
 if TYPE_CHECKING:

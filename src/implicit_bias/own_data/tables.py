@@ -64,7 +64,7 @@ def select(
         chosen = _matches(columns, wanted)
     chosen -= _matches(columns, left_out)
     if not chosen:
-        raise ValueError(f"{name}: no column is left of {named(columns)}")
+        raise ValueError(f"{name}: no column is left of {column_names(columns)}")
     return frame if len(chosen) == len(columns) else frame.iloc[:, sorted(chosen)]
 
 
@@ -78,7 +78,7 @@ def require_columns(frames: "Mapping[str, pd.DataFrame]", patterns: Sequence[str
     for pattern in patterns:
         if not any(_matches(each, [pattern]) for each in columns.values()):
             there = ", ".join(
-                f"{'it' if len(columns) == 1 else name} has {named(each)}" for name, each in columns.items()
+                f"{'it' if len(columns) == 1 else name} has {column_names(each)}" for name, each in columns.items()
             )
             none = f"{next(iter(columns))} has no" if len(columns) == 1 else f"neither {' nor '.join(columns)} has a"
             raise ValueError(f"{parameter}: {none} column {pattern!r}, {there}")
@@ -92,7 +92,7 @@ def select_like(name: str, frame: "pd.DataFrame", columns: Sequence[str], other:
     """
     positions = _positions([str(column) for column in frame.columns])
     if missing := [column for column in columns if not positions.get(column)]:
-        raise ValueError(f"{name} lacks {named(missing)} of {other}")
+        raise ValueError(f"{name} lacks {column_names(missing)} of {other}")
     return frame.iloc[:, [these.pop(0) if len(these := positions[column]) > 1 else these[0] for column in columns]]
 
 
@@ -113,7 +113,7 @@ def _matches(columns: Sequence[str], patterns: Sequence[str]) -> set[int]:
     return found
 
 
-def named(columns: Sequence[str]) -> str:
+def column_names(columns: Sequence[str]) -> str:
     """Columns by name, the first few of them."""
     shown = ", ".join(repr(column) for column in columns[:NAMED])
     more = f", ... ({len(columns)} columns)" if len(columns) > NAMED else ""

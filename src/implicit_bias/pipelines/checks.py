@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from implicit_bias.sweeps.compute import Stage, Task, load
+from implicit_bias.sweeps.compute import Stage, StageTask, load
 from implicit_bias.sweeps.fingerprint import digest
-from implicit_bias.sweeps.parameters import Verification
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.handover import Loaders, Record, failure_of
+from implicit_bias.sweeps.studies import Verification
 from implicit_bias.theory.claims.chance import check_seed
 from implicit_bias.theory.claims.check import Check
 from implicit_bias.theory.claims.problems import check_index
@@ -20,15 +20,15 @@ OF_SEEDS = ("initial", "trained")
 """What a seed gives; a batch of problems gives the checks of claims."""
 
 
-def check(kind: str, *arguments: Any) -> dict[str, Any]:
+def run_check(kind: str, *arguments: Any) -> Record:
     """Check one seed or one batch of problems."""
     return check_seed(*arguments) if kind == "seed" else check_batch(*arguments)
 
 
-CHECKS = Stage("verify", "batches", "verification", check)
+CHECKS = Stage("verify", "batches", "verification", run_check)
 
 
-def check_batch(seed: int, first: int, end: int) -> dict[str, Any]:
+def check_batch(seed: int, first: int, end: int) -> Record:
     """Check the problems of the indices from `first` to before `end`.
 
     Returns:
@@ -42,7 +42,7 @@ def check_batch(seed: int, first: int, end: int) -> dict[str, Any]:
             checked.append(check_index(seed, index))
         except Exception as error:
             errors.append(f"problem {index}: {type(error).__name__}: {error}")
-    joined: dict[str, Any] = {
+    joined: Record = {
         f"{name}/{part}": np.array([getattr(checks[name], part) for checks in checked])
         for name in (checked[0] if checked else ())
         for part in ("met", "ratio", "limit")
@@ -50,7 +50,7 @@ def check_batch(seed: int, first: int, end: int) -> dict[str, Any]:
     return joined | {"errors": np.array(errors, dtype=np.str_)}
 
 
-def tasks(verification: Verification) -> list[Task]:
+def tasks(verification: Verification) -> list[StageTask]:
     """What is checked: one task per seed, one per batch of problems."""
     v = verification
     seeds = {
@@ -61,17 +61,17 @@ def tasks(verification: Verification) -> list[Task]:
         for first in range(0, v.problems, BATCH)
     }
     return [
-        Task(key, CHECKS.fingerprint(arguments), partial(tuple, arguments))
+        StageTask(key, CHECKS.fingerprint(arguments), partial(tuple, arguments))
         for key, arguments in (seeds | batches).items()
     ]
 
 
-def fingerprint(verification: Verification) -> str:
+def checks_fingerprint(verification: Verification) -> str:
     """What everything made of all the checks must carry."""
     return digest([task.fingerprint for task in tasks(verification)])
 
 
-def join(verification: Verification, batches: Loaders) -> dict[str, Any]:
+def join(verification: Verification, batches: Loaders) -> Record:
     """All that was checked as one record.
 
     Returns:
@@ -85,8 +85,8 @@ def join(verification: Verification, batches: Loaders) -> dict[str, Any]:
     parts: dict[str, list[Any]] = {}
     for task in tasks(verification):
         record = load(CHECKS, batches, task.key, task.fingerprint)
-        if "error" in record:
-            errors.append(f"{task.key}: {record['error']}")
+        if (reason := failure_of(record)) is not None:
+            errors.append(f"{task.key}: {reason}")
             continue
         errors += map(str, record.pop("errors", ()))
         for name, values in record.items():

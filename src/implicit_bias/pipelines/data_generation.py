@@ -7,11 +7,12 @@ import numpy as np
 from kedro.pipeline import Node, Pipeline
 from threadpoolctl import threadpool_limits
 
-from implicit_bias.sweeps.parameters import DataSets
+from implicit_bias.sweeps.data import DataSets
+from implicit_bias.sweeps.handover import DataFields
 from implicit_bias.theory.synthetic import draw_data, draw_held_out
 
 
-def generate_data(data: DataSets) -> dict[str, dict[str, Any]]:
+def generate_data(data: DataSets) -> dict[str, DataFields]:
     """Draw every data set, each as often as its parameters ask.
 
     Args:
@@ -30,8 +31,7 @@ def generate_data(data: DataSets) -> dict[str, dict[str, Any]]:
             with threadpool_limits(1):
                 X, Y, theta = draw_data(rng=rng, **settings)
                 X_test, Y_test = draw_held_out(spec.held_out, theta, rng, spec.noise_std)
-            arrays = {"X": X, "Y": Y, "Theta": theta, "X_test": X_test, "Y_test": Y_test}
-            drawn[f"{name}-draw={draw}"] = arrays | {"drawn": told}
+            drawn[f"{name}-draw={draw}"] = DataFields(X=X, Y=Y, Theta=theta, X_test=X_test, Y_test=Y_test, drawn=told)
     return drawn
 
 

@@ -12,21 +12,21 @@ from implicit_bias.pipelines.kinds.activation import evaluate as activation
 from implicit_bias.pipelines.kinds.deep import evaluate as deep
 from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
+from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record, failure_of
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
 
 
 def evaluate_points(
-    data: Loaders,
-    problems: Loaders,
+    data: Data,
+    problems: Problems,
     sweep: Sweep,
-    plan: dict[str, Any],
-    stored: dict[str, Reader],
+    plan: Plan,
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
     trajectories: Loaders,
-) -> Iterator[tuple[dict[str, bytes], dict[str, dict[str, Any]]]]:
+) -> Iterator[tuple[dict[str, bytes], dict[str, Record]]]:
     """Measure and draw every trained point, but those that are done: distance to the min-norm solution, bounds, law.
 
     Without the sweep's `point_figures` no point is drawn.
@@ -44,7 +44,7 @@ def evaluate_points(
         point -> its figure (PNG), and point -> its metrics and curves.
     """
 
-    def drawn(key: str, record: dict[str, Any]) -> bool:
+    def drawn(key: str, record: Record) -> bool:
         """Give a stored record the figure it has; False if that is missing or damaged."""
         if "figure_checksum" not in record:
             return True
@@ -57,7 +57,7 @@ def evaluate_points(
     inputs = {INITIALIZATION: initial_states, TRAINING: trajectories}
     done = 0
     for key, record in compute_points(EVALUATION, sweep, plan, problems, stored, inputs, drawn, rows=data):
-        done += "error" not in record
+        done += failure_of(record) is None
         yield {key: figure} if (figure := record.pop("figure", b"")) else {}, {key: record}
     if not done:
         raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
@@ -72,11 +72,9 @@ KINDS: dict[str, Callable[..., Record]] = {
 
 
 def evaluate_point(
-    point: Point, sweep: Sweep, problem: Record, state: Record, trajectory: Record, *rows: Record
+    point: Point, sweep: Sweep, problem: ProblemFields, state: Record, trajectory: Record, *rows: DataFields
 ) -> Record:
     """Measure one point, and draw it if the sweep's points are drawn."""
-    if "error" in trajectory:
-        return trajectory
     record = KINDS[sweep.kind](point, sweep, problem, state, trajectory, *rows)
     if not sweep.point_figures:
         return record

@@ -3,33 +3,33 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.kinds.activation import initialize as activation
 from implicit_bias.pipelines.kinds.deep import initialize as deep
 from implicit_bias.pipelines.kinds.two_layer import initialize as two_layer
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
+from implicit_bias.sweeps.handover import Data, DataFields, Plan, ProblemFields, Problems, Record
 from implicit_bias.sweeps.manifest import sweep_plan
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
-from implicit_bias.sweeps.workers import check
+from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.initialization.registry import check_width
 from implicit_bias.theory.problem import Problem
 
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
 """Modules that compute what is tracked of a point."""
 
-DATA_TOLD = {"own_data": "preparation", "data": "drawn"}
+DATA_TOLD: dict[str, Literal["preparation", "drawn"]] = {"own_data": "preparation", "data": "drawn"}
 """What is tracked of how data were made -> the entry of a data set that says it, as JSON."""
 
 logger = logging.getLogger(__name__)
 
 
-def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any]:
+def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
     """Write down every point of the sweep with all that determines it, before any of them is run.
 
     Args:
@@ -45,7 +45,7 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
         ValueError: a data set or a draw of it that the sweep names does not exist, or a width is too large for entries
             that have to be drawn one by one.
     """
-    check(sweep)
+    check_engine(sweep)
     needed = sorted({point.problem for point in sweep.points()})
     missing = [name for name in needed if name not in problems]
     if missing:
@@ -67,14 +67,14 @@ def plan_points(data: Loaders, problems: Loaders, sweep: Sweep) -> dict[str, Any
     for point in sweep.points():
         check_width(loaded[point.problem], point.width, point.initialization)
     first = data[needed[0]]()
-    told = {name: json.loads(first[entry]) for name, entry in DATA_TOLD.items() if entry in first}
+    told = {name: json.loads(text) for name, entry in DATA_TOLD.items() if (text := first.get(entry))}
     rows = {name: digest(data[name]()) for name in needed} if sweep.reads_rows else {}
     return sweep_plan(sweep, loaded, numerics(*COMPUTING), told, rows)
 
 
 def initialize_points(
-    data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[str, Any], stored: dict[str, Reader]
-) -> Iterator[dict[str, dict[str, Any]]]:
+    data: Data, problems: Problems, sweep: Sweep, plan: Plan, stored: dict[str, ReadStored]
+) -> Iterator[dict[str, Record]]:
     """Draw the initial network of every point, as a reduced state, but those that are done.
 
     Args:
@@ -99,7 +99,7 @@ KINDS: dict[str, Callable[..., Record]] = {
 """Kind of network -> what is done for a point of it."""
 
 
-def initialize_point(point: Point, sweep: Sweep, problem: Record, *rows: Record) -> Record:
+def initialize_point(point: Point, sweep: Sweep, problem: ProblemFields, *rows: DataFields) -> Record:
     """Draw the initial network of one point."""
     return KINDS[sweep.kind](point, sweep, problem, *rows)
 

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.sweeps.handover import Data, Plan, Problems
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.questions import (
@@ -21,7 +22,7 @@ WIDTHS = 25
 """Widths at which the law is asked, evenly spaced in logarithm over those of the sweep."""
 
 
-def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[str, Any]) -> Any:
+def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -> Any:
     """Draw prediction bands, expected excess test risk and the width needed, at the sweep's scales and first data set.
 
     A sweep over several alpha is asked at alpha = 1/2, the paper's, or at its first where 1/2 is not among them.
@@ -38,7 +39,7 @@ def answer_questions(data: Loaders, problems: Loaders, sweep: Sweep, plan: dict[
     from implicit_bias.figures.questions import questions_figure, spread_rows
 
     Fingerprints(sweep, plan, problems)  # refuses a plan of other parameters or data
-    name = next(iter(plan["points"].values()))["params"]["problem"]
+    name = str(next(iter(plan["points"].values()))["params"]["problem"])
     require([name], data, "data", "data_generation")
     problem, arrays = Problem(**problems[name]()), data[name]()
     X_test, Y_test = (np.asarray(arrays.get(key, ())) for key in ("X_test", "Y_test"))

@@ -1,21 +1,20 @@
 """Stage 2: reparametrise the data by their SVD."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 from threadpoolctl import threadpool_limits
 
-from implicit_bias.sweeps.parameters import Reparametrization
+from implicit_bias.sweeps.data import Reparametrization
+from implicit_bias.sweeps.handover import Data, ProblemFields, problem_fields
 from implicit_bias.theory.problem import Problem, doubtful_ranks, rank_cut, reparametrize
 
 logger = logging.getLogger(__name__)
 
 
-def reparametrize_data(
-    data: dict[str, Callable[[], dict[str, Any]]], reparametrization: Reparametrization
-) -> dict[str, dict[str, Any]]:
+def reparametrize_data(data: Data, reparametrization: Reparametrization) -> dict[str, ProblemFields]:
     """Compute the SVD reparametrisation and the min-norm solution of every data set (paper, section 2.1 and eq. 11).
 
     Args:
@@ -29,10 +28,10 @@ def reparametrize_data(
     for name, problem in problems.items():
         if said := said_of_rank(problem, data[name](), reparametrization):
             logger.warning("%s: %s", name, said)
-    return {name: vars(problem) for name, problem in problems.items()}
+    return {name: problem_fields(problem) for name, problem in problems.items()}
 
 
-def reparametrized(record: dict[str, Any], rule: Reparametrization) -> Problem:
+def reparametrized(record: Mapping[str, Any], rule: Reparametrization) -> Problem:
     """The problem of a data set.
 
     Args:
@@ -43,7 +42,7 @@ def reparametrized(record: dict[str, Any], rule: Reparametrization) -> Problem:
         return reparametrize(record["X"], record["Y"], rule.rank_rtol, record.get("rounding"), rule.rank)
 
 
-def said_of_rank(problem: Problem, record: dict[str, Any], rule: Reparametrization) -> str:
+def said_of_rank(problem: Problem, record: Mapping[str, Any], rule: Reparametrization) -> str:
     """What to say of a spectrum without a gap at the rank cut; "" if it has one or if the rule was chosen."""
     if rule.rank is not None or rule.rank_rtol is not None:
         return ""

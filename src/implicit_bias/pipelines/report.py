@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from implicit_bias.pipelines.sections import PROCESS
 from implicit_bias.report.page import render
-from implicit_bias.report.section import Section
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.report.section import Section, SectionJson
+from implicit_bias.sweeps.handover import Loaders
 
 logger = logging.getLogger(__name__)
 
 
-def write_report(sections: Loaders, *current: dict[str, Any]) -> str:
+def write_report(sections: Loaders, *current: SectionJson) -> str:
     """Write the page of all sections of the folder, those of this run first.
 
     Args:

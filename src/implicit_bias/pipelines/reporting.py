@@ -13,26 +13,20 @@ from implicit_bias.pipelines.evaluation import EVALUATION
 from implicit_bias.pipelines.kinds.activation import results as activation
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import STAMP, Stage, stamp
+from implicit_bias.sweeps.figure import Results
+from implicit_bias.sweeps.handover import Loaders, Plan, Problems, Record, failure_of
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.points import Loaders, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
-from implicit_bias.theory.comparisons.universality import has_limit, limit_ratio, seen_weights
-from implicit_bias.theory.law.distance import Scaling
-from implicit_bias.theory.law.limit import lazy_distance, rich_distance
-from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
 from implicit_bias.theory.networks.deep.law import LAW_LEAK
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.registry import solver
 
 logger = logging.getLogger(__name__)
 
-BAND = 0.1
-"""The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
-
 
 def tabulate_points(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, trajectories: Loaders, evaluations: Loaders
+    sweep: Sweep, plan: Plan, problems: Problems, trajectories: Loaders, evaluations: Loaders
 ) -> pd.DataFrame:
     """One row per finished point: its parameters, how it ended, its metrics, and the stamp of its evaluation.
 
@@ -52,7 +46,7 @@ def tabulate_points(
     rows = []
     for key, point in plan["points"].items():
         measured = fingerprints.load(EVALUATION, evaluations, key)
-        if "error" in measured:
+        if failure_of(measured) is not None:
             continue
         trained = fingerprints.load(TRAINING, trajectories, key)
         tracked = {
@@ -90,7 +84,7 @@ def join_metrics(stage: Stage, fingerprints: Fingerprints, table: pd.DataFrame, 
     return table.drop(columns=STAMP).join(pd.DataFrame.from_dict(rows, orient="index"), on="point")
 
 
-def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame) -> dict[str, Any]:
+def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame) -> Record:
     """Aggregate metrics of the whole sweep, and its means against width as curves.
 
     Args:
@@ -105,7 +99,7 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
     Fingerprints(sweep, plan, problems).check(EVALUATION, table)
     if sweep.kind == "activation":
         return activation.summary(len(plan["points"]), table)
-    summary: dict[str, Any] = {
+    summary: Record = {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
         "metric/bound_ratio": float(table["bound_worst"].max()),
@@ -154,150 +148,46 @@ def log_slope(width: Array, distance: Array) -> tuple[float, float]:
 
 
 def draw_sweep(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
+    sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders
 ) -> tuple[Any, Any, Any]:
-    """Draw the sweep as the paper's Figure 1 or 2 (once for PNG, once for PDF), and its companion.
-
-    The companion of a sweep over widths is the distance below all that bounds it, at the alpha nearest to 1/2; that of
-    networks with activations shows how far the frozen law is right, and how far kernels move; that of
-    a sweep over laws of the entries compares them with the law given each run; that of a sweep over initial scales is
-    the rate-bias plane, the rate of convergence against the distance; that of a sweep over depths is the companion of
-    its deepest networks.
+    """Draw the figure of the sweep, once for PNG and once for PDF, and its companion.
 
     Args:
         sweep: parameters of the sweep.
         plan: the points of the sweep.
         problems: name -> loader of a Problem's fields.
-        table: one row per point.
+        table: one row per finished point.
         evaluations: point -> loader of metrics and curves.
+
+    Raises:
+        StaleRecords: the plan, the table or a record is of other parameters, data or numerics.
     """
-    from implicit_bias import figures
+    from implicit_bias.figures.registry import draw_companion, draw_main
 
-    fingerprints = Fingerprints(sweep, plan, problems)
-    fingerprints.check(EVALUATION, table)
-    if sweep.kind == "activation":
-        spreads = activation.spreads(table, partial(fingerprints.load, EVALUATION, evaluations))
-        main = figures.activations_figure(spreads, _columns(table))
-        return main, main, figures.frozen_figure(_columns(table), sweep.delta)
-    drawn = _problems(problems, table)
-    if sweep.figure == "imbalance":
-        cases = _cases(fingerprints, table, evaluations)
-        main = figures.imbalance_figure(cases, step_size=sweep.step_size, n=drawn[0].n)
-        compared = table[(table["width"] == table["width"].iloc[0]) & (table["solver"] == table["solver"].iloc[0])]
-        return main, main, figures.rate_bias_figure(_columns(compared[compared["case"] != "balanced"]))
-    points = _columns(table)
-    if sweep.figure == "universality":
-        before = figures.universality_figure(points, _limits(sweep, drawn[0]), "law_rms", "law before training")
-        return before, before, figures.universality_figure(points, {}, "law_rms_run", "law given the run")
-    if sweep.figure == "depth":
-        main, deepest = figures.depth_figure(points, sweep.alpha[0]), int(table["depth"].max())
-        return main, main, figures.companion_figure(_columns(table[table["depth"] == deepest]), depth=deepest)
-    law = _law(sweep, drawn)
-    if sweep.figure == "alpha":
-        main, paper = figures.alpha_figure(points, law), min(sweep.alpha, key=lambda alpha: abs(alpha - 0.5))
-        return main, main, figures.companion_figure(_columns(table[table["alpha"] == paper]), paper)
-    if sweep.figure == "wide":
-        main = figures.wide_figure(points, law, alpha=sweep.alpha[0])
-    else:
-        main = figures.width_figure(points, law if law["width"].size else None, alpha=sweep.alpha[0])
-    return main, main, figures.companion_figure(points)
+    results = _results(sweep, plan, problems, table, evaluations)
+    main = draw_main(results)
+    return main, main, draw_companion(results)
 
 
-def draw_interactive(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, evaluations: Loaders
-) -> Any:
+def draw_interactive(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders) -> Any:
     """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
-    from implicit_bias import figures
-    from implicit_bias.figures import interactive
+    from implicit_bias.figures import registry
 
+    return registry.draw_plotly(_results(sweep, plan, problems, table, evaluations))
+
+
+def _results(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders) -> Results:
+    """What the figures are drawn from, checked to be of this sweep."""
     fingerprints = Fingerprints(sweep, plan, problems)
     fingerprints.check(EVALUATION, table)
-    points = _columns(table)
-    if sweep.kind == "activation":
-        return interactive.interactive_activations(points)
-    if sweep.figure == "imbalance":
-        return interactive.interactive_cases(_cases(fingerprints, table, evaluations), points)
-    if sweep.figure == "depth":
-        return interactive.interactive_widths(points, figures.laws_of_depths(points), by="depth")
-    return interactive.interactive_widths(points, _law(sweep, _problems(problems, table)))
+    require(table["point"], evaluations, "evaluations", "evaluation")
+    load = partial(fingerprints.load, EVALUATION, evaluations)
+    return Results(sweep, table, _problems(problems, table), load)
 
 
-def _problems(problems: Loaders, table: pd.DataFrame) -> list[Problem]:
+def _problems(problems: Problems, table: pd.DataFrame) -> list[Problem]:
     require(table["problem"].unique(), problems, "problems", "reparametrization")
     return [Problem(**problems[name]()) for name in table["problem"].unique()]
-
-
-def _columns(table: pd.DataFrame) -> dict[str, Array]:
-    return {str(name): column.to_numpy() for name, column in table.items()}
-
-
-def _law(sweep: Sweep, drawn: list[Problem]) -> dict[str, Array]:
-    """The predicted distance at every alpha of the sweep against width, nothing fitted; empty where no law holds.
-
-    Of several data sets the mean of their laws is shown.
-    """
-    laws = [_law_of(sweep, problem) for problem in drawn]
-    return {name: np.mean([law[name] for law in laws], axis=0) for name in laws[0]}
-
-
-def _law_of(sweep: Sweep, problem: Problem) -> dict[str, Array]:
-    columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
-    if sweep.law_is_exact and problem.D > problem.r:
-        for alpha in sweep.alpha:
-            for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), 16)):
-                sigma = float(h) ** -alpha
-                band = predict_band(problem, sigma**2 * h, sigma**2 * h, float(h), BAND)
-                limits = lazy_distance(problem, sigma, sigma**2 * h), rich_distance(problem, sigma)
-                for name, value in zip(columns, (alpha, h, *band, *limits), strict=True):
-                    columns[name].append(value)
-    return {name: np.array(values) for name, values in columns.items()}
-
-
-def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
-    """Initialisation -> the ratio of its distance to the law at the sweep's largest width, of its first data set."""
-    if problem.D == problem.r or sweep.alpha[0] < 0:
-        return {}
-    scaling, h = Scaling(sweep.alpha[0]), float(max(sweep.widths))
-    weights = seen_weights(problem, *scaling.gram(h))
-    return {
-        name: limit_ratio(problem, name, sweep.density, *scaling.gram(h), weights)
-        for name in sweep.initialization
-        if has_limit(name)
-    }
-
-
-def _cases(fingerprints: Fingerprints, table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
-    """Curves of each case's first finished width and seed; descent beside the flow where both were run."""
-    require(table["point"], evaluations, "evaluations", "evaluation")
-    cases = []
-    for case, points in table.groupby("case", sort=False):
-        first = points.iloc[0]
-        rows = points[(points["width"] == first["width"]) & (points["seed"] == first["seed"])]
-        solved = {row.solver: fingerprints.load(EVALUATION, evaluations, row.point) for row in rows.itertuples()}
-        of_kind = {solver(name).kind: record for name, record in reversed(solved.items())}
-        descent = of_kind.get("descent")
-        curves = of_kind.get("flow") or descent or of_kind["other"]
-        row = rows.iloc[0]
-        drawn: dict[str, Any] = {
-            "label": "balanced, $c=0$",
-            "iteration": curves["curve/iteration"],
-            "loss": curves["curve/excess"],
-        }
-        if (certified := "curve/stepwise" if curves is descent else "curve/certified") in curves:
-            drawn["certified"] = curves[certified]
-        if case != "balanced":
-            drawn["bound"] = curves["curve/bound"]
-            drawn["label"] = (
-                rf"case {case}: $\sigma_U={row.sigma_u:.3g}$, $\sigma_V={row.sigma_v:.3g}$, $c={row.imbalance_c:.3g}$"
-            )
-        if descent is not None and curves is not descent:
-            drawn["descent"] = {
-                "iteration": descent["curve/iteration"],
-                "loss": descent["curve/excess"],
-                "certified": descent["curve/stepwise"],
-            }
-        cases.append(drawn)
-    return cases
 
 
 def create_pipeline(**_: Any) -> Pipeline:

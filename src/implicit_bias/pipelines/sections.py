@@ -11,29 +11,30 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.report.facts import Facts
 from implicit_bias.report.paper import on_the_way
-from implicit_bias.report.section import Origin, Provenance, Tracked
-from implicit_bias.report.studies import STUDIES, study_section
-from implicit_bias.report.sweeps import sweep_section
+from implicit_bias.report.registry import section_kind, write_section
+from implicit_bias.report.section import Origin, Provenance, SectionJson, Tracked
+from implicit_bias.sweeps.handover import Loaders, NamedProfile, Plan, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.points import Loaders, Record, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
 from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
 
-FIGURES = ("figure", "companion", "questions")
+SWEEP_PICTURES = ("figure", "companion", "questions")
 PROCESS = uuid.uuid4().hex
 """By which this process knows its own sections among those of earlier runs."""
 
 
 def describe_sweep(
     sweep: Sweep,
-    plan: dict[str, Any],
-    problems: Loaders,
+    plan: Plan,
+    problems: Problems,
     table: pd.DataFrame,
     evaluations: Loaders,
-    tracked: dict[str, Any],
+    tracked: Whereabouts,
     *images: bytes,
-) -> dict[str, Any]:
+) -> SectionJson:
     """Write down what the report says of the sweep.
 
     Args:
@@ -43,7 +44,7 @@ def describe_sweep(
         table: one row per finished point.
         evaluations: point -> loader of metrics and curves, or of the error that took their place.
         tracked: where the sweep is tracked; empty if it is not.
-        images: its FIGURES, as PNG.
+        images: its SWEEP_PICTURES, as PNG.
 
     Returns:
         the section of the sweep, as JSON takes it.
@@ -59,54 +60,57 @@ def describe_sweep(
         record = fingerprints.load(EVALUATION, evaluations, key)
         return on_the_way(record["curve/iteration"], record["curve/excess"], iteration)
 
-    section = sweep_section(
-        Origin(plan["params"], provenance(), shown(FIGURES, images), whereabouts(tracked)),
+    facts = Facts(
+        Origin(plan["params"], provenance(), present(SWEEP_PICTURES, images), whereabouts(tracked)),
+        table,
         planned=len(plan["points"]),
         names={key: point["name"] for key, point in plan["points"].items()},
         datasets=profiles(plan),
-        points=table,
         failures=reasons(plan, table, partial(fingerprints.load, EVALUATION, evaluations)),
         loss_at=loss_at,
     )
-    return section.model_dump(mode="json")
+    return described("sweep", facts)
 
 
-def describe_study(
-    study: str, plan: dict[str, Any], table: pd.DataFrame, tracked: dict[str, Any], *images: bytes
-) -> dict[str, Any]:
+def describe_study(study: str, plan: Plan, table: pd.DataFrame, tracked: Whereabouts, *images: bytes) -> SectionJson:
     """Write down what the report says of a study of a sweep.
 
     Args:
-        study: its name.
+        study: the name of its section in report/registry.py, or its import path.
         plan: title, parameters and points of the sweep.
         table: one row a finished point, the metrics of the study among them.
         tracked: where the sweep is tracked; empty if it is not.
         images: the pictures of the study, as PNG.
     """
-    pictures = shown(STUDIES[study].pictures, images)
+    pictures = present(section_kind(study).pictures, images)
     origin = Origin(plan["params"], provenance(), pictures, whereabouts(tracked))
-    return study_section(study, origin, len(plan["points"]), table).model_dump(mode="json")
+    return described(study, Facts(origin, table, planned=len(plan["points"])))
 
 
-def shown(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
+def described(kind: str, facts: Facts) -> SectionJson:
+    """A section of the report, as JSON takes it."""
+    return write_section(kind, facts).model_dump(mode="json")
+
+
+def present(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
     """The pictures by name, those left out that there was no reason to draw."""
     return {name: image for name, image in zip(names, images, strict=True) if image}
 
 
-def whereabouts(tracked: dict[str, Any]) -> Tracked | None:
+def whereabouts(tracked: Whereabouts) -> Tracked | None:
     """Where a run is tracked, if it is."""
     return Tracked(**tracked) if tracked else None
 
 
-def profiles(plan: dict[str, Any]) -> list[dict[str, Any]]:
+def profiles(plan: Plan) -> list[NamedProfile]:
     """Name and size of the data sets of a plan."""
     return [{"name": each["name"], **each["profile"]} for each in plan["datasets"]]
 
 
-def reasons(plan: dict[str, Any], table: pd.DataFrame, load: Callable[[str], Record]) -> dict[str, str]:
+def reasons(plan: Plan, table: pd.DataFrame, load: Callable[[str], Record]) -> dict[str, str]:
     """Planned points that are not in the table -> why, as far as their records say."""
     finished = set(table["point"])
-    return {key: str(load(key).get("error", "")) for key in plan["points"] if key not in finished}
+    return {key: failure_of(load(key)) or "" for key in plan["points"] if key not in finished}
 
 
 def provenance() -> Provenance:
@@ -127,7 +131,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 describe_sweep,
-                inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *FIGURES],
+                inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *SWEEP_PICTURES],
                 outputs="section",
                 name="describe_sweep",
             )

@@ -9,20 +9,20 @@ from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.activation import train as activation
 from implicit_bias.pipelines.kinds.deep import train as deep
 from implicit_bias.pipelines.kinds.two_layer import train as two_layer
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.sweeps.compute import ReadStored, Stage
+from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import compute_points
 
 
 def train_points(
-    data: Loaders,
-    problems: Loaders,
+    data: Data,
+    problems: Problems,
     sweep: Sweep,
-    plan: dict[str, Any],
-    stored: dict[str, Reader],
+    plan: Plan,
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
-) -> Iterator[dict[str, dict[str, Any]]]:
+) -> Iterator[dict[str, Record]]:
     """Train every point by its solver, but those that are done; each is saved at once.
 
     Args:
@@ -34,7 +34,7 @@ def train_points(
         initial_states: point -> loader of a State's fields.
 
     Yields:
-        point -> the fields of its Trajectory, its loss curve and what else is tracked; {"error": ...} if it failed.
+        point -> the fields of its Trajectory, its loss curve and what else is tracked; a `Failure` of one that failed.
     """
     inputs = {INITIALIZATION: initial_states}
     for key, record in compute_points(TRAINING, sweep, plan, problems, stored, inputs, rows=data):
@@ -49,10 +49,8 @@ KINDS: dict[str, Callable[..., Record]] = {
 """Kind of network -> what is done for a point of it."""
 
 
-def train_point(point: Point, sweep: Sweep, problem: Record, state: Record, *rows: Record) -> Record:
+def train_point(point: Point, sweep: Sweep, problem: ProblemFields, state: Record, *rows: DataFields) -> Record:
     """Train one point."""
-    if "error" in state:
-        return state
     return KINDS[sweep.kind](point, sweep, problem, state, *rows)
 
 

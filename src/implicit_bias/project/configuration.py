@@ -23,13 +23,13 @@ class ProjectConfigLoader(OmegaConfigLoader):
         loaded: dict[str, Any] = super().__getitem__(key)
         match key:
             case "globals":
-                return {"folder": folder_of(self.env)} | loaded
+                return {"folder": folder_of_environment(self.env)} | loaded
             case "catalog":
                 return datasets(self["globals"]["folder"], problems(self["parameters"])) | loaded
         return loaded
 
 
-def folder_of(env: str | None) -> str:
+def folder_of_environment(env: str | None) -> str:
     """The folder of what the runs of an environment write, relative to the project."""
     return FOLDER if env in SHARED else f"{FOLDER}/{env}"
 

@@ -6,13 +6,10 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
-from implicit_bias.report.section import Column, Origin, Picture, Section, Table
+from implicit_bias.report.facts import SectionKind, picture
+from implicit_bias.report.section import Column, Origin, Section, SectionTable
+from implicit_bias.sweeps.figure import Words
 
-HEADING = "How far each claim is from breaking"
-CAPTION = (
-    "One row a claim: its median and its worst case beside its limit, as relative error, ratio of the two sides, or "
-    "deviation of a power."
-)
 NOTE = (
     "Hypotheses met: the problems on which a claim says anything. Held: those of them on which it was true; one that "
     "holds with a probability may miss some. Worst: the largest relative error of an identity, or the largest ratio of "
@@ -47,16 +44,14 @@ def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) 
     columns = [Column(title=title, numeric=column not in WORDS) for column, title in COLUMNS.items()]
     problems, seeds, draws = (int(origin.params[size]) for size in ("problems", "seeds", "draws"))
     unchecked = [f"Not checked: {error}" for error in errors[:MOST_ERRORS]]
-    outcome = f"{int(claims['violations'].sum())} violations" if len(violated) else "no violation"
-    alt = f"{len(claims)} claims, {outcome}. The table below has their numbers."
     return Section(
         title="Claims of the paper, checked",
         summary=f"{len(claims)} claims: the deterministic ones on {problems:,} random problems, the random ones on "
         f"{seeds:,} data sets with {draws:,} networks each.",
-        outcome=outcome,
+        outcome=_outcome(claims),
         faults=[f"Violated: {row['statement']} ({row['source']})." for row in violated.to_dict("records")] + unchecked,
-        pictures=[Picture.of(image, HEADING, CAPTION, alt) for image in origin.images.values()],
-        tables=[Table(title="Claims", columns=columns, rows=rows, note=NOTE)],
+        pictures=[picture(image, CLAIMS_WORDS, claims) for image in origin.images.values()],
+        tables=[SectionTable(title="Claims", columns=columns, rows=rows, note=NOTE)],
         params={key: str(value) for key, value in origin.params.items()},
         provenance=origin.provenance,
         tracked=origin.tracked,
@@ -67,3 +62,26 @@ def _cell(column: str, value: Any) -> str:
     if column in WORDS:
         return value if isinstance(value, str) else ""  # an empty cell of a CSV file comes back as NaN
     return number(float(value), 2 if column in ("tight", "typical") else 6)
+
+
+def _outcome(claims: pd.DataFrame) -> str:
+    violations = int(claims["violations"].sum())
+    return f"{violations} violations" if violations else "no violation"
+
+
+def _told(claims: pd.DataFrame) -> str:
+    return f"{len(claims)} claims, {_outcome(claims)}. The table below has their numbers."
+
+
+CLAIMS_WORDS = Words(
+    "How far each claim is from breaking",
+    "One row per claim: its median and its worst case beside its limit, as relative error, ratio of the two sides, or "
+    "deviation of a power.",
+    alt=_told,
+)
+
+CLAIMS_SECTION = SectionKind(
+    lambda facts: claims_section(facts.origin, facts.points, list(facts.failures.values())),
+    {"claims": CLAIMS_WORDS},
+    "claims.csv",
+)

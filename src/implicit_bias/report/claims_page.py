@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from implicit_bias.report.claims import COLUMNS
-from implicit_bias.sweeps.parameters import Verification
+from implicit_bias.sweeps.studies import Verification
 
 HEAD = """# Claims, checked
 

@@ -6,8 +6,10 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
-from implicit_bias.report.section import Column, Failure, Origin, Picture, Section, Table
+from implicit_bias.report.facts import SectionKind, pictures
+from implicit_bias.report.section import Column, FailedPoint, Origin, Section, SectionTable
 from implicit_bias.report.tables import data_table
+from implicit_bias.sweeps.figure import Words
 
 COLUMNS = {
     "imbalance_c": "imbalance c",
@@ -19,17 +21,6 @@ COLUMNS = {
     "rate_flow": "rate of the flow, per unit of time",
     "distance": "distance, flow",
     "distance_max": "distance, descent by the largest step",
-}
-PICTURES = {
-    "gaps": (
-        "Descent and flow, by iteration and by time",
-        "Iteration k of a step η on the averaged loss stands for the flow time 2ηk/n. Left and middle, one start with "
-        "halved steps; right, the largest distance from the flow against the step, of every start.",
-    ),
-    "steps": (
-        "Largest step and fastest rate against imbalance",
-        "Marks are measured; lines say what the kernel, the flow and the bounds promise.",
-    ),
 }
 
 
@@ -51,7 +42,6 @@ def descent_section(
     """
     missing = planned - len(points)
     params = {key: str(value) for key, value in origin.params.items()}
-    told = findings(points)
     return Section(
         title=params.get("title", "Descent against flow"),
         summary=f"{planned:,} starts of a network of width {params.get('width', '?')}, at the fixed product σ_U σ_V = "
@@ -59,39 +49,54 @@ def descent_section(
         f"is {params.get('depth', '?')} of the initial one.",
         outcome=f"{len(points):,} of {planned:,} starts studied" if missing else f"all {planned:,} starts studied",
         faults=[f"{missing:,} start{'s are' if missing > 1 else ' is'} missing."] if missing else [],
-        pictures=[
-            Picture.of(origin.images[name], title, f"{drawn} {told.get(name, '')}", f"{title}. {told.get(name, '')}")
-            for name, (title, drawn) in PICTURES.items()
-            if name in origin.images
-        ],
+        pictures=pictures(origin.images, PICTURES, points),
         tables=[table for table in (start_table(points), data_table(datasets)) if table is not None],
-        failures=[Failure(point=key, reason=reason) for key, reason in failures.items()],
+        failures=[FailedPoint(point=key, reason=reason) for key, reason in failures.items()],
         params=params,
         provenance=origin.provenance,
         tracked=origin.tracked,
     )
 
 
-def findings(points: pd.DataFrame) -> dict[str, str]:
-    """What each picture shows; nothing where no start could be studied."""
-    if points.empty:
-        return {}
+def _order(points: pd.DataFrame) -> str:
+    return f"The observed order in the step is {number(float(points['gap_order'].median()), 3)} (median)."
+
+
+def _steps(points: pd.DataFrame) -> str:
     ratio = points["step_max"] / points["step_end"]
     nearer = int((points["distance_max"] < points["distance"]).sum())
     ends = {name: [number(float(end), 3) for end in (points[name].min(), points[name].max())] for name in COLUMNS}
-    return {
-        "gaps": f"The observed order in the step is {number(float(points['gap_order'].median()), 3)} (median).",
-        "steps": f"The largest step that arrives is {number(float(ratio.min()), 3)} to {number(float(ratio.max()), 3)} "
+    return (
+        f"The largest step that arrives is {number(float(ratio.min()), 3)} to {number(float(ratio.max()), 3)} "
         "times what the kernel at the flow's end allows. Over the starts the rate of the flow is "
         f"{' to '.join(ends['rate_flow'])} per unit of time, the fastest rate of descent "
         f"{' to '.join(ends['rate_best'])} per iteration. With the largest step {nearer} of {len(points)} starts end "
-        "nearer to the min-norm solution than the flow does.",
-    }
+        "nearer to the min-norm solution than the flow does."
+    )
 
 
-def start_table(points: pd.DataFrame) -> Table | None:
+def start_table(points: pd.DataFrame) -> SectionTable | None:
     """One row a start."""
     shown = {name: title for name, title in COLUMNS.items() if name in points}
     rows = [[str(row["point"]), *(number(float(row[name]), 4) for name in shown)] for row in points.to_dict("records")]
     columns = [Column(title="start", numeric=False), *(Column(title=title) for title in shown.values())]
-    return Table(title="Starts", columns=columns, rows=rows) if rows else None
+    return SectionTable(title="Starts", columns=columns, rows=rows) if rows else None
+
+
+PICTURES = {
+    "gaps": Words(
+        "Descent and flow, by iteration and by time",
+        "Iteration k of a step η on the averaged loss stands for the flow time 2ηk/n. Left and middle, one start with "
+        "halved steps; right, the largest distance from the flow against the step, of every start.",
+        _order,
+    ),
+    "steps": Words(
+        "Largest step and fastest rate against imbalance",
+        "Marks are measured; lines say what the kernel, the flow and the bounds promise.",
+        _steps,
+    ),
+}
+
+DESCENT_SECTION = SectionKind(
+    lambda facts: descent_section(facts.origin, facts.planned, facts.datasets, facts.points, facts.failures), PICTURES
+)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
-from implicit_bias.report.section import Column, Table
+from implicit_bias.report.section import Column, SectionTable
 
 CLOSE = 0.1
 """Relative deviation from a number of the paper from which it is called one."""
@@ -74,7 +74,7 @@ LossAt = Callable[[str, int], float]
 """Key of a point, iteration -> its loss there."""
 
 
-def reproduction(figure: str, points: pd.DataFrame, loss_at: LossAt) -> tuple[Table | None, list[str]]:
+def reproduction(figure: str, points: pd.DataFrame, loss_at: LossAt) -> tuple[SectionTable | None, list[str]]:
     """The numbers of a figure of the paper beside ours, and in words those that are not close.
 
     Args:
@@ -104,7 +104,7 @@ def reproduction(figure: str, points: pd.DataFrame, loss_at: LossAt) -> tuple[Ta
             far.append(f"{each.quantity}, {where}: {_ours(each, nearest)}, in the paper {paper} ({deviation}).")
     titles = ["quantity", "where", "paper", *(f"ours, {str(name).replace('_', ' ')}" for name in solvers), "deviation"]
     columns = [Column(title=title, numeric=i > 1) for i, title in enumerate(titles)]
-    table = Table(title=f"Beside the paper's {figure}", columns=columns, rows=rows, note=NOTE)
+    table = SectionTable(title=f"Beside the paper's {figure}", columns=columns, rows=rows, note=NOTE)
     return (table if rows else None), far
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from implicit_bias.sweeps.figure import known_figure
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -32,12 +34,12 @@ def _at_least(limit: float) -> Setting:
     return Setting(f"at least {limit:g}", lambda value: float(value) >= limit)
 
 
-DESCENT = Setting("gradient_descent", lambda value: "gradient_descent" in value.split(), telling=False)
+TRAINED_BY_DESCENT = Setting("gradient_descent", lambda value: "gradient_descent" in value.split(), telling=False)
 BOTH = {
     "initialization": _is("gaussian"),
     "depths": _is(2),
     "activations": _is(""),
-    "solvers": DESCENT,
+    "solvers": TRAINED_BY_DESCENT,
     "redraw_data": Setting("False", "False".__eq__, telling=False),
     "stop.relative": _is(False),
     "stop.stationary": _at_most(1e-12),
@@ -76,9 +78,6 @@ SETTINGS: Mapping[str, Mapping[str, Setting]] = {
 }
 """Of each figure every parameter that its numbers depend on, as the plan of a sweep has it."""
 
-KINDS = {"width": "Figure 1", "imbalance": "Figure 2"}
-"""What is drawn against what in a sweep -> the figure of the paper that is drawn so."""
-
 FREE = frozenset(
     {
         *("title", "figure", "problem", "density", "sampler", "curve_points", "delta", "point_figures"),
@@ -114,9 +113,10 @@ def beside_paper(params: Mapping[str, str], datasets: Sequence[Mapping[str, Any]
         params: its flat parameters, and those of its data under "data.".
         datasets: `r` of each data set.
     """
-    figure = KINDS.get(params.get("figure", ""), "")
-    if not figure:
+    row = known_figure(params.get("figure", ""))
+    if row is None or not row.paper:
         return Comparison("", ["Not compared with the paper, which has no such figure."])
+    figure = row.paper
     if "data.spectrum" not in params:
         return Comparison("", [f"Not compared with the paper's {figure}: the data are others."])
     settings = SETTINGS[figure]

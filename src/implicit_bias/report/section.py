@@ -7,23 +7,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+SectionJson = dict[str, JsonValue]
+"""A section as it is stored."""
 
 
-class Record(BaseModel):
-    """Base of all records: a file written by another version is refused, not half understood."""
+class Stored(BaseModel):
+    """Base of all that is stored of a section: a file written by another version is refused, not half understood."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Column(Record):
+class Column(Stored):
     """A column of a table."""
 
     title: str
     numeric: bool = True
 
 
-class Table(Record):
+class SectionTable(Stored):
     """A table of cells that are ready to be read."""
 
     title: str
@@ -32,7 +35,7 @@ class Table(Record):
     note: str = ""
 
 
-class Picture(Record):
+class Picture(Stored):
     """A figure as the bytes of a PNG file in base64, its size in pixels, and the words that stand for it."""
 
     title: str
@@ -50,14 +53,14 @@ class Picture(Record):
         return cls(title=title, caption=caption, alt=alt, png=png, width=width, height=height)
 
 
-class Failure(Record):
+class FailedPoint(Stored):
     """A point that could not be computed."""
 
     point: str
     reason: str
 
 
-class Tracked(Record):
+class Tracked(Stored):
     """Where a sweep is tracked: the name and id of its run, links by title, and the command that shows them."""
 
     name: str
@@ -66,7 +69,7 @@ class Tracked(Record):
     ui: str = ""
 
 
-class Provenance(Record):
+class Provenance(Stored):
     """When a sweep was computed, and by what; `process` tells what one process has written from the rest."""
 
     finished: datetime
@@ -93,10 +96,11 @@ class Origin:
     tracked: Tracked | None = None
 
 
-class Section(Record):
+class Section(Stored):
     """One sweep, a study of one, or the verification of the claims.
 
     Attributes:
+        kind: its name in report/registry.py.
         title: its heading.
         summary: one sentence or two: what was run.
         outcome: how it ended, in a few words.
@@ -110,14 +114,15 @@ class Section(Record):
         tracked: where it is tracked, if it is.
     """
 
+    kind: str = ""
     title: str
     summary: str
     outcome: str
     faults: list[str] = []
     deviations: list[str] = []
     pictures: list[Picture] = []
-    tables: list[Table] = []
-    failures: list[Failure] = []
+    tables: list[SectionTable] = []
+    failures: list[FailedPoint] = []
     params: dict[str, str] = {}
     provenance: Provenance
     tracked: Tracked | None = None

@@ -1,109 +1,89 @@
-"""The sections of studies that a sweep may have beside it, from one row a point."""
+"""The sections of studies that a sweep may have beside it, from one row per point."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-import pandas as pd
-
-from implicit_bias.report import findings
-from implicit_bias.report.section import Origin, Picture, Section
+from implicit_bias.figures import findings
+from implicit_bias.report.facts import Facts, SectionKind, pictures
+from implicit_bias.report.section import Section
 from implicit_bias.report.tables import result_table
+from implicit_bias.sweeps.figure import Words, silent
 
 
-@dataclass(frozen=True)
-class Study:
-    """What a study adds to the points of a sweep.
+def study(title: str, summary: str, metrics: Mapping[str, str], words: Mapping[str, Words]) -> SectionKind:
+    """The section of a study that adds metrics to the points of a sweep.
 
-    Attributes:
+    Args:
         title: of its section, after that of the sweep.
         summary: what it compares every point with.
         metrics: its metrics and their titles; the first is one that every point has.
-        pictures: name -> title, what is drawn, and what it shows.
+        words: what is said of its pictures, by name.
     """
 
-    title: str
-    summary: str
-    metrics: Mapping[str, str]
-    pictures: Mapping[str, tuple[str, str, Callable[[pd.DataFrame], str]]]
+    def write(facts: Facts) -> Section:
+        first, points = next(iter(metrics)), facts.points
+        compared = points[points[first].notna()] if first in points else points.iloc[:0]
+        missing = facts.planned - len(compared)
+        results = result_table(compared, metrics)
+        return Section(
+            title=f"{facts.origin.params.get('title', 'Sweep')}: {title}",
+            summary=summary,
+            outcome=f"{f'{len(compared):,} of' if missing else 'all'} {facts.planned:,} points compared",
+            faults=[f"{missing:,} points could not be compared."] if missing else [],
+            pictures=pictures(facts.origin.images, words, compared),
+            tables=[results] if results else [],
+            provenance=facts.origin.provenance,
+            tracked=facts.origin.tracked,
+        )
+
+    return SectionKind(write, words)
 
 
-STUDIES = {
-    "lazy": Study(
-        title="linearised and infinite-width flows",
-        summary="Each network beside its linearised flow, whose tangent kernel stays that of the start, and beside the "
-        "flow of an infinitely wide one.",
-        metrics={
-            "lin_loss": "linearised: gap of the loss",
-            "lin_dist": "of the distance",
-            "inf_loss": "infinite width: gap of the loss",
-            "inf_dist": "gap of the distance",
-            "kernel_move": "kernel movement",
-            "limit_kernel": "in closed form",
-            "rate": "final rate",
-            "limit_rate": "closed form of the rate",
-        },
-        pictures={
-            "gaps": (
-                "How far networks are from their linearised and infinite-width flows",
-                "Largest gap along the run, of the loss above and of the distance to Θ̂ below, relative to its start.",
-                findings.gaps,
-            ),
-            "kernel": (
-                "How far the tangent kernel moves, and the final rate",
-                "Dots are simulated, lines the closed form of an infinitely wide network.",
-                findings.kernel,
-            ),
-        },
-    ),
-    "early": Study(
-        title="beside ridge regression",
-        summary="Each network at every time of its training beside the ridge solution that is nearest to it.",
-        metrics={
-            "ridge_gap": "gap to the ridge path / ‖Θ̂‖",
-            "risk_best": "test risk at the best time",
-            "risk_end": "test risk at the end",
-            "ridge_best": "best test risk of ridge",
-        },
-        pictures={
-            "early": (
-                "Early stopping beside ridge regression",
-                "Left, the test risk where there are held-out rows; middle, the distance from the ridge path; right, "
-                "when each ridge solution is met.",
-                findings.early,
-            )
-        },
-    ),
-}
-"""Studies by name."""
+LAZY_SECTION = study(
+    title="linearised and infinite-width flows",
+    summary="Each network beside its linearised flow, whose tangent kernel stays that of the start, and beside the "
+    "flow of an infinitely wide one.",
+    metrics={
+        "lin_loss": "linearised: gap of the loss",
+        "lin_dist": "of the distance",
+        "inf_loss": "infinite width: gap of the loss",
+        "inf_dist": "gap of the distance",
+        "kernel_move": "kernel movement",
+        "limit_kernel": "in closed form",
+        "rate": "final rate",
+        "limit_rate": "closed form of the rate",
+    },
+    words={
+        "gaps": Words(
+            "How far networks are from their linearised and infinite-width flows",
+            "Largest gap along the run, of the loss above and of the distance to Θ̂ below, relative to its start.",
+            findings.flow_gaps,
+            silent,
+        ),
+        "kernel": Words(
+            "How far the tangent kernel moves, and the final rate",
+            "Dots are simulated, lines the closed form of an infinitely wide network.",
+            findings.kernel,
+            silent,
+        ),
+    },
+)
 
-
-def study_section(name: str, origin: Origin, planned: int, points: pd.DataFrame) -> Section:
-    """What the report says of a study.
-
-    Args:
-        name: a key of STUDIES.
-        origin: the run of the sweep, and the study's pictures.
-        planned: how many points the sweep has planned.
-        points: one row a finished point of the sweep, the metrics of the study among them.
-    """
-    study = STUDIES[name]
-    first = next(iter(study.metrics))
-    compared = points[points[first].notna()] if first in points else points.iloc[:0]
-    whole = len(compared) == planned
-    results = result_table(compared, study.metrics)
-    return Section(
-        title=f"{origin.params.get('title', 'Sweep')}: {study.title}",
-        summary=study.summary,
-        outcome=f"{'all' if whole else f'{len(compared):,} of'} {planned:,} points compared",
-        faults=[] if whole else [f"{planned - len(compared):,} points could not be compared."],
-        pictures=[
-            Picture.of(
-                origin.images[picture], title, f"{drawn} {shows(compared) if len(compared) else ''}", f"{title}."
-            )
-            for picture, (title, drawn, shows) in study.pictures.items()
-            if picture in origin.images
-        ],
-        tables=[results] if results else [],
-        provenance=origin.provenance,
-        tracked=origin.tracked,
-    )
+EARLY_SECTION = study(
+    title="beside ridge regression",
+    summary="Each network at every time of its training beside the ridge solution that is nearest to it.",
+    metrics={
+        "ridge_gap": "gap to the ridge path / ‖Θ̂‖",
+        "risk_best": "test risk at the best time",
+        "risk_end": "test risk at the end",
+        "ridge_best": "best test risk of ridge",
+    },
+    words={
+        "early": Words(
+            "Early stopping beside ridge regression",
+            "Left, the test risk where there are held-out rows; middle, the distance from the ridge path; right, "
+            "when each ridge solution is met.",
+            findings.early,
+            silent,
+        )
+    },
+)

@@ -7,11 +7,13 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
-from implicit_bias.report import findings
+from implicit_bias.figures.registry import QUESTIONS_WORDS
+from implicit_bias.report.facts import SectionKind, picture
 from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
-from implicit_bias.report.section import Failure, Origin, Picture, Section
+from implicit_bias.report.section import FailedPoint, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
+from implicit_bias.sweeps.figure import COMPANION, Words, known_figure
 from implicit_bias.theory.bounds.registry import RUN_BOUNDS
 
 MOST_WORDS = 6
@@ -20,73 +22,8 @@ MOST_FAILURES = 50
 ROUNDING = 1e-6
 """Excess of a measured loss over its bound that rounding explains."""
 
-FIGURES = {
-    "width": (
-        "Distance and iterations against width",
-        "Mean and standard deviation over the seeds. The black line with its grey band is the law of the distance: "
-        "predicted before training, not fitted.",
-    ),
-    "wide": (
-        "Distance over decades of width",
-        "A dot is a run. Left, the distance beside the predicted law and the infinite-width line; right, their ratio.",
-    ),
-    "alpha": (
-        "Distance at several initial scales h^(−α)",
-        "Each dot is one run, each line the predicted law, with its lazy and rich limits.",
-    ),
-    "imbalance": (
-        "Loss under different initialisations",
-        "Solid lines are measured, dashed ones guaranteed before training (Theorem 1), dotted ones certified after it.",
-    ),
-    "activations": (
-        "Spread of predictions over seeds",
-        "Root mean squares over the test rows: the standard deviation over the seeds of a width, its part by the "
-        "frozen law given the runs, and the rest, the spread of the law's means; and the distance of the predictions "
-        "to those of the kernel at infinite width. Nothing is fitted.",
-    ),
-    "depth": (
-        "Distance and iterations against depth",
-        "Left, the distance times the power of the width with which it falls: dots are runs, lines the law of their "
-        "depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
-    ),
-    "universality": (
-        "Distance for entries of other laws",
-        "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
-    ),
-}
-COMPANIONS = {
-    "universality": (
-        "Distance beside the law given each run",
-        "The law once the output layer at the end of training is known.",
-    ),
-    "activations": (
-        "Each run beside the frozen law, and the movement of its kernel",
-        "A dot is a run: how far its predictions are from the law's mean, over the root mean square that the law "
-        "says. Right, how far training moves the tangent kernel of the samples.",
-    ),
-    "imbalance": (
-        "Rate of convergence against distance",
-        "One dot an initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "
-        "The bars are the rates that Theorem 1 guarantees; small black dots are the law and the rate of large width.",
-    ),
-    "": (
-        "What each guarantee is worth",
-        "The measured distance below everything that bounds it: the law's upper quantile, a certificate computed from "
-        "the run, and Theorem 2.",
-    ),
-}
-QUESTIONS = (
-    "What the law answers before training",
-    "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
-)
-FINDINGS = {
-    **{("figure", figure): findings.law for figure in ("width", "wide", "alpha")},
-    ("figure", "universality"): findings.universality,
-    ("figure", "depth"): findings.depth,
-    ("companion", "imbalance"): findings.plane,
-    ("companion", "activations"): findings.frozen,
-}
-"""What is said of a picture of a kind of sweep beside what it draws."""
+UNKNOWN = Words("Figure", "")
+"""What is said of the figure of a sweep of which nothing is known."""
 
 
 def sweep_section(
@@ -161,53 +98,37 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     return faults
 
 
-def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[Failure]:
+def _failures(names: Mapping[str, str], failures: Mapping[str, str]) -> list[FailedPoint]:
     chosen = list(failures.items())
-    shown = [Failure(point=names.get(key, key), reason=reason) for key, reason in chosen[:MOST_FAILURES]]
+    shown = [FailedPoint(point=names.get(key, key), reason=reason) for key, reason in chosen[:MOST_FAILURES]]
     rest = len(chosen) - len(shown)
-    return [*shown, Failure(point=f"{rest:,} more", reason="see the tracked runs")] if rest > 0 else shown
+    return [*shown, FailedPoint(point=f"{rest:,} more", reason="see the tracked runs")] if rest > 0 else shown
 
 
 def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame, paper: str) -> list[Picture]:
+    row = known_figure(figure)
     words = {
-        "figure": FIGURES.get(figure, ("Figure", "")),
-        "companion": COMPANIONS.get(figure, COMPANIONS[""]),
-        "questions": QUESTIONS,
+        "figure": row.words if row else UNKNOWN,
+        "companion": row.companion_words if row else COMPANION,
+        "questions": QUESTIONS_WORDS,
     }
     pictures = []
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:
-        title, drawn = words.get(name, (name.replace("_", " ").capitalize(), ""))
-        if name == "figure" and paper:
-            title = f"The paper's {paper}: {title[0].lower()}{title[1:]}"
-        shows = FINDINGS[name, figure](points) if (name, figure) in FINDINGS and len(points) else ""
-        told = _told(points, figure) if name == "figure" else shows
-        pictures.append(Picture.of(images[name], title, _joined(drawn, shows), _joined(f"{title}.", told)))
+        said = words.get(name, Words(name.replace("_", " ").capitalize(), ""))
+        lower = f"{said.title[0].lower()}{said.title[1:]}"
+        title = f"The paper's {paper}: {lower}" if name == "figure" and paper else ""
+        pictures.append(picture(images[name], said, points, title))
     return pictures
-
-
-def _joined(*sentences: str) -> str:
-    return " ".join(filter(None, sentences))
-
-
-def _told(points: pd.DataFrame, figure: str) -> str:
-    """What the main figure shows, for those who do not see it."""
-    if points.empty:
-        return ""
-    if figure == "imbalance":
-        ends = points.groupby("case", sort=False)["loss"].mean()
-        return (
-            "Mean loss at the end: " + ", ".join(f"case {case} {number(loss, 3)}" for case, loss in ends.items()) + "."
-        )
-    if figure == "activations":
-        return findings.kernel_distance(points)
-    if figure == "depth":
-        return findings.depth(points)
-    means = points.groupby("width")["distance"].mean()
-    ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
-    return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")
 
 
 def _brief(value: str) -> str:
     """A parameter, its list shortened where it is long."""
     words = re.split(r"\s+(?![^(]*\))", value)  # not within (sigma_U, sigma_V)
     return value if len(words) <= MOST_WORDS else f"{' '.join(words[:2])} … {words[-1]} ({len(words)} values)"
+
+
+SWEEP_SECTION = SectionKind(
+    lambda facts: sweep_section(
+        facts.origin, facts.planned, facts.names, facts.datasets, facts.points, facts.failures, facts.loss_at
+    )
+)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from implicit_bias.figures.numerals import number, spread
-from implicit_bias.report.section import Column, Table
+from implicit_bias.report.section import Column, SectionTable
 
 MOST_ROWS = 40
 """Rows of results shown; of more groups so many are chosen evenly."""
@@ -32,7 +32,9 @@ MEASURED = {
 }
 
 
-def result_table(points: pd.DataFrame, measured: Mapping[str, str] = MEASURED, name: str = "Results") -> Table | None:
+def result_table(
+    points: pd.DataFrame, measured: Mapping[str, str] = MEASURED, name: str = "Results"
+) -> SectionTable | None:
     """Mean and standard deviation of metrics over the seeds, one row for all else that varies.
 
     Args:
@@ -62,16 +64,16 @@ def result_table(points: pd.DataFrame, measured: Mapping[str, str] = MEASURED, n
     )
     spread = ": mean ± standard deviation over the runs" if any(len(rows) > 1 for _, rows in shown) else ""
     columns = [Column(title=title, numeric=not is_text) for title, is_text in zip(titles, text, strict=True)]
-    return Table(title=f"{name}{spread}", columns=columns, rows=rows, note=note)
+    return SectionTable(title=f"{name}{spread}", columns=columns, rows=rows, note=note)
 
 
-def data_table(datasets: Sequence[Mapping[str, Any]]) -> Table | None:
+def data_table(datasets: Sequence[Mapping[str, Any]]) -> SectionTable | None:
     """Size, rank and conditioning of the data sets."""
     facts = {"n": "samples n", "D": "inputs D", "m": "outputs m", "r": "rank r", "cond": "condition number of Σx"}
     rows = [[str(entry["name"]), *(number(float(entry[fact]), 4) for fact in facts)] for entry in datasets]
     columns = [Column(title="data set", numeric=False), *(Column(title=title) for title in facts.values())]
     shown = [rows[i] for i in _evenly(len(rows), MOST_ROWS)]
-    return Table(title="Data", columns=columns, rows=shown) if rows else None
+    return SectionTable(title="Data", columns=columns, rows=shown) if rows else None
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -15,15 +15,16 @@ from kedro.io.core import DatasetError
 
 from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.sweeps.fingerprint import digest, numerics
+from implicit_bias.sweeps.handover import Loaders, Record, failed, failure_of
 from implicit_bias.sweeps.parameters import Engine
-from implicit_bias.sweeps.points import Loaders, Record, require, run_points
+from implicit_bias.sweeps.points import require, run_points
 
 STALE = "is of other parameters, data or numerics: run what makes it again, the pipeline"
 MISSING = "holds nothing of this point: run the stage that makes it"
 STAMP = "fingerprint"
 """The entry of a record, and the column of a table, that says what it was made of."""
 
-Reader = Callable[[str], Any]
+ReadStored = Callable[[str], Any]
 """Reads what earlier runs have left under a key; None if that is nothing."""
 
 logger = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Task:
+class StageTask:
     """One record of a stage.
 
     Attributes:
@@ -77,8 +78,8 @@ class Task:
 
 def compute_tasks(
     stage: Stage,
-    tasks: Sequence[Task],
-    stored: Mapping[str, Reader],
+    tasks: Sequence[StageTask],
+    stored: Mapping[str, ReadStored],
     engine: Engine,
     usable: Callable[[str, Record], bool] = lambda key, record: True,
 ) -> Iterator[tuple[str, Record]]:
@@ -92,7 +93,7 @@ def compute_tasks(
         usable: whether a stored record is still good for something; asked of those with the right fingerprint.
 
     Yields:
-        key and record; {"error": message, "fingerprint": ...} for what could not be computed.
+        key and record; a `Failure` with its fingerprint for what could not be computed.
     """
     missing = []
     for task in tasks:
@@ -109,14 +110,15 @@ def compute_tasks(
         yield key, record | {STAMP: stamps[key]}
 
 
-def _stored(read: Reader, task: Task, stage: Stage) -> Record | None:
+def _stored(read: ReadStored, task: StageTask, stage: Stage) -> Record | None:
     """The record of a task that an earlier run has left, if there is one and it is not stale, damaged or an error."""
     try:
         record: Record | None = read(task.key)
     except DatasetError as error:
         logger.warning("%s: computed again: %s", stage.name, error)
         return None
-    return record if record is not None and "error" not in record and record.get(STAMP) == task.fingerprint else None
+    whole = record is not None and failure_of(record) is None and record.get(STAMP) == task.fingerprint
+    return record if whole else None
 
 
 def load(stage: Stage, records: Loaders, key: str, fingerprint: str) -> Record:
@@ -140,11 +142,11 @@ def load_or_error(stage: Stage, records: Loaders, key: str, fingerprint: str) ->
         StaleRecords: it is of other parameters, data or numerics.
     """
     if key not in records:
-        return {"error": f"{stage.output} {MISSING}"}
+        return failed(f"{stage.output} {MISSING}")
     try:
         return load(stage, records, key, fingerprint)
     except DatasetError as error:
-        return {"error": str(error)}
+        return failed(str(error))
 
 
 def stamp(fingerprint: str) -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from implicit_bias.sweeps.compute import StaleRecords
 from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.handover import Compare, Params, Plan, PlannedData, PlannedPoint
 from implicit_bias.sweeps.parameters import Engine, Point, Sweep
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.problem import Problem
@@ -41,7 +42,7 @@ def sweep_plan(
     numerics: str,
     data: Mapping[str, Any] | None = None,
     rows: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+) -> Plan:
     """Title, description, flat parameters, points and data sets of a sweep.
 
     Args:
@@ -51,34 +52,38 @@ def sweep_plan(
         data: how the data were drawn, or the tables of one's own prepared: what is tracked of it, by name.
         rows: name -> digest of the samples and test rows of each data set, for networks that need them.
     """
-    points, compare = sweep.points(), _compare(sweep)
+    compare = _compare(sweep)
+
+    def planned(point: Point) -> PlannedPoint:
+        group: Params = {"group": _name(point, sweep, seed=False)} if "group" in compare["group_by"] else {}
+        params = group | _point_params(point, sweep, problems[point.problem])
+        return {"name": _name(point, sweep), "description": _point_description(point, sweep), "params": params}
+
+    points = {point.key: planned(point) for point in sweep.points()}
     return {
         "name": sweep.title,
         "description": _description(sweep, problems, len(points)),
         "params": sweep_params(sweep) | written(data or {}),
-        "points": {
-            point.key: {
-                "name": _name(point, sweep),
-                "description": _point_description(point, sweep),
-                "params": ({"group": _name(point, sweep, seed=False)} if "group" in compare["group_by"] else {})
-                | _point_params(point, sweep, problems[point.problem]),
-            }
-            for point in points
-        },
+        "points": points,
+        "report": "sweep",
         "numerics": numerics,
         "fresh": sweep.fresh,
         "compare": compare,
         "steps_per_decade": STEPS_PER_DECADE,
-        "datasets": [each | ({"rows": rows[each["name"]]} if rows else {}) for each in data_sets(problems)],
+        "datasets": [_with_rows(each, rows) for each in data_sets(problems)],
     }
 
 
-def sweep_params(sweep: BaseModel) -> dict[str, Any]:
+def _with_rows(planned: PlannedData, rows: Mapping[str, str] | None) -> PlannedData:
+    return {**planned, "rows": rows[planned["name"]]} if rows else planned
+
+
+def sweep_params(sweep: BaseModel) -> Params:
     """The parameters of a sweep, or of a study, as its plan has them: those that say what is computed."""
     return written(sweep.model_dump(exclude=set(Engine.model_fields)))
 
 
-def check_plan(plan: Mapping[str, Any], params: Mapping[str, Any], data: Mapping[str, str], pipeline: str) -> None:
+def check_plan(plan: Plan, params: Mapping[str, Any], data: Mapping[str, str], pipeline: str) -> None:
     """Refuse a plan that was made for other parameters or other data.
 
     Args:
@@ -108,7 +113,7 @@ def check_plan(plan: Mapping[str, Any], params: Mapping[str, Any], data: Mapping
         )
 
 
-def data_sets(problems: dict[str, Problem]) -> list[dict[str, Any]]:
+def data_sets(problems: dict[str, Problem]) -> list[PlannedData]:
     """Name, digest and size of each problem, as a plan has them."""
     return [
         {
@@ -136,7 +141,7 @@ def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
     return " ".join(word.format(**vars(point)) for word, telling in words.items() if telling)
 
 
-def _compare(sweep: Sweep) -> dict[str, Any]:
+def _compare(sweep: Sweep) -> Compare:
     """How the points are told apart where they are compared: grouped by all but the seed, drawn against the axis."""
     many: dict[str, Sequence[Any]] = {
         "width": sweep.widths,
@@ -159,7 +164,7 @@ def _compare(sweep: Sweep) -> dict[str, Any]:
     return {"group_by": grouped, "results": results, "axis": axis, "axes": axes, "start": start}
 
 
-def _point_params(point: Point, sweep: Sweep, problem: Problem) -> dict[str, Any]:
+def _point_params(point: Point, sweep: Sweep, problem: Problem) -> Params:
     params = {
         "width": point.width,
         "depth": point.depth if sweep.kind == "deep" else None,
@@ -230,9 +235,9 @@ def _point_description(point: Point, sweep: Sweep) -> str:
     )
 
 
-def written(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def written(settings: Mapping[str, Any], prefix: str = "") -> Params:
     """Nested settings as flat names and texts or numbers, lists as `listed` writes them."""
-    flat: dict[str, Any] = {}
+    flat: Params = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
             flat |= written(value, f"{prefix}{name}.")

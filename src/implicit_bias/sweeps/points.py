@@ -2,19 +2,15 @@
 
 import logging
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from implicit_bias.errors import ImplicitBiasError
+from implicit_bias.sweeps.handover import Record, failed, failure, failure_of
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.workers import compute
-
-Record = dict[str, Any]
-Loaders = dict[str, Callable[[], Record]]
-"""A partitioned dataset as Kedro hands it to a node: name -> loader."""
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +19,7 @@ class NothingOfPoints(ImplicitBiasError, RuntimeError):
     """A stage needs what an earlier one has not made of all points."""
 
 
-def require(names: Iterable[str], loaders: Loaders, dataset: str, stage: str) -> None:
+def require(names: Iterable[str], loaders: Container[str], dataset: str, stage: str) -> None:
     """Refuse to go on without what an earlier stage makes.
 
     Args:
@@ -53,7 +49,7 @@ def run_points(
     """Yield (key, function(*arguments)) of every (key, arguments), each as soon as it is done.
 
     Results do not depend on the engine. A point that raises, or whose worker dies whenever it is tried, gives the
-    record {"error": message} and takes no other with it.
+    record a `Failure` and takes no other with it.
 
     Args:
         function: what is done for a point; importable, since it runs in another process.
@@ -65,23 +61,23 @@ def run_points(
     calls = ((key, (function, *arguments)) for key, arguments in tasks)
     with _progress() as progress:
         bar = progress.add_task(label, total=total)
-        for key, record in compute(_guarded, calls, _lost, engine, total):
+        for key, record in compute(_guarded, calls, failed, engine, total):
             if details := record.pop("traceback", None):
-                logger.error("%s failed: %s", key, record["error"])
+                logger.error("%s failed: %s", key, failure_of(record))
                 logger.debug("%s", details)
             progress.advance(bar)
             yield key, record
 
 
 def _guarded(function: Callable[..., Record], *arguments: Any) -> Record:
+    """The record of a point; of one that could not be computed before, and is among the arguments, that failure."""
+    for each in arguments:
+        if isinstance(each, dict) and failure_of(each) is not None:
+            return each
     try:
         return function(*arguments)
     except Exception as error:
-        return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-
-
-def _lost(reason: str) -> Record:
-    return {"error": reason}
+        return failure(error)
 
 
 def _progress() -> Progress:

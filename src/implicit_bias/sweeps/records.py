@@ -8,19 +8,20 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.sweeps.compute import (
-    Reader,
+    ReadStored,
     Stage,
+    StageTask,
     StaleRecords,
-    Task,
     check_table,
     compute_tasks,
     load,
     load_or_error,
 )
 from implicit_bias.sweeps.fingerprint import digest, numerics
+from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, Problems, Record
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
-from implicit_bias.sweeps.points import Loaders, Record, require
+from implicit_bias.sweeps.points import require
 from implicit_bias.theory.named import modules
 
 POINTS_SAY = frozenset(
@@ -61,8 +62,8 @@ class Fingerprints:
     def __init__(
         self,
         sweep: Sweep,
-        plan: Mapping[str, Any],
-        problems: Loaders,
+        plan: Plan,
+        problems: Problems,
         beside: Mapping[Stage, Loaders] | None = None,
     ) -> None:
         self.sweep = sweep
@@ -84,7 +85,7 @@ class Fingerprints:
             data = digest([data, self._beside[stage][point.problem]])
         return point_fingerprint(stage, point, self.sweep, data)
 
-    def rows(self, data: Loaders, name: str) -> Record:
+    def rows(self, data: Data, name: str) -> DataFields:
         """The rows of a data set, for networks that need them.
 
         Raises:
@@ -121,13 +122,13 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
 def compute_points(
     stage: Stage,
     sweep: Sweep,
-    plan: Mapping[str, Any],
-    problems: Loaders,
-    stored: Mapping[str, Reader],
+    plan: Plan,
+    problems: Problems,
+    stored: Mapping[str, ReadStored],
     inputs: Mapping[Stage, Loaders],
     usable: Callable[[str, Record], bool] = lambda key, record: True,
     beside: Loaders | None = None,
-    rows: Loaders | None = None,
+    rows: Data | None = None,
 ) -> Iterator[tuple[str, Record]]:
     """Yield the record of every point of a sweep: those that earlier runs have left, then the others as they finish.
 
@@ -143,7 +144,7 @@ def compute_points(
         rows: name -> loader of the data sets, which come last for networks that need them.
 
     Yields:
-        key and record; one with "error" for a point that could not be computed.
+        key and record; a `Failure` of a point that could not be computed.
 
     Raises:
         StaleRecords: the plan, or a record of an earlier stage, is of other parameters, data or numerics.
@@ -163,5 +164,5 @@ def compute_points(
             *([fingerprints.rows(rows, point.problem)] if rows and sweep.reads_rows else []),
         )
 
-    tasks = [Task(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
+    tasks = [StageTask(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
     yield from compute_tasks(stage, tasks, stored, sweep, usable)

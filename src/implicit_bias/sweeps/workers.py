@@ -44,7 +44,7 @@ class WorkerDied(ImplicitBiasError, RuntimeError):
     """A worker process ended before it gave its result."""
 
 
-def check(engine: Engine) -> None:
+def check_engine(engine: Engine) -> None:
     """Refuse an engine that cannot be used, before anything is computed.
 
     Raises:

@@ -28,9 +28,9 @@ from implicit_bias.tracking.outbox import Outbox
 if TYPE_CHECKING:
     from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store
-    from implicit_bias.tracking.sweep import Sweep
+    from implicit_bias.tracking.sweep import TrackedSweep
 
-PICTURES = (".png", ".svg", ".html")
+PICTURE_SUFFIXES = (".png", ".svg", ".html")
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class LiveSweep:
     earlier: str | None = None
     dataset: Any = None
     plan: Mapping[str, Any] | None = None
-    run: "Sweep | None" = None
+    run: "TrackedSweep | None" = None
     outbox: Outbox | None = None
     pictures: dict[Path, None] = field(default_factory=dict)
     trained: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
@@ -100,13 +100,15 @@ class LiveSweep:
 
     def pass_on(self, mark: Mark, name: str, data: Any, dataset: Any) -> None:
         """Send what a dataset has saved; with the first evaluation what an earlier run has trained."""
+        from implicit_bias.sweeps.handover import failure_of
+
         assert self.run is not None
         if mark.role == "trajectory":
             self.trained = {}  # in this run
         elif mark.role == "evaluation" and self.trained:
             trained, self.trained = self.trained, {}
             for key in self.run.missing():
-                if key in trained and "error" not in (record := trained[key]()):
+                if key in trained and failure_of(record := trained[key]()) is None:
                     self.run.log(key, "trajectory", record)
         pass_on(mark, name, data, dataset, self.run)
         if mark.sweep == self.name and (picture := picture_of(mark, dataset)):
@@ -126,7 +128,7 @@ class LiveSweep:
             store.links(self.run),
         )
 
-    def _outcome(self, run: "Sweep") -> str | None:
+    def _outcome(self, run: "TrackedSweep") -> str | None:
         """How a part that went well ends the run; None of one that ends the points, which decide."""
         if self.roles & set(ENDING) or not run.waiting():
             return None
@@ -326,4 +328,4 @@ def picture_of(mark: Mark, dataset: Any) -> Path | None:
     if mark.role not in FILE_ROLES:
         return None
     path = path_of(dataset)
-    return path if path.suffix in PICTURES and path.exists() else None
+    return path if path.suffix in PICTURE_SUFFIXES and path.exists() else None

@@ -17,6 +17,7 @@ and its role says what is done with it:
     failure         {point: {"error": text}}: ends it as FAILED, as such a record does as trajectory or evaluation
     point_figure    {point: bytes}: a file of each point
     summary         a record: metrics and curves of the parent run
+    section         a section of the report: its kind is noted in the tag `report` of the parent run
     figure, table, report    a file of the parent run; of several where the sweep is "" (all) or ends with *
     tracked         read, not written: a node with this input is given where its sweep is tracked
 """
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from kedro.io.core import AbstractDataset, CatalogProtocol
     from kedro.pipeline import Pipeline
 
-    from implicit_bias.tracking.sweep import Sweep
+    from implicit_bias.tracking.sweep import TrackedSweep
 
     Catalog = CatalogProtocol[AbstractDataset[Any, Any], Any]
 
@@ -41,7 +42,7 @@ FILE_ROLES = ("figure", "table", "report")
 STARTING = ("plan", "trajectory", "evaluation", "failure", "point_figure")  # the run of a sweep
 ENDING = ("evaluation", "failure")  # points
 SEVERAL = ("", "*")  # the end of the sweep of a file of several
-ROLES = ("plan", *POINT_ROLES, "summary", *FILE_ROLES, "tracked")
+ROLES = ("plan", *POINT_ROLES, "summary", "section", *FILE_ROLES, "tracked")
 MARK = ("role", "sweep", "artifact")
 SETTINGS = ("uri", "experiment", "optional", "ui", "on_repeat")
 ON_REPEAT = ("skip", "new")
@@ -137,20 +138,24 @@ def sweeps_of(mark: Mark, sweeps: Iterable[str]) -> list[str]:
     return [sweep for sweep in sweeps if sweep == mark.sweep]
 
 
-def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "Sweep") -> None:
+def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "TrackedSweep") -> None:
     """Tell a sweep what a marked dataset of it, or of all sweeps, holds."""
+    from implicit_bias.sweeps.handover import failure_of
+
     match mark.role:
         case "trajectory" | "comparison" | "evaluation" | "failure":
             for key, record in data.items():
-                if "error" not in record:
+                if (reason := failure_of(record)) is None:
                     sweep.log(key, name if mark.role == "comparison" else mark.role, record)
                 elif mark.role != "comparison":  # a point that cannot be compared has not failed
-                    sweep.fail(key, record["error"])
+                    sweep.fail(key, reason)
         case "point_figure":
             for key, image in data.items():
                 sweep.point_file(key, mark.artifact or f"{name.rpartition('.')[2]}.png", image)
         case "summary":
             sweep.summary(name, data)
+        case "section":
+            sweep.section(str(data.get("kind", "")))
         case "figure" | "table" | "report":
             path = path_of(dataset)
             if path.exists():  # what there is no reason to draw has no file

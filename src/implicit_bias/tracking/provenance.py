@@ -37,7 +37,7 @@ REPOSITORY = frozenset(
 PACKAGES = ("kedro-implicit-bias", "kedro", "mlflow", "numpy", "scipy")
 
 
-def fingerprint(plan: Mapping[str, Any]) -> str:
+def plan_fingerprint(plan: Mapping[str, Any]) -> str:
     """A digest of what a plan computes, whatever it is called."""
     points = {key: point.get("params", {}) for key, point in plan["points"].items()}
     content = [plan["sweep"], plan.get("params", {}), points, plan.get("datasets", []), plan.get("numerics")]

@@ -1,9 +1,10 @@
 """Reading tracked sweeps back: runs by id or by name, their points, their curves, and what the report says of them."""
 
 import json
+import logging
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -13,26 +14,27 @@ import pandas as pd
 from mlflow import MlflowException
 from mlflow.entities import Run
 
-from implicit_bias.report.claims import claims_section
-from implicit_bias.report.descent import descent_section
+from implicit_bias.report.facts import Facts, SectionKind
 from implicit_bias.report.paper import on_the_way
+from implicit_bias.report.registry import section_kind, write_section
 from implicit_bias.report.section import Origin, Provenance, Section, Tracked
-from implicit_bias.report.studies import STUDIES, study_section
-from implicit_bias.report.sweeps import sweep_section
 from implicit_bias.tracking.addresses import shown
 from implicit_bias.tracking.database import file_of
 from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import CHILD_OF, PARENTS, WORKFLOW, find_runs, now, parameter_file
+from implicit_bias.tracking.runs import CHILD_OF, PARENTS, REPORT, WORKFLOW, find_runs, now, parameter_file
 from implicit_bias.tracking.store import Store, absolute
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
-DESCENT = "descent"
-"""The sweep of the study of gradient descent, which has a section of its own kind."""
+UNTAGGED = {"descent": ["descent"], "verification": ["claims"]}
+"""Sweep -> sections of a run without the tag."""
 LISTED = 8
 """Runs named in an error."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class OtherSweep(TrackingError):
@@ -142,36 +144,42 @@ class Reader:
             }
             params = {"title": run.info.run_name, **self.params(run)}
             origin = Origin(params, _provenance(run), images, self._tracked(run))
-            if "claims.csv" in files:
-                errors = [error] if (error := run.data.tags.get("error")) else []
-                return {"": claims_section(origin, pd.read_csv(files["claims.csv"]), errors)}
-        return self._points(run, origin)
+            kinds = kinds_of(run)
+            names = {kind: section_kind(kind) for kind in kinds}
+            if table := names[kinds[0]].table:
+                if table not in files:
+                    raise TrackingError(f"{run.info.run_name} has lost the table of its report, {table}")
+                errors = {"run": error} if (error := run.data.tags.get("error")) else {}
+                return {"": write_section(kinds[0], Facts(origin, pd.read_csv(files[table]), failures=errors))}
+        return self._sections(run, origin, names)
 
-    def _points(self, run: Run, origin: Origin) -> dict[str, Section]:
-        """The sections of a run that has points."""
-        if run.data.tags["sweep"] != DESCENT and "figure" not in run.data.params:
-            raise OtherSweep(f"{run.info.run_name}: a sweep of something else, of which the report knows nothing")
+    def _sections(self, run: Run, origin: Origin, kinds: Mapping[str, SectionKind]) -> dict[str, Section]:
+        """The sections of a run that has points; pictures that one of them speaks of are not those of the others."""
         keys = {child.data.tags["point"]: child for child in self.children(run)}
         points = points_table([child for child in keys.values() if child.info.status == "FINISHED"])
         counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
-        planned = int(counted[1]) if counted else len(keys)
-        failures = {
-            key: child.data.tags.get("error", child.info.status.lower())
-            for key, child in keys.items()
-            if child.info.status != "FINISHED"
-        }
-        if run.data.tags["sweep"] == DESCENT:
-            return {"": descent_section(origin, planned, _datasets(run), points, failures)}
-        names = {key: str(child.info.run_name) for key, child in keys.items()}
-        drawn = {name for study in STUDIES.values() for name in study.pictures}
-        main = replace(origin, images={name: image for name, image in origin.images.items() if name not in drawn})
 
         def loss_at(key: str, iteration: int) -> float:
             return on_the_way(*self.curve(keys[key], "excess"), iteration)
 
-        sections = {"": sweep_section(main, planned, names, _datasets(run), points, failures, loss_at)}
-        compared = {name: study for name, study in STUDIES.items() if study.pictures.keys() & origin.images.keys()}
-        return sections | {name: study_section(name, origin, planned, points) for name in compared}
+        facts = Facts(
+            origin,
+            points,
+            planned=int(counted[1]) if counted else len(keys),
+            names={key: str(child.info.run_name) for key, child in keys.items()},
+            datasets=_datasets(run),
+            failures={
+                key: child.data.tags.get("error", child.info.status.lower())
+                for key, child in keys.items()
+                if child.info.status != "FINISHED"
+            },
+            loss_at=loss_at,
+        )
+        main, *studies = kinds
+        of_studies = {name for study in studies for name in kinds[study].pictures}
+        own = {name: image for name, image in origin.images.items() if name not in of_studies}
+        first = write_section(main, replace(facts, origin=replace(origin, images=own)))
+        return {"": first} | {name.replace(":", "."): write_section(name, facts) for name in studies}
 
     def _files(self, run: Run, folder: Path) -> dict[str, Path]:
         """The pictures and tables of a run, by name."""
@@ -195,6 +203,28 @@ class Reader:
         if quote in name:  # which no filter of MLflow can say
             return []
         return find_runs(self.client, self.experiment_id, f"attributes.run_name = {quote}{name}{quote}")
+
+
+def kinds_of(run: Run) -> list[str]:
+    """The kinds of the sections about a run, as its tag has them; runs of version 0.1 have none.
+
+    Raises:
+        OtherSweep: the report knows none of them.
+    """
+    kinds: list[str] = run.data.tags.get(REPORT, "").split()
+    if not kinds:
+        kinds = UNTAGGED.get(run.data.tags["sweep"], ["sweep"] if "figure" in run.data.params else [])
+    known = []
+    for kind in kinds:
+        try:
+            section_kind(kind)
+        except ValueError as error:
+            logger.warning("%s: %s", run.info.run_name, error)
+        else:
+            known.append(kind)
+    if not kinds or known[:1] != kinds[:1]:
+        raise OtherSweep(f"{run.info.run_name}: a sweep of something else, of which the report knows nothing")
+    return known
 
 
 def points_table(children: Sequence[Run]) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
     `metric/<name>` is a number, logged at step 0. `curve/<name>` is an array (T,), logged over the integer steps in
     `curve/iteration` (T,), or over 0 ... T - 1 without it; of several values at one step the first is kept.
     """
-    check(record)
+    check_record(record)
     metrics, skipped = [], []
     for name, value in entries(record, "metric/").items():
         number = float(np.asarray(value, float))
@@ -48,7 +48,7 @@ def metrics_of(record: Mapping[str, Any], timestamp: int) -> tuple[list[Metric],
     return metrics, skipped
 
 
-def check(record: Mapping[str, Any]) -> None:
+def check_record(record: Mapping[str, Any]) -> None:
     """Refuse a record whose metrics are not numbers, or whose curves are not as long as their steps."""
     for name, value in entries(record, "metric/").items():
         if shape := np.shape(value):

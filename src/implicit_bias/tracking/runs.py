@@ -14,6 +14,8 @@ from implicit_bias.tracking.limits import NOTE, short_name, short_value
 WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
 PARENTS = "tags.process LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"  # an experiment may have others
 CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
+REPORT = "report"
+"""The tag of a sweep that names the kinds of its sections in the report; see report/registry.py."""
 UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
 """How a run has ended that may go on; SCHEDULED: all went well, and stages that end its points are still to come."""
 WELL = ("FINISHED", "SCHEDULED")

@@ -23,10 +23,10 @@ from implicit_bias.tracking.addresses import shown
 from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet
 from implicit_bias.tracking.database import make, mend, one_at_a_time, one_writer, probe
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
-from implicit_bias.tracking.provenance import fingerprint, is_dead, place_of
+from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import CHILD_OF, PARENTS, UNFINISHED, WORKFLOW, find_runs
-from implicit_bias.tracking.sweep import Sweep
+from implicit_bias.tracking.sweep import TrackedSweep
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
@@ -90,7 +90,7 @@ class Store:
         else:
             yield
 
-    def open(self, plan: Mapping[str, Any], run_id: str | None = None) -> Sweep:
+    def open(self, plan: Mapping[str, Any], run_id: str | None = None) -> TrackedSweep:
         """Start the parent run of a sweep, or go on with one, after closing what dead processes left running there.
 
         Without a run to go on with it is the last run of the same plan from the same folder, if that has ended
@@ -99,7 +99,7 @@ class Store:
         experiment_id = self._repaired_experiment(plan)
         if run_id is None and not plan.get("fresh"):
             run_id = self._last(experiment_id, plan, *UNFINISHED)
-        return Sweep(self.client, experiment_id, plan, self.project, run_id)
+        return TrackedSweep(self.client, experiment_id, plan, self.project, run_id)
 
     def _repaired_experiment(self, plan: Mapping[str, Any]) -> str:
         experiment_id = self._experiment(str(plan["experiment"]))
@@ -108,7 +108,7 @@ class Store:
             self._repair(experiment_id)
         return experiment_id
 
-    def rejoin(self, plan: Mapping[str, Any]) -> Sweep | None:
+    def rejoin(self, plan: Mapping[str, Any]) -> TrackedSweep | None:
         """Go on with the last run of a plan from its folder, finished or not, for what later stages make of its points.
 
         None if there is no such run, or if it is still running.
@@ -116,14 +116,14 @@ class Store:
         last = self._last(self._repaired_experiment(plan), plan, *UNFINISHED, "FINISHED")
         return None if last is None else self.open(plan, last)
 
-    def repeated(self, plan: Mapping[str, Any]) -> Sweep | None:
+    def repeated(self, plan: Mapping[str, Any]) -> TrackedSweep | None:
         """Go on with the last run of a plan from its folder if it is finished, which leaves it as it is."""
         last = self._last(self._repaired_experiment(plan), plan, "FINISHED")
         return None if last is None else self.open(plan, last)
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
         """The last run of the same plan from the same folder, if it has ended in one of some ways."""
-        same = f"tags.plan = '{fingerprint(plan)}' AND tags.place = '{place_of(plan, self.project)}'"
+        same = f"tags.plan = '{plan_fingerprint(plan)}' AND tags.place = '{place_of(plan, self.project)}'"
         last = next(iter(find_runs(self.client, experiment_id, same)), None)
         return last.info.run_id if last and last.info.status in statuses else None
 
@@ -195,11 +195,11 @@ class Store:
         command = f"mlflow ui --backend-store-uri {_quoted(shown(uri))}"
         return command + (f" --port {port}" if port not in (None, DEFAULT_PORT) else "")
 
-    def links(self, sweep: Sweep) -> list[str]:
+    def links(self, sweep: TrackedSweep) -> list[str]:
         """Addresses in MLflow's UI: all points of a sweep, then some of them evenly chosen side by side."""
         return [self.address(view) for view in sweep.views().values()]
 
-    def whereabouts(self, sweep: Sweep) -> dict[str, Any]:
+    def whereabouts(self, sweep: TrackedSweep) -> dict[str, Any]:
         """Name and id of a sweep's parent run, links to it and to the views of its points, and how to open them."""
         run = {"This run": f"#/experiments/{sweep.experiment_id}/runs/{sweep.run_id}?{WORKFLOW}"}
         links = {title: self.address(view) for title, view in (run | sweep.views()).items()}

@@ -18,11 +18,12 @@ from implicit_bias.tracking.connection import first_line
 from implicit_bias.tracking.describe import changes, dataset, next_name
 from implicit_bias.tracking.limits import NOTE, short_name, short_value
 from implicit_bias.tracking.outer import link_back, outer_tags
-from implicit_bias.tracking.provenance import fingerprint, git_tags, place_of, process_tag, user, versions
-from implicit_bias.tracking.records import TrackingError, check, entries, last_step, metrics_of, on_common_steps
+from implicit_bias.tracking.provenance import git_tags, place_of, plan_fingerprint, process_tag, user, versions
+from implicit_bias.tracking.records import TrackingError, check_record, entries, last_step, metrics_of, on_common_steps
 from implicit_bias.tracking.runs import (
     CHILD_OF,
     PARENTS,
+    REPORT,
     WELL,
     WORKFLOW,
     as_params,
@@ -42,7 +43,7 @@ TRACKED = ("metric/", "curve/", "param/")
 logger = logging.getLogger(__name__)
 
 
-class Sweep:
+class TrackedSweep:
     """The parent run of one sweep, and its points. Saying the same thing twice changes nothing.
 
     Args:
@@ -77,14 +78,16 @@ class Sweep:
         self._known: dict[str, float] = {}  # metrics that the parent has
         tags = {
             **self._common,
-            "plan": fingerprint(plan),
+            "plan": plan_fingerprint(plan),
             "place": self._place,
             "process": process_tag(),
+            **({REPORT: str(plan["report"])} if plan.get("report") else {}),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
             **outer_tags(client),
         }
         self._files: set[str] = set()
+        self._sections = str(plan.get("report", "")).split()
         self.before = ""  # how it had ended before this process went on with it
         if run_id is None:
             self._start(tags)
@@ -131,6 +134,9 @@ class Sweep:
         if self.before == "FINISHED":  # its results are of the versions and of the commit that it says
             tags = {"process": tags["process"]}
         tags = {**tags, "place": run.data.tags.get("place", self._place)}
+        self._sections = run.data.tags.get(REPORT, "").split()
+        if self._sections:
+            tags.pop(REPORT, None)
         self.client.log_batch(run_id, tags=as_tags(tags))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         delete_tags(self.client, run, "error", "missing")
@@ -160,7 +166,7 @@ class Sweep:
         point.logged.add(part)
         if part == "trajectory":
             point.trained = {name: value for name, value in record.items() if name.startswith(TRACKED)}
-            check(point.trained)
+            check_record(point.trained)
             point.check_params(entries(record, "param/"))
             return
         self._send(point, {part: record})
@@ -222,6 +228,12 @@ class Sweep:
             upload(self.client, self.run_id, name, path.read_bytes())
         if name.endswith(".png") and "/" not in name:
             self._files.add(name)
+
+    def section(self, kind: str) -> None:
+        """Say that the report has a section of a kind about this sweep."""
+        if kind and kind not in self._sections:
+            self._sections.append(kind)
+            self.client.set_tag(self.run_id, REPORT, " ".join(self._sections))
 
     def missing(self) -> list[str]:
         """The points of the plan that are not FINISHED."""

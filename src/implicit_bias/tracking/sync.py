@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store
-    from implicit_bias.tracking.sweep import Sweep
+    from implicit_bias.tracking.sweep import TrackedSweep
 
-ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", *FILE_ROLES)
+ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", "section", *FILE_ROLES)
 """Roles as they are sent: an evaluation ends its point."""
 
 
@@ -30,7 +30,7 @@ def unsent(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Ou
 
 def send(
     store: "Store", experiment: str, catalog: "Catalog", pipelines: dict[str, "Pipeline"], plan: str, outbox: Outbox
-) -> tuple["Sweep", str]:
+) -> tuple["TrackedSweep", str]:
     """Send what the store has missed of one sweep, and close its parent run.
 
     What is there is left as it is, and the outbox stays until all of it is sent: a second attempt repeats nothing.
@@ -74,5 +74,5 @@ def _contents(dataset: Any, mark: Mark, keys: list[str], missing: list[str]) -> 
             yield from ({key: partitions[key]()} for key in missing if key in wanted and key in partitions)
     elif mark.role in FILE_ROLES:
         yield None
-    elif mark.role == "summary":
+    elif mark.role in ("summary", "section"):
         yield dataset.load()

@@ -18,7 +18,7 @@ CURVES = ("curve/distance", "curve/loss")
 COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
 COLUMN_WIDTH = 130
 WIDE, PAIRS = "parallel coordinates", "comparison"
-SECTIONS: Mapping[str, Mapping[str, int]] = {
+CHART_SECTIONS: Mapping[str, Mapping[str, int]] = {
     WIDE: {"columns": 1, "cardHeight": 420},  # axes need room for their names
     PAIRS: {"columns": 2, "cardHeight": 400},
 }
@@ -102,7 +102,7 @@ def _state(
         "compareRunCharts": list(charts),
         "compareRunSections": [
             {"uuid": name, "name": name, "display": True, "isReordered": True, **layout}
-            for name, layout in SECTIONS.items()
+            for name, layout in CHART_SECTIONS.items()
             if any(chart["metricSectionId"] == name for chart in charts)
         ],
         "isAccordionReordered": True,

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from implicit_bias.figures import png
 from implicit_bias.figures.descent import gap_figure, step_figure
 from implicit_bias.pipelines.studies.descent import plan_descents
-from implicit_bias.sweeps.parameters import DescentStudy
+from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.theory import draw_data, reparametrize
-from implicit_bias.tracking.provenance import fingerprint
+from implicit_bias.tracking.provenance import plan_fingerprint
 from tests.support.project import Project, finished_project, make_project
 
 REPORTING = "data/smoke/08_reporting"
@@ -58,7 +58,7 @@ def test_other_data_and_other_code_are_another_plan(monkeypatch):
         X, Y, _ = draw_data(6, 20, 1, np.random.default_rng(seed))
         study = DescentStudy(title="", problem="line", product=1.0, ratios="1 2")
         planned = plan_descents(study, {"line-draw=0": lambda: vars(reparametrize(X, Y))})
-        return fingerprint({"sweep": "descent", **planned})
+        return plan_fingerprint({"sweep": "descent", **planned})
 
     first = plan(0)
     assert plan(0) == first

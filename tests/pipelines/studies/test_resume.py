@@ -23,9 +23,10 @@ from implicit_bias.pipelines.studies import descent as descent_study
 from implicit_bias.pipelines.studies import early, lazy
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import StaleRecords
-from implicit_bias.sweeps.parameters import DescentStudy, Sweep, Verification
-from implicit_bias.sweeps.points import Loaders
+from implicit_bias.sweeps.handover import Loaders
+from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.records import compute_points
+from implicit_bias.sweeps.studies import DescentStudy, Verification
 from implicit_bias.theory import draw_data, reparametrize
 from tests.support.project import Project, _environment, finished_project, make_project
 from tests.sweeps.test_compute import SWEEP, plan_of

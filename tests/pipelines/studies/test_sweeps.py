@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from implicit_bias.figures.early import early_figure
+from implicit_bias.figures.imbalance import rate_bias_figure
 from implicit_bias.figures.lazy import gaps_figure, kernel_figure
-from implicit_bias.figures.sweeps import rate_bias_figure
 from implicit_bias.figures.universality import universality_figure
 from implicit_bias.pipeline_registry import register_pipelines
 from implicit_bias.pipelines.studies.lazy import compare_point

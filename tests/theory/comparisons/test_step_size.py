@@ -25,10 +25,10 @@ def test_a_linear_descent_keeps_what_its_kernel_promises():
     # at (1 + x) of the largest step the fastest mode grows by 1 + 2 x an iteration, below it shrinks by 1 - 2 x
     depth = 1e-10  # rounding of the large products is not far below
     assert steps.largest_stable_step(problem, state, depth, LIMIT) == pytest.approx(promised.largest, rel=0.005)
-    best = steps.descend(problem, state, promised.best, depth, LIMIT)
+    best = steps.descend_to(problem, state, promised.best, depth, LIMIT)
     assert best.rate == pytest.approx(promised.rate, rel=0.05)
     for factor in (0.7, 1.05):
-        assert steps.descend(problem, state, factor * promised.best, depth, LIMIT).rate < best.rate
+        assert steps.descend_to(problem, state, factor * promised.best, depth, LIMIT).rate < best.rate
 
 
 def test_forecast_of_equal_eigenvalues_is_one_step():
@@ -54,7 +54,7 @@ def test_descended_counts_iterations_of_the_full_network(shape):
     case = random_case(shape)
     p = case.problem
     eta = 0.2 * largest_step_estimate(p, case.state)
-    result = steps.descend(p, case.state, eta, 1e-8, LIMIT)
+    result = steps.descend_to(p, case.state, eta, 1e-8, LIMIT)
     assert result.arrived
     floor, start = 2 * p.loss_floor, np.sum((case.Y - case.X @ case.U @ case.V.T) ** 2)
     losses = []
@@ -70,7 +70,7 @@ def test_a_step_that_does_not_arrive_says_so():
     case = random_case("three outputs")
     estimate = largest_step_estimate(case.problem, case.state)
     for step, limit in ((50 * estimate, LIMIT), (1e-6 * estimate, 10)):
-        result = steps.descend(case.problem, case.state, step, DEPTH, limit)
+        result = steps.descend_to(case.problem, case.state, step, DEPTH, limit)
         assert not result.arrived
         assert np.isnan(result.rate)
     assert np.isnan(steps.largest_stable_step(case.problem, case.state, DEPTH, limit=2))
@@ -80,9 +80,9 @@ def test_a_step_that_does_not_arrive_says_so():
 def test_steps_around_the_border_fall_on_their_sides(shape):
     case = random_case(shape)
     largest = steps.largest_stable_step(case.problem, case.state, DEPTH, LIMIT)
-    assert steps.descend(case.problem, case.state, largest, DEPTH, LIMIT).arrived
+    assert steps.descend_to(case.problem, case.state, largest, DEPTH, LIMIT).arrived
     beyond = np.linspace(1, 1 + steps.PRECISION, 20)[1:] * largest
-    assert not all(steps.descend(case.problem, case.state, step, DEPTH, LIMIT).arrived for step in beyond)
+    assert not all(steps.descend_to(case.problem, case.state, step, DEPTH, LIMIT).arrived for step in beyond)
 
 
 @pytest.mark.parametrize("shape", ["one output", "three outputs", "r < m"])
@@ -91,7 +91,7 @@ def test_descent_departs_from_the_flow_at_first_order(shape):
     p = case.problem
     first = 0.25 * largest_step_estimate(p, case.state)
     t_max = 6 / (p.n / largest_step_estimate(p, case.state))
-    found = steps.gaps(p, case.state, first, t_max, 5)
+    found = steps.step_gaps(p, case.state, first, t_max, 5)
     np.testing.assert_allclose(found.step_sizes, first / 2 ** np.arange(6))
     assert steps.observed_order(found.apart) == pytest.approx(1, abs=0.05)
     flow = gradient_flow(p, case.state, found.t[1:-1], Stop(t_max=float(found.t[-1])), "explicit", tol=1e-12)
@@ -103,7 +103,7 @@ def test_runs_that_arrive_exactly_stay_where_they_are():
     # one mode: in floating point flow and descents end at E = 0, each at a time of its own
     problem = reparametrize([[2.0]], [[1.0]])
     state = State(R=np.array([[0.3], [0.7]]), U2=np.zeros((0, 1)), r=1, h=1)
-    found = steps.gaps(problem, state, 0.25 * largest_step_estimate(problem, state), 60.0, 3)
+    found = steps.step_gaps(problem, state, 0.25 * largest_step_estimate(problem, state), 60.0, 3)
     assert np.isfinite(found.t).all()
     assert found.descents.shape == (4, found.t.size)
     assert found.flow.shape == found.t.shape

@@ -10,15 +10,18 @@ from kedro.pipeline import Node, Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.sections import profiles, provenance, reasons, shown, whereabouts
-from implicit_bias.report.descent import PICTURES, descent_section
-from implicit_bias.report.section import Origin
-from implicit_bias.sweeps.compute import STAMP, Reader, Stage, Task, check_table, compute_tasks, load, stamp
+from implicit_bias.pipelines.sections import described, present, profiles, provenance, reasons, whereabouts
+from implicit_bias.report.descent import PICTURES
+from implicit_bias.report.facts import Facts
+from implicit_bias.report.section import Origin, SectionJson
+from implicit_bias.sweeps.compute import STAMP, ReadStored, Stage, StageTask, check_table, compute_tasks, load, stamp
 from implicit_bias.sweeps.fingerprint import digest, numerics
+from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
-from implicit_bias.sweeps.parameters import BALANCED, DescentStudy, Engine
-from implicit_bias.sweeps.points import Loaders, require
-from implicit_bias.sweeps.workers import check
+from implicit_bias.sweeps.parameters import BALANCED, Engine
+from implicit_bias.sweeps.points import require
+from implicit_bias.sweeps.studies import DescentStudy
+from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.bounds.descent import largest_certified_step
 from implicit_bias.theory.comparisons import step_size as steps
 from implicit_bias.theory.initialization.gaussian import balanced, scaled, standard_normal
@@ -31,14 +34,14 @@ from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
-def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
+def plan_descents(study: DescentStudy, problems: Problems) -> Plan:
     """What is tracked of the study before it: its parameters, its points, its data and the version of its code.
 
     Raises:
         EngineError: the engine it asks for cannot be used.
         ValueError: the data set it names does not exist.
     """
-    check(study)
+    check_engine(study)
     name = _problem(study)
     if name not in problems:
         raise ValueError(f"problem {study.problem!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
@@ -51,6 +54,7 @@ def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
             key: {"name": key, "params": {"case": key, "sigma_u": u, "sigma_v": v, "problem": name}}
             for key, (u, v) in study.points().items()
         },
+        "report": "descent",
         "numerics": numerics(__name__),
         "fresh": study.fresh,
         "datasets": data_sets({name: Problem(**problems[name]())}),
@@ -58,21 +62,21 @@ def plan_descents(study: DescentStudy, problems: Loaders) -> dict[str, Any]:
 
 
 def study_descents(
-    study: DescentStudy, problems: Loaders, plan: dict[str, Any], stored: dict[str, Reader]
-) -> Iterator[dict[str, dict[str, Any]]]:
+    study: DescentStudy, problems: Problems, plan: Plan, stored: dict[str, ReadStored]
+) -> Iterator[dict[str, Record]]:
     """Study every initialisation of the grid, but those that are done; each is saved at once.
 
     Yields:
-        point -> what `study_descent` measures; one with "error" if it failed.
+        point -> what `study_descent` measures; a `Failure` if it failed.
     """
     expected = fingerprints(study, plan, problems)
     problem = problems[_problem(study)]()
-    tasks = [Task(key, mark, partial(_arguments, study, problem, key)) for key, mark in expected.items()]
+    tasks = [StageTask(key, mark, partial(_arguments, study, problem, key)) for key, mark in expected.items()]
     for key, record in compute_tasks(DESCENT, tasks, stored, study):
         yield {key: record}
 
 
-def _arguments(study: DescentStudy, problem: dict[str, Any], key: str) -> tuple[Any, ...]:
+def _arguments(study: DescentStudy, problem: ProblemFields, key: str) -> tuple[Any, ...]:
     return study, problem, key
 
 
@@ -80,7 +84,7 @@ def _problem(study: DescentStudy) -> str:
     return f"{study.problem}-draw=0"
 
 
-def fingerprints(study: DescentStudy, plan: dict[str, Any], problems: Loaders) -> dict[str, str]:
+def fingerprints(study: DescentStudy, plan: Plan, problems: Problems) -> dict[str, str]:
     """Point -> what its record must carry.
 
     Raises:
@@ -96,26 +100,26 @@ def fingerprints(study: DescentStudy, plan: dict[str, Any], problems: Loaders) -
     }
 
 
-def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str) -> dict[str, Any]:
+def study_descent(study: DescentStudy, problem_fields: ProblemFields, key: str) -> Record:
     """Measure one initialisation: metrics, and arrays of the gap (halved steps) and of the scan (up to the largest).
 
     `step_law` is n / lambda_max of the end kernel in closed form at large width (docs/law.md), of a Gaussian start.
     Steps are on the averaged loss. Of the curves, iteration j stands for the j-th halving of the step.
     """
     problem = Problem(**problem_fields)
-    state = initial_state(study, problem, key)
+    state = start_of_point(study, problem, key)
     depth, limit = study.depth, study.max_iterations
     flow = gradient_flow(problem, state, [], Stop())
     start, end = steps.forecast(problem, state.R), steps.forecast(problem, flow.R)
     distance = float(np.linalg.norm(state.U2 @ flow.V[-1].T))
     first = study.first_step * min(start.largest, end.largest)
     t_max = gradient_flow(problem, state, [], Stop(excess=steps.TAIL * excess_loss(problem, state.R))).t[-1]
-    gaps = steps.gaps(problem, state, first, float(t_max), study.halvings)
-    halved = [steps.descend(problem, state, float(step), depth, limit) for step in gaps.step_sizes]
+    gaps = steps.step_gaps(problem, state, first, float(t_max), study.halvings)
+    halved = [steps.descend_to(problem, state, float(step), depth, limit) for step in gaps.step_sizes]
     away = np.array([each.distance - distance for each in halved])
     largest = steps.largest_stable_step(problem, state, depth, limit)
     grid = largest * np.geomspace(study.smallest, 1, study.scan)
-    scan = [steps.descend(problem, state, float(step), depth, limit) for step in grid]
+    scan = [steps.descend_to(problem, state, float(step), depth, limit) for step in grid]
     iterations, rates = np.array([each.iterations for each in scan]), np.array([each.rate for each in scan])
     fastest = int(np.argmax(np.nan_to_num(rates, nan=-1.0)))
     low = kernel_range(problem, flow.R)[0]
@@ -142,7 +146,7 @@ def study_descent(study: DescentStudy, problem_fields: dict[str, Any], key: str)
         wide = large_width_limit(problem, *(study.width * scale**2 for scale in study.points()[key]))
         R = np.real(block_diag(sqrtm(wide.U1U1t), sqrtm(wide.VVt)))
         metrics["step_law"] = steps.forecast(problem, R).largest
-    record: dict[str, Any] = {f"metric/{name}": float(value) for name, value in metrics.items()}
+    record: Record = {f"metric/{name}": float(value) for name, value in metrics.items()}
     record |= {"curve/iteration": np.arange(away.size), "curve/gap": gaps.apart, "curve/away": away}
     record |= {"gap_steps": gaps.step_sizes, "t": gaps.t, "flow": problem.averaged(gaps.flow)}
     record |= {"descents": problem.averaged(gaps.descents), "scan_steps": grid, "scan_iterations": iterations}
@@ -155,21 +159,21 @@ NOT_RESULTS = frozenset({"title", "problem", "product", "ratios", "balanced", *E
 """Parameters that no record depends on, or that are known from its data and its scales."""
 
 
-def initial_state(study: DescentStudy, problem: Problem, key: str) -> State:
+def start_of_point(study: DescentStudy, problem: Problem, key: str) -> State:
     """The network of a point; all share one draw of U0 and V0, that of the imbalance sweep."""
     rng = np.random.default_rng(np.random.SeedSequence(study.seed, spawn_key=(0, study.width)))
     state = scaled(standard_normal(problem, study.width, rng), *study.points()[key])
     return balanced(problem, state) if key == BALANCED else state
 
 
-def tabulate_descents(study: DescentStudy, plan: dict[str, Any], problems: Loaders, studies: Loaders) -> pd.DataFrame:
+def tabulate_descents(study: DescentStudy, plan: Plan, problems: Problems, studies: Loaders) -> pd.DataFrame:
     """One row per finished point: its parameters, its metrics, and the stamp of its record."""
     expected = fingerprints(study, plan, problems)
     require(plan["points"], studies, "studies", "descent_study")
     rows = []
     for key, point in plan["points"].items():
         record = load(DESCENT, studies, key, expected[key])
-        if "error" not in record:
+        if failure_of(record) is None:
             metrics = {name.removeprefix("metric/"): v for name, v in record.items() if name.startswith("metric/")}
             rows.append({"point": key, **point["params"], **metrics, STAMP: stamp(expected[key])})
     if not rows:
@@ -177,9 +181,7 @@ def tabulate_descents(study: DescentStudy, plan: dict[str, Any], problems: Loade
     return pd.DataFrame(rows)
 
 
-def summarize_descents(
-    study: DescentStudy, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame
-) -> dict[str, Any]:
+def summarize_descents(study: DescentStudy, plan: Plan, problems: Problems, table: pd.DataFrame) -> Record:
     """Metrics of the study as a whole."""
     check_table(DESCENT, table, fingerprints(study, plan, problems))
     return {
@@ -192,7 +194,7 @@ def summarize_descents(
 
 
 def draw_descents(
-    study: DescentStudy, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, studies: Loaders
+    study: DescentStudy, plan: Plan, problems: Problems, table: pd.DataFrame, studies: Loaders
 ) -> tuple[Any, Any]:
     """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
     from implicit_bias.figures.descent import gap_figure, step_figure
@@ -202,32 +204,32 @@ def draw_descents(
     records = {key: load(DESCENT, studies, key, expected[key]) for key in table["point"]}
     scaled_points = table[table["point"] != BALANCED]
     ratio = np.abs(np.log(scaled_points["sigma_u"] / scaled_points["sigma_v"]))
-    shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
+    present = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
     n = Problem(**problems[_problem(study)]()).n
     columns = {str(name): column.to_numpy() for name, column in table.items()}
-    return gap_figure(records, shown, n), step_figure(columns)
+    return gap_figure(records, present, n), step_figure(columns)
 
 
 def describe_descents(
     study: DescentStudy,
-    plan: dict[str, Any],
-    problems: Loaders,
+    plan: Plan,
+    problems: Problems,
     table: pd.DataFrame,
     studies: Loaders,
-    tracked: dict[str, Any],
+    tracked: Whereabouts,
     *images: bytes,
-) -> dict[str, Any]:
+) -> SectionJson:
     """What the report says of the study, as JSON takes it; `images` are its PICTURES, as PNG."""
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)
-    section = descent_section(
-        Origin(plan["params"], provenance(), shown(PICTURES, images), whereabouts(tracked)),
+    facts = Facts(
+        Origin(plan["params"], provenance(), present(PICTURES, images), whereabouts(tracked)),
+        table,
         planned=len(plan["points"]),
         datasets=profiles(plan),
-        points=table,
         failures=reasons(plan, table, lambda key: load(DESCENT, studies, key, expected[key])),
     )
-    return section.model_dump(mode="json")
+    return described("descent", facts)
 
 
 def create_pipeline(**_: Any) -> Pipeline:

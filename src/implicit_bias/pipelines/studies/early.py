@@ -13,9 +13,10 @@ from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.report.section import SectionJson
+from implicit_bias.sweeps.compute import ReadStored, Stage
+from implicit_bias.sweeps.handover import Data, Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.ridge import (
     REACH,
@@ -35,14 +36,14 @@ PATH = 120
 
 
 def compare_with_ridge(
-    data: Loaders,
-    problems: Loaders,
+    data: Data,
+    problems: Problems,
     sweep: Sweep,
-    plan: dict[str, Any],
-    stored: dict[str, Reader],
+    plan: Plan,
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
     trajectories: Loaders,
-) -> Iterator[dict[str, dict[str, Any]]]:
+) -> Iterator[dict[str, Record]]:
     """Find, for every time of every trained point, the nearest ridge solution; with held-out rows, the test risk.
 
     Args:
@@ -56,12 +57,15 @@ def compare_with_ridge(
         yield {key: record}
 
 
-def compare_point(
-    point: Point, sweep: Sweep, problem_fields: Record, state_fields: Record, trajectory: Record, test_rows: Record
+def follow_ridge_path(
+    point: Point,
+    sweep: Sweep,
+    problem_fields: ProblemFields,
+    state_fields: Record,
+    trajectory: Record,
+    test_rows: Record,
 ) -> Record:
     """One point beside the ridge path."""
-    if "error" in trajectory:
-        return trajectory
     problem, product = Problem(**problem_fields), trajectory["product"]
     penalty, gap = nearest_ridge(problem, product)
     record: Record = {
@@ -85,7 +89,7 @@ def compare_point(
     return record
 
 
-RIDGE = Stage("ridge", "early", "early", compare_point, TRAINING.ignores)
+RIDGE = Stage("ridge", "early", "early", follow_ridge_path, TRAINING.ignores)
 
 
 def path_penalties(problem: Problem) -> Array:
@@ -94,7 +98,7 @@ def path_penalties(problem: Problem) -> Array:
     return np.geomspace(problem.sigma[0] ** 2 * reach, problem.sigma[-1] ** 2 / reach, PATH)
 
 
-def _test_rows(data: Loaders) -> Loaders:
+def _test_rows(data: Data) -> Loaders:
     """Name of a data set -> loader of its held-out rows X_test, Y_test, none where it has none."""
 
     def load(name: str) -> Record:
@@ -105,18 +109,18 @@ def _test_rows(data: Loaders) -> Loaders:
 
 
 def tabulate_early(
-    data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, early: Loaders
+    data: Data, sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, early: Loaders
 ) -> pd.DataFrame:
     """The table of the sweep with the metrics of the comparison; see `join_metrics`."""
     return join_metrics(RIDGE, _fingerprints(data, sweep, plan, problems), table, early)
 
 
-def _fingerprints(data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders) -> Fingerprints:
+def _fingerprints(data: Data, sweep: Sweep, plan: Plan, problems: Problems) -> Fingerprints:
     return Fingerprints(sweep, plan, problems, {RIDGE: _test_rows(data)})
 
 
 def draw_early(
-    data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders, early_table: pd.DataFrame, early: Loaders
+    data: Data, sweep: Sweep, plan: Plan, problems: Problems, early_table: pd.DataFrame, early: Loaders
 ) -> Any:
     """Draw the first seed of each initial scale at the largest width beside the ridge path of its data."""
     from implicit_bias.figures.early import early_figure
@@ -145,14 +149,14 @@ def draw_early(
 
 
 def describe_early(
-    data: Loaders,
+    data: Data,
     sweep: Sweep,
-    plan: dict[str, Any],
-    problems: Loaders,
+    plan: Plan,
+    problems: Problems,
     early_table: pd.DataFrame,
-    tracked: dict[str, Any],
+    tracked: Whereabouts,
     *images: bytes,
-) -> dict[str, Any]:
+) -> SectionJson:
     """What the report says of the comparison; see `describe_study`."""
     _fingerprints(data, sweep, plan, problems).check(RIDGE, early_table)
     return describe_study("early", plan, early_table, tracked, *images)

@@ -11,9 +11,10 @@ from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.sweeps.compute import Reader, Stage
+from implicit_bias.report.section import SectionJson
+from implicit_bias.sweeps.compute import ReadStored, Stage
+from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.companions import Companion, gaps, infinite_width_companion, linearized_companion
 from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
@@ -24,13 +25,13 @@ from implicit_bias.theory.solvers.trajectory import Trajectory
 
 
 def compare_points(
-    problems: Loaders,
+    problems: Problems,
     sweep: Sweep,
-    plan: dict[str, Any],
-    stored: dict[str, Reader],
+    plan: Plan,
+    stored: dict[str, ReadStored],
     initial_states: Loaders,
     trajectories: Loaders,
-) -> Iterator[dict[str, dict[str, Any]]]:
+) -> Iterator[dict[str, Record]]:
     """Compare every trained point with its linearised flow and its infinite-width flow, but those that are done.
 
     Args:
@@ -59,11 +60,9 @@ def _has_infinite_width(point: Point, problem: Problem) -> bool:
 
 
 def compare_point(
-    point: Point, sweep: Sweep, problem_fields: Record, state_fields: Record, trajectory_fields: Record
+    point: Point, sweep: Sweep, problem_fields: ProblemFields, state_fields: Record, trajectory_fields: Record
 ) -> Record:
     """Losses and distances of a point's companions, and their largest gaps to the point."""
-    if "error" in trajectory_fields:
-        return trajectory_fields
     problem, state = Problem(**problem_fields), restored(State, state_fields)
     trajectory = restored(Trajectory, trajectory_fields)
     companions: dict[str, Companion] = {"lin": linearized_companion(problem, state, trajectory.t)}
@@ -88,13 +87,13 @@ COMPARISON = Stage("compare", "comparisons", "lazy", compare_point, TRAINING.ign
 
 
 def tabulate_companions(
-    sweep: Sweep, plan: dict[str, Any], problems: Loaders, table: pd.DataFrame, comparisons: Loaders
+    sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, comparisons: Loaders
 ) -> pd.DataFrame:
     """The table of the sweep with the metrics of the comparison; see `join_metrics`."""
     return join_metrics(COMPARISON, Fingerprints(sweep, plan, problems), table, comparisons)
 
 
-def draw_companions(sweep: Sweep, plan: dict[str, Any], problems: Loaders, companions: pd.DataFrame) -> tuple[Any, Any]:
+def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd.DataFrame) -> tuple[Any, Any]:
     """The gaps to both companions, and kernel movement and final rate beside their closed forms."""
     from implicit_bias.figures.lazy import gaps_figure, kernel_figure
 
@@ -107,12 +106,12 @@ def draw_companions(sweep: Sweep, plan: dict[str, Any], problems: Loaders, compa
 
 def describe_lazy(
     sweep: Sweep,
-    plan: dict[str, Any],
-    problems: Loaders,
+    plan: Plan,
+    problems: Problems,
     companions: pd.DataFrame,
-    tracked: dict[str, Any],
+    tracked: Whereabouts,
     *images: bytes,
-) -> dict[str, Any]:
+) -> SectionJson:
     """What the report says of the comparison; see `describe_study`."""
     Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
     return describe_study("lazy", plan, companions, tracked, *images)

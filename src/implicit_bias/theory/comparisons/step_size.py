@@ -40,7 +40,7 @@ class Descended:
         return self.iterations < np.inf
 
 
-def descend(problem: Problem, state: State, step_size: float, depth: float, limit: int) -> Descended:
+def descend_to(problem: Problem, state: State, step_size: float, depth: float, limit: int) -> Descended:
     """Descend until the excess loss is `depth` times the initial one, in at most `limit` iterations.
 
     Args:
@@ -71,7 +71,7 @@ def largest_stable_step(problem: Problem, state: State, depth: float, limit: int
     """
 
     def arrives(step: float) -> bool:
-        return descend(problem, state, step, depth, limit).arrived
+        return descend_to(problem, state, step, depth, limit).arrived
 
     low = high = estimate = largest_step_estimate(problem, state)
     if estimate == np.inf:
@@ -120,7 +120,7 @@ def forecast(problem: Problem, R: Array) -> Forecast:
 
 
 @dataclass(frozen=True)
-class Gaps:
+class StepGaps:
     """Descents with halved steps beside the flow from the same state.
 
     Attributes:
@@ -138,7 +138,9 @@ class Gaps:
     descents: Array
 
 
-def gaps(problem: Problem, state: State, step_size: float, t_max: float, halvings: int, samples: int = 40) -> Gaps:
+def step_gaps(
+    problem: Problem, state: State, step_size: float, t_max: float, halvings: int, samples: int = 40
+) -> StepGaps:
     """Run the flow and descents of steps step_size / 2^j, j = 0 ... halvings, to about the flow time t_max.
 
     All are recorded at the same times, about `samples` of them, which every step meets.
@@ -154,7 +156,7 @@ def gaps(problem: Problem, state: State, step_size: float, t_max: float, halving
         _resting(gradient_descent(problem, state, float(step), (iterations * half).tolist(), stop), times.size + 1)
         for step, half in zip(steps, halves, strict=True)
     ]
-    return Gaps(
+    return StepGaps(
         step_sizes=steps,
         apart=np.array([_apart(state, run, flow) for run in runs]),
         t=np.concatenate([[0.0], times]),
@@ -164,7 +166,7 @@ def gaps(problem: Problem, state: State, step_size: float, t_max: float, halving
 
 
 def _resting(run: Trajectory, count: int) -> Trajectory:
-    """What `gaps` needs of a run at the `count` times asked for: one that came to rest early stays where it is."""
+    """What `step_gaps` needs of a run at the `count` times asked for: one that came to rest early stays where it is."""
     at = np.minimum(np.arange(count), run.t.size - 1)
     return replace(run, excess=run.excess[at], product=run.product[at], V=run.V[at])
 

@@ -1,9 +1,9 @@
 """Measures a point."""
 
 from dataclasses import fields
-from typing import Any
 
 from implicit_bias.pipelines.kinds.activation.network import model_of, points_of
+from implicit_bias.sweeps.handover import DataFields, ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks.activation import measure
 from implicit_bias.theory.networks.activation.experiment import Network
@@ -13,11 +13,11 @@ from implicit_bias.theory.networks.activation.run import Run
 def evaluate_point(
     point: Point,
     sweep: Sweep,
-    problem_fields: dict[str, Any],
-    state: dict[str, Any],
-    trained: dict[str, Any],
-    rows: dict[str, Any],
-) -> dict[str, Any]:
+    problem_fields: ProblemFields,
+    state: Record,
+    trained: Record,
+    rows: DataFields,
+) -> Record:
     """Measure one point.
 
     Returns:
@@ -30,7 +30,7 @@ def evaluate_point(
     points = points_of(model, rows)
     measured = measure(model, network, run, points, point.sigma_u, point.sigma_v, sweep.step_size, sweep.delta)
     metrics = {name: value for name, value in measured.metrics.items() if name != "iterations"}  # of training
-    record: dict[str, Any] = {f"metric/{name}": value for name, value in metrics.items()}
+    record: Record = {f"metric/{name}": value for name, value in metrics.items()}
     record |= {"metric/t_stop": run.t[-1], "curve/iteration": problem.iterations(run.t, sweep.step_size)}
     record["curve/excess"] = problem.averaged(run.excess)
     if model.phi.degree is not None:

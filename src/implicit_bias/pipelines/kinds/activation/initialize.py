@@ -1,11 +1,13 @@
 """Draws the initial network of a point, and refuses data that it cannot be measured on."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from implicit_bias.pipelines.kinds.activation.network import model_of, points_of
+from implicit_bias.sweeps.handover import DataFields, ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks.activation import draw_network
 from implicit_bias.theory.problem import Problem
@@ -13,7 +15,7 @@ from implicit_bias.theory.problem import Problem
 logger = logging.getLogger(__name__)
 
 
-def check_data(name: str, problem: Problem, rows: dict[str, Any]) -> None:
+def check_data(name: str, problem: Problem, rows: Mapping[str, Any]) -> None:
     """Refuse a data set without test rows, at which networks with activations are compared.
 
     Raises:
@@ -28,9 +30,7 @@ def check_data(name: str, problem: Problem, rows: dict[str, Any]) -> None:
         logger.warning("%s has D = r = %d: training sees all of U, and no part of it stays Gaussian", name, problem.D)
 
 
-def initialize_point(
-    point: Point, sweep: Sweep, problem_fields: dict[str, Any], rows: dict[str, Any]
-) -> dict[str, Any]:
+def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, rows: DataFields) -> Record:
     """Draw one point's network.
 
     Seed and width alone select the draw, so that the activations share it.

@@ -1,18 +1,16 @@
 """Trains a point."""
 
 import time
-from typing import Any
 
 from implicit_bias.pipelines.kinds.activation.network import model_of
+from implicit_bias.sweeps.handover import DataFields, ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks.activation import Model, train
 from implicit_bias.theory.problem import Array
 from implicit_bias.theory.solvers.stopping import Stop
 
 
-def train_point(
-    point: Point, sweep: Sweep, problem_fields: dict[str, Any], state: dict[str, Any], rows: dict[str, Any]
-) -> dict[str, Any]:
+def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state: Record, rows: DataFields) -> Record:
     """Train one point.
 
     Returns:

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from implicit_bias.pipelines.kinds.deep.initialize import drawn
 from implicit_bias.pipelines.kinds.deep.train import trained
 from implicit_bias.sweeps.fingerprint import digest
+from implicit_bias.sweeps.handover import ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.prediction import law_before
@@ -19,10 +19,10 @@ from implicit_bias.theory.problem import Array, Problem
 def evaluate_point(
     point: Point,
     sweep: Sweep,
-    problem_fields: dict[str, Any],
-    state_fields: dict[str, Any],
-    trajectory_fields: dict[str, Any],
-) -> dict[str, Any]:
+    problem_fields: ProblemFields,
+    state_fields: Record,
+    trajectory_fields: Record,
+) -> Record:
     """Measure one point."""
     problem = Problem(**problem_fields)
     state = drawn(point, sweep, problem, int(trajectory_fields["metric/levels"])).state()
@@ -35,7 +35,7 @@ def evaluate_point(
         ends = point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
         before = law_before(problem, *ends, point.width)
         metrics |= {"law_rms": before.rms, "law_bound": before.upper(sweep.delta)}
-    record: dict[str, Any] = {f"metric/{name}": value for name, value in metrics.items()}
+    record: Record = {f"metric/{name}": value for name, value in metrics.items()}
     record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
     record |= {"curve/iteration": problem.iterations(run.t, sweep.step_size), "metric/t_stop": run.t[-1]}
     unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())

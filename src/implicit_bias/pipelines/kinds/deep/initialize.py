@@ -1,9 +1,8 @@
 """Draws the initial network of a point."""
 
-from typing import Any
-
 import numpy as np
 
+from implicit_bias.sweeps.handover import ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.networks.deep.starts import DeepScaling, Network, gaussian_deep, orthogonal_deep
@@ -11,7 +10,7 @@ from implicit_bias.theory.networks.deep.state import DeepState
 from implicit_bias.theory.problem import Problem
 
 
-def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any]) -> dict[str, Any]:
+def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields) -> Record:
     """The first level of one point's network. Its draw reveals the further ones when training asks for them."""
     return stored(drawn(point, sweep, Problem(**problem_fields)).state(), "initial")
 
@@ -34,7 +33,7 @@ def scales(point: Point, sweep: Sweep) -> DeepScaling:
     return DeepScaling(Scaling(0.0, point.sigma_u, point.sigma_v), sweep.inner_gain)
 
 
-def stored(state: DeepState, name: str) -> dict[str, Any]:
+def stored(state: DeepState, name: str) -> Record:
     """The layers of a state, and what has been revealed of them, as arrays."""
     layers = {f"{name}/{number}": layer for number, layer in enumerate(state.layers, start=1)}
     explored = np.array(state.explored, dtype=int).reshape(-1, 2)

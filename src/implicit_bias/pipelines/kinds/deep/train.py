@@ -2,10 +2,10 @@
 
 import time
 from dataclasses import fields
-from typing import Any
 
 from implicit_bias.pipelines.kinds.deep.initialize import drawn
 from implicit_bias.pipelines.kinds.stopping import stop_rule
+from implicit_bias.sweeps.handover import ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks.deep.dynamics import excess_loss
 from implicit_bias.theory.networks.deep.experiment import train_deep
@@ -14,9 +14,7 @@ from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Problem
 
 
-def train_point(
-    point: Point, sweep: Sweep, problem_fields: dict[str, Any], state_fields: dict[str, Any]
-) -> dict[str, Any]:
+def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state_fields: Record) -> Record:
     """Train one point, from its first level on with as many levels as the run needs."""
     started = time.perf_counter()
     problem = Problem(**problem_fields)
@@ -49,7 +47,7 @@ def train_point(
     }
 
 
-def trained(record: dict[str, Any], state: DeepState) -> DeepTrajectory:
+def trained(record: Record, state: DeepState) -> DeepTrajectory:
     """The run that a record holds, from its initial state."""
     layers: Layers = tuple(record[f"final/{number}"] for number in range(1, state.depth + 1))
     kept = {field.name: record[field.name] for field in fields(DeepTrajectory) if field.name != "state"}

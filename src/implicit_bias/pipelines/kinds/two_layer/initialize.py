@@ -1,15 +1,14 @@
 """Draws the initial network of a point."""
 
-from typing import Any
-
 import numpy as np
 
+from implicit_bias.sweeps.handover import ProblemFields, Record
 from implicit_bias.sweeps.parameters import BALANCED, Point, Sweep
 from implicit_bias.theory.initialization.registry import initial_state
 from implicit_bias.theory.problem import Problem
 
 
-def initialize_point(point: Point, sweep: Sweep, problem_fields: dict[str, Any]) -> dict[str, Any]:
+def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields) -> Record:
     """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
     problem = Problem(**problem_fields)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))

@@ -1,9 +1,9 @@
 """Trains a point."""
 
 import time
-from typing import Any
 
 from implicit_bias.pipelines.kinds.stopping import stop_rule
+from implicit_bias.sweeps.handover import ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.experiment import train
 from implicit_bias.theory.networks.two_layer import State
@@ -11,9 +11,7 @@ from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
-def train_point(
-    point: Point, sweep: Sweep, problem_fields: dict[str, Any], state_fields: dict[str, Any]
-) -> dict[str, Any]:
+def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state_fields: Record) -> Record:
     """Train one point."""
     started = time.perf_counter()
     problem, state = Problem(**problem_fields), State(**state_fields)

@@ -1,4 +1,4 @@
-"""What the figures of studies show, in words, from one row a point."""
+"""What figures show, in words, from one row per point."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ PLACES: dict[str, Callable[[object], str]] = {
 """What tells points apart, seeds aside, and how it is written."""
 
 
-def gaps(points: pd.DataFrame) -> str:
+def flow_gaps(points: pd.DataFrame) -> str:
     """How far the losses of the two flows beside a network are from its own, where least and where most."""
     names = {"lin_loss": "linearised", "inf_loss": "infinite-width"}
     return " ".join(
@@ -111,6 +111,19 @@ def plane(points: pd.DataFrame) -> str:
         for which, case in chosen.items()
     )
     return "; ".join(told) + "."
+
+
+def ends_of_width(points: pd.DataFrame) -> str:
+    """The mean distance at the smallest and at the largest width."""
+    means = points.groupby("width")["distance"].mean()
+    ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
+    return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")
+
+
+def final_losses(points: pd.DataFrame) -> str:
+    """The mean loss of each case at the end."""
+    ends = points.groupby("case", sort=False)["loss"].mean()
+    return "Mean loss at the end: " + ", ".join(f"case {case} {number(loss, 3)}" for case, loss in ends.items()) + "."
 
 
 def _root_mean_square(values: "pd.Series[float]") -> tuple[float, float]:

@@ -1,0 +1,157 @@
+"""Losses under different initialisations, and the rate-bias plane."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from implicit_bias.figures.legends import DEEPEST, headroom
+from implicit_bias.figures.style import (
+    BLACK,
+    BLUE,
+    DISTANCE,
+    GREY,
+    ITERATION,
+    LIGHT,
+    TICKS,
+    VERMILLION,
+    Table,
+    colours,
+    fit_axis,
+    floats,
+    group,
+    largest,
+    legend_room,
+    linear_ticks,
+    number,
+    panels,
+    positive,
+)
+
+RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLUE])
+EXCESS = r"excess loss $\tilde L-\tilde L^*$"
+PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "limit_rate")
+MOST_LABELS = 12  # numbers written beside points
+JOINED = 5  # the law of so many initial scales is a curve; that of fewer is tied to what was measured
+
+
+def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: int) -> Figure:
+    """The paper's Figure 2: loss against iterations for several initialisations, linear and logarithmic.
+
+    Args:
+        cases: `label`, `iteration`, `loss` of each; where there is one, `bound` (Theorem 1), `certified` (after
+            training), and `descent` with `iteration`, `loss` of descent and, where known, its own `certified`.
+        step_size: step eta on the averaged loss; the upper axis is flow time 2 eta k / n.
+        n: number of samples.
+    """
+    losses = [case["loss"] for case in cases]
+    iterations = [case["iteration"] for case in cases]
+    with panels(2, (8.6, 3.6), top=0.55) as (figure, (left, right)):
+        for ax, log in ((left, False), (right, True)):
+            for case, colour in zip(cases, colours(len(cases)), strict=True):
+                _draw_case(ax, case, colour, certified=log)
+            curves = [(case["iteration"], case[name]) for case in cases for name in ("loss", "bound") if name in case]
+            fit_axis(ax, "x", *iterations, log=False)
+            fit_axis(ax, "y", *losses, [] if log else headroom(ax, *curves), log=log, floor=DEEPEST)
+            ax.set(xlabel=ITERATION, ylabel=EXCESS)
+            _add_time_axis(ax, 2 * step_size / n)
+        left.legend(loc="upper right")
+        right.legend(handles=_case_styles(cases), loc="lower left")
+    return figure
+
+
+def rate_bias_figure(points: Table) -> Figure:
+    """The rate-bias plane: how fast a run converges against how near to the min-norm solution it ends.
+
+    Args:
+        points: `sigma_u`, `sigma_v`, `distance`, `rate` (measured), one entry a run; where known, `rate_bound`, and
+            `law_rms`, the law before training, and `limit_rate`, the rate at large width.
+            Drawn are the means of the runs of a ratio sigma_U / sigma_V, with the standard deviation of the distance.
+    """
+    columns = {name: floats(column) for name, column in points.items() if name in PLANE}
+    finite = np.all([np.isfinite(column) for column in columns.values()], axis=0)
+    columns = {name: column[finite] for name, column in columns.items()}
+    ratios = np.exp(np.log(columns["sigma_u"] / columns["sigma_v"]).round(9))
+    ratio, distance, deviation = group(ratios, columns["distance"])
+    rate, bar = group(ratios, columns["rate"])[1], np.nan_to_num(deviation)
+    spread = max(largest(ratio), largest(1 / ratio), 1.01)
+    colours = ScalarMappable(LogNorm(1 / spread, spread), RATIOS).to_rgba(ratio)
+    of_seeds = ", ± standard deviation" if np.any(bar > 0) else ""
+    handles = [Line2D([], [], ls="-" if of_seeds else "", lw=1, marker="o", color=GREY, label=f"measured{of_seeds}")]
+    shown, reach = [rate], [distance + bar]
+    with panels(1, (5.4, 3.8)) as (figure, (ax,)):
+        if "rate_bound" in columns:
+            bound = group(ratios, columns["rate_bound"])[1]
+            ax.vlines(distance, positive(bound), positive(rate), color=LIGHT, lw=1.5, zorder=1)
+            ax.scatter(distance, positive(bound), 60, colours, marker="_", linewidths=2)
+            handles.append(Line2D([], [], ls="", marker="_", ms=8, mew=2, color=GREY, label="guaranteed (Theorem 1)"))
+            shown.append(bound)
+        if {"law_rms", "limit_rate"} <= columns.keys():
+            law, limit_rate = (group(ratios, columns[name])[1] for name in ("law_rms", "limit_rate"))
+            joined = "-" if ratio.size >= JOINED else ""
+            if not joined:
+                ax.plot([distance, law], [positive(rate), positive(limit_rate)], color=GREY, lw=0.8, ls=":", zorder=1)
+            ax.plot(law, positive(limit_rate), f".{joined}", color=BLACK, lw=0.8, ms=4, zorder=1)
+            handles.append(
+                Line2D([], [], color=BLACK, marker=".", ms=4, ls=joined, lw=0.8, label="law; rate at large width")
+            )
+            shown.append(limit_rate)
+            reach.append(law)
+        ax.hlines(positive(rate), distance - bar, distance + bar, colors=list(map(tuple, colours)), lw=1)
+        ax.scatter(distance, positive(rate), 30, colours)
+        for i in range(0, ratio.size, -(-ratio.size // MOST_LABELS) or 1):
+            text = number(float(f"{ratio[i]:.2g}"))
+            at = (distance[i], rate[i])
+            label = ax.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
+            label.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        fit_axis(ax, "x", distance - bar, *reach, zero=False)
+        fit_axis(ax, "y", *shown, log=True, room=legend_room(*shown))
+        title = r"number: $\sigma_U/\sigma_V$"
+        ax.legend(handles=handles, title=title, title_fontsize=8, alignment="left", loc="upper center")
+        ax.set(xlabel=DISTANCE, ylabel="rate of convergence of the loss (1 / flow time)")
+    return figure
+
+
+def _draw_case(ax: Axes, case: Mapping[str, Any], colour: str, certified: bool) -> None:
+    iteration = case["iteration"]
+    ax.plot(iteration, positive(case["loss"]), color=colour, label=case["label"])
+    if "descent" in case:
+        k, loss = case["descent"]["iteration"], case["descent"]["loss"]
+        every = max(len(k) // 20, 1)
+        ax.plot(k, positive(loss), "o", color=colour, mfc="white", ms=3.5, markevery=every)
+        if certified and "certified" in case["descent"]:
+            ax.plot(k, positive(case["descent"]["certified"]), ls="", marker="x", ms=3, color=colour, markevery=every)
+    for name, style in (("bound", "--"), ("certified", ":")):
+        if name in case and (certified or name == "bound"):
+            ax.plot(iteration, positive(case[name]), style, color=colour, lw=1.2)
+
+
+def _case_styles(cases: Sequence[Mapping[str, Any]]) -> list[Line2D]:
+    """Legend entries of the line styles that are in use."""
+    descent = any("descent" in case for case in cases)
+    styles: list[tuple[str, dict[str, Any]]] = [("gradient flow" if descent else "measured", {})]
+    if descent:
+        styles.append(("gradient descent", {"ls": "", "marker": "o", "mfc": "white", "ms": 3.5}))
+    if any("bound" in case for case in cases):
+        styles.append(("guaranteed (Theorem 1)", {"ls": "--", "lw": 1.2}))
+    if any("certified" in case for case in cases):
+        styles.append(("certified after training", {"ls": ":", "lw": 1.2}))
+    if any("certified" in case.get("descent", {}) for case in cases):
+        styles.append(("certified, descent", {"ls": "", "marker": "x", "ms": 3}))
+    return [Line2D([], [], color=GREY, label=label, **style) for label, style in styles]
+
+
+def _add_time_axis(ax: Axes, unit: float) -> None:
+    """An upper axis in flow time, `unit` for each iteration."""
+    upper = ax.secondary_xaxis("top", functions=(lambda k: np.multiply(k, unit), lambda t: np.divide(t, unit)))
+    low, high = ax.get_xlim()
+    ticks, labels = linear_ticks(low * unit, high * unit)
+    upper.tick_params(**TICKS)
+    upper.set_ticks(ticks, labels)
+    upper.set_xlabel(r"flow time $t=2\eta k/n$")

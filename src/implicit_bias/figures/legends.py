@@ -1,0 +1,39 @@
+"""Room for the legends of panels whose axes are fixed in advance."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from implicit_bias.figures.style import floats, largest
+
+LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the width of its panel
+DEEPEST = 1e-16  # smallest loss shown, relative to the largest
+
+
+def legend_share(ax: Axes) -> float:
+    """Part of the height of a panel that its legend takes up."""
+    inches = ax.get_window_extent().height / ax.figure.dpi
+    return 0.03 + 0.175 / inches * len(ax.get_legend_handles_labels()[0])
+
+
+def clear_legend(ax: Axes) -> None:
+    """Leave the part of a fitted panel to its legend that it takes up at the top."""
+    scale = ax.yaxis.get_transform()
+    low, high = scale.transform(ax.get_ylim())
+    ax.set_ylim(top=float(scale.inverted().transform(low + (high - low) / (1 - legend_share(ax)))))
+
+
+def headroom(ax: Axes, *curves: tuple[ArrayLike, ArrayLike]) -> float:
+    """Upper end of a linear axis that keeps curves clear of a legend in the upper right."""
+    last = max((largest(x) for x, _ in curves), default=0.0)
+    under = max((largest(floats(y)[floats(x) > LEGEND_FROM * last]) for x, y in curves), default=0.0)
+    return under / (1 - legend_share(ax))
+
+
+def room_of_legend(values: ArrayLike, ax: Axes) -> float:
+    """Factor above the values of a logarithmic axis that its legend takes up."""
+    share = legend_share(ax)
+    shown = floats(values)
+    shown = shown[np.isfinite(shown) & (shown > 0)]
+    span = largest(shown) / max(float(np.min(shown)), DEEPEST * largest(shown)) if shown.size else 1.0
+    return float(max(span, 10.0) ** (share / (1 - share)))

@@ -1,0 +1,60 @@
+"""The figures of sweeps, each in one row: what it needs of a sweep, what draws it, and what is said of it."""
+
+from typing import Any
+
+from implicit_bias.figures.depth import laws_of_depths
+from implicit_bias.figures.interactive import interactive_activations, interactive_widths
+from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
+from implicit_bias.figures.rows.depth import DEPTH_FIGURE
+from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
+from implicit_bias.figures.rows.law import law_of_sweep
+from implicit_bias.figures.rows.universality import UNIVERSALITY_FIGURE
+from implicit_bias.figures.rows.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
+from implicit_bias.sweeps.figure import Results, SweepFigure, Words, sweep_figure
+
+FIGURES: dict[str, SweepFigure] = {
+    "width": WIDTH_FIGURE,
+    "wide": WIDE_FIGURE,
+    "alpha": ALPHA_FIGURE,
+    "imbalance": IMBALANCE_FIGURE,
+    "universality": UNIVERSALITY_FIGURE,
+    "depth": DEPTH_FIGURE,
+    "activations": ACTIVATIONS_FIGURE,
+}
+"""Name -> figure of a sweep."""
+
+QUESTIONS_WORDS = Words(
+    "What the law answers before training",
+    "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
+)
+"""What is said of the picture that every sweep may have beside its figure and that one's companion."""
+
+
+def draw_main(results: Results) -> Any:
+    """The figure of a sweep."""
+    return sweep_figure(results.sweep.figure).draw(results)
+
+
+def draw_companion(results: Results) -> Any:
+    """The second picture of a sweep, or why there is none."""
+    name = results.sweep.figure
+    draw = sweep_figure(name).companion
+    return draw(results) if draw else f"figure {name} has no companion"
+
+
+def draw_plotly(results: Results) -> Any:
+    """The figure of a sweep to zoom into."""
+    draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE[results.sweep.kind]
+    return draw(results)
+
+
+def _of_depths(results: Results) -> Any:
+    return interactive_widths(results.columns, laws_of_depths(results.columns), by="depth")
+
+
+INTERACTIVE = {
+    "two_layer": lambda results: interactive_widths(results.columns, law_of_sweep(results)),
+    "deep": _of_depths,
+    "activation": lambda results: interactive_activations(results.columns),
+}
+"""Kind of network -> what draws its points to zoom into."""

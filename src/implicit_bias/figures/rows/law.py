@@ -1,0 +1,54 @@
+"""The predicted distance of a whole sweep, and what bounds the distance: what several figures of sweeps draw."""
+
+from typing import Any
+
+import numpy as np
+
+from implicit_bias.figures.widths import companion_figure
+from implicit_bias.sweeps.figure import Results, Words
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.theory.law.limit import lazy_distance, rich_distance
+from implicit_bias.theory.law.prediction import predict_band
+from implicit_bias.theory.problem import Array, Problem
+
+BAND = 0.1
+"""The law is drawn with the band that holds a run's distance with probability 1 - BAND."""
+
+WIDTHS = 16
+"""Widths at which the law is drawn, evenly spaced in logarithm."""
+
+GUARANTEES = Words(
+    "What each guarantee is worth",
+    "The measured distance below everything that bounds it: the law's upper quantile, a certificate computed from "
+    "the run, and Theorem 2.",
+)
+
+
+def guarantees(results: Results) -> Any:
+    """Distance against width below all that bounds it."""
+    return companion_figure(results.columns)
+
+
+def law_of_sweep(results: Results) -> dict[str, Array]:
+    """The predicted distance at every alpha of a sweep against width, nothing fitted; empty where no law holds.
+
+    Of several data sets the mean of their laws is shown.
+
+    Returns:
+        `alpha`, `width`, `rms`, `lower`, `upper` of the band, and the limits `lazy` and `rich`.
+    """
+    laws = [_law(results.sweep, problem) for problem in results.problems]
+    return {name: np.mean([law[name] for law in laws], axis=0) for name in laws[0]}
+
+
+def _law(sweep: Sweep, problem: Problem) -> dict[str, Array]:
+    columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper", "lazy", "rich")}
+    if sweep.law_is_exact and problem.D > problem.r:
+        for alpha in sweep.alpha:
+            for h in np.unique(np.geomspace(min(sweep.widths), max(sweep.widths), WIDTHS)):
+                sigma = float(h) ** -alpha
+                band = predict_band(problem, sigma**2 * h, sigma**2 * h, float(h), BAND)
+                limits = lazy_distance(problem, sigma, sigma**2 * h), rich_distance(problem, sigma)
+                for name, value in zip(columns, (alpha, h, *band, *limits), strict=True):
+                    columns[name].append(value)
+    return {name: np.array(values) for name, values in columns.items()}
