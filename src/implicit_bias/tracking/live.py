@@ -19,9 +19,9 @@ from implicit_bias.tracking.marks import (
     STARTING,
     Mark,
     pass_on,
-    path_of,
     sweeps_of,
     whole_plan,
+    written,
 )
 from implicit_bias.tracking.outbox import Outbox
 
@@ -65,7 +65,7 @@ class LiveSweep:
         """Know the plan, and what the last run has noted beside it."""
         self.plan, self.dataset = plan, dataset
         if self.outbox is None and getattr(dataset, "_filepath", None) is not None:
-            self.outbox = Outbox.beside(path_of(dataset))
+            self.outbox = Outbox.beside(Path(dataset._filepath))
 
     def note(self, mark: Mark, name: str, data: Any) -> None:
         """Note what has been saved; what belongs to no run is not noted."""
@@ -325,5 +325,5 @@ def picture_of(mark: Mark, dataset: Any) -> Path | None:
     """The file to look at that a dataset has saved, None if it is not one."""
     if mark.role not in FILE_ROLES:
         return None
-    path = path_of(dataset)
-    return path if path.suffix in PICTURES and path.exists() else None
+    path = written(dataset)
+    return path if path is not None and path.suffix in PICTURES else None
