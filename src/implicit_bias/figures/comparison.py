@@ -1,4 +1,4 @@
-"""The figure of two tracked runs: their losses below their bounds, and their distances beside their laws."""
+"""The figure of two tracked runs: their losses with their bounds, and their distances with their laws."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -94,7 +94,7 @@ MOST_SHOWN = 1e300
 LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
 
 
-MOST_MARKERS = 60  # widths above which a curve of means has a band in the place of markers and bars
+MOST_MARKERS = 60  # widths above which a curve of means has a band instead of markers and bars
 MANY = 300  # runs above which single ones are drawn smaller and fainter, so that their crowd shows where it is dense
 
 

@@ -97,7 +97,7 @@ def summarize_sweep(sweep: Sweep, plan: dict[str, Any], problems: Loaders, table
         sweep: parameters of the sweep.
         plan: the points of the sweep.
         problems: name -> loader of a Problem's fields.
-        table: one row a point.
+        table: one row per point.
 
     Raises:
         StaleRecords: the plan or the table is of other parameters, data or numerics.
@@ -267,7 +267,7 @@ def _limits(sweep: Sweep, problem: Problem) -> dict[str, float]:
 
 
 def _cases(fingerprints: Fingerprints, table: pd.DataFrame, evaluations: Loaders) -> list[dict[str, Any]]:
-    """Curves of each case's first finished width and seed; descent beside the flow where both were run."""
+    """Curves of each case's first finished width and seed; descent next to the flow where both were run."""
     require(table["point"], evaluations, "evaluations", "evaluation")
     cases = []
     for case, points in table.groupby("case", sort=False):

@@ -79,7 +79,7 @@ def describe_study(
     Args:
         study: its name.
         plan: title, parameters and points of the sweep.
-        table: one row a finished point, the metrics of the study among them.
+        table: one row per finished point, the metrics of the study among them.
         tracked: where the sweep is tracked; empty if it is not.
         images: the pictures of the study, as PNG.
     """

@@ -10,7 +10,7 @@ from implicit_bias.report.section import Column, Origin, Picture, Section, Table
 
 HEADING = "How far each claim is from breaking"
 CAPTION = (
-    "One row a claim: its median and its worst case beside its limit, as relative error, ratio of the two sides, or "
+    "One row per claim: the median and the worst case next to the limit, as relative error, ratio of the two sides, or "
     "deviation of a power."
 )
 NOTE = (
@@ -39,7 +39,7 @@ def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) 
 
     Args:
         origin: the run, and its figure.
-        claims: one row a claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
+        claims: one row per claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
         errors: what could not be checked, and why.
     """
     violated = claims[claims["violations"] > 0]

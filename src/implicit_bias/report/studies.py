@@ -1,4 +1,4 @@
-"""The sections of studies that a sweep may have beside it, from one row a point."""
+"""The sections of the studies of a sweep, from one row per point."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class Study:
 STUDIES = {
     "lazy": Study(
         title="linearised and infinite-width flows",
-        summary="Each network beside its linearised flow, whose tangent kernel stays that of the start, and beside the "
-        "flow of an infinitely wide one.",
+        summary="Each network compared with its linearised flow, whose tangent kernel stays that of the start, and "
+        "with the flow of an infinitely wide one.",
         metrics={
             "lin_loss": "linearised: gap of the loss",
             "lin_dist": "of the distance",
@@ -56,8 +56,8 @@ STUDIES = {
         },
     ),
     "early": Study(
-        title="beside ridge regression",
-        summary="Each network at every time of its training beside the ridge solution that is nearest to it.",
+        title="compared with ridge regression",
+        summary="Each network at every time of training, compared with the nearest ridge solution.",
         metrics={
             "ridge_gap": "gap to the ridge path / ‖Θ̂‖",
             "risk_best": "test risk at the best time",
@@ -66,7 +66,7 @@ STUDIES = {
         },
         pictures={
             "early": (
-                "Early stopping beside ridge regression",
+                "Early stopping and ridge regression",
                 "Left, the test risk where there are held-out rows; middle, the distance from the ridge path; right, "
                 "when each ridge solution is met.",
                 findings.early,
@@ -84,7 +84,7 @@ def study_section(name: str, origin: Origin, planned: int, points: pd.DataFrame)
         name: a key of STUDIES.
         origin: the run of the sweep, and the study's pictures.
         planned: how many points the sweep has planned.
-        points: one row a finished point of the sweep, the metrics of the study among them.
+        points: one row per finished point of the sweep, the metrics of the study among them.
     """
     study = STUDIES[name]
     first = next(iter(study.metrics))

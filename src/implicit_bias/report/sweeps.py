@@ -1,4 +1,4 @@
-"""The section of a sweep, from its plan and one row a point."""
+"""The section of a sweep, from its plan and one row per point."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,8 @@ FIGURES = {
     ),
     "wide": (
         "Distance over decades of width",
-        "A dot is a run. Left, the distance beside the predicted law and the infinite-width line; right, their ratio.",
+        "Each dot is a run. Left: the distance, the predicted law and the infinite-width line. Right: the ratio of "
+        "distance and law.",
     ),
     "alpha": (
         "Distance at several initial scales h^(−α)",
@@ -51,22 +52,22 @@ FIGURES = {
     ),
     "universality": (
         "Distance for entries of other laws",
-        "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
+        "Networks whose initial entries are not Gaussian, compared with the law for Gaussian ones.",
     ),
 }
 COMPANIONS = {
     "universality": (
-        "Distance beside the law given each run",
+        "Distance and the law given each run",
         "The law once the output layer at the end of training is known.",
     ),
     "activations": (
-        "Each run beside the frozen law, and the movement of its kernel",
+        "Each run and the frozen law, and the movement of its kernel",
         "A dot is a run: how far its predictions are from the law's mean, over the root mean square that the law "
         "says. Right, how far training moves the tangent kernel of the samples.",
     ),
     "imbalance": (
         "Rate of convergence against distance",
-        "One dot an initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "
+        "One dot per initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "
         "The bars are the rates that Theorem 1 guarantees; small black dots are the law and the rate of large width.",
     ),
     "": (
@@ -86,7 +87,7 @@ FINDINGS = {
     ("companion", "imbalance"): findings.plane,
     ("companion", "activations"): findings.frozen,
 }
-"""What is said of a picture of a kind of sweep beside what it draws."""
+"""Additional text on a picture of a kind of sweep."""
 
 
 def sweep_section(
@@ -105,7 +106,7 @@ def sweep_section(
         planned: how many points were planned.
         names: key -> name of its points.
         datasets: `name`, `n`, `D`, `m`, `r`, `cond` of each data set.
-        points: one row a finished point: params and metrics.
+        points: one row per finished point: params and metrics.
         failures: key -> reason of every point that failed.
         loss_at: the loss of a finished point on the way.
     """

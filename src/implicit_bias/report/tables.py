@@ -36,7 +36,7 @@ def result_table(points: pd.DataFrame, measured: Mapping[str, str] = MEASURED, n
     """Mean and standard deviation of metrics over the seeds, one row for all else that varies.
 
     Args:
-        points: one row a finished point.
+        points: one row per finished point.
         measured: metrics shown, and their titles.
         name: the title of the table.
     """

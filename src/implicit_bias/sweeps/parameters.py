@@ -125,7 +125,7 @@ def _with_meant(fault: ErrorDetails, model: type[BaseModel]) -> InitErrorDetails
 class Engine(Model):
     """Where the points are computed, and whether those that are done are computed again."""
 
-    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
+    workers: int = Field(-1, description="worker processes; -1 means one per core, 1 none besides the main process")
     backend: Literal["loky", "dask", "ray"] = Field("loky", description="processes of this machine, or a cluster")
     address: Annotated[str, Field(min_length=1)] | None = Field(
         None,
@@ -155,7 +155,7 @@ class DataSet(Model):
     theta_std: NonNegative | None = Field(None, description="standard deviation of Theta's entries; by default D^-1/2")
     noise_std: NonNegative = 0.01
     held_out: Annotated[int, Field(ge=0)] = Field(
-        0, description="test rows N(0, I / D) drawn beside X; of every spectrum before it is replaced"
+        0, description="test rows N(0, I / D) drawn in addition to X; of every spectrum before it is replaced"
     )
     draws: Count = Field(1, description="independent data sets drawn")
     seed: Seed = 0
@@ -385,7 +385,7 @@ class Sweep(Engine):
         if self.figure == "imbalance" and not self.cases:
             raise ValueError("figure imbalance compares cases: give cases instead of alpha")
         if self.figure in ("wide", "alpha") and not self.law_is_exact:
-            raise ValueError(f"figure {self.figure} is drawn beside the law, which needs initialization {GAUSSIAN}")
+            raise ValueError(f"figure {self.figure} is drawn with the law, which needs initialization {GAUSSIAN}")
         for alpha in self.alpha:
             if abs(alpha) * log10(max(self.widths)) > MOST_DECADES:
                 raise ValueError(
@@ -430,7 +430,7 @@ class Sweep(Engine):
 
     @property
     def reads_rows(self) -> bool:
-        """Whether the networks need the samples themselves and the test rows, beside the reparametrised problem."""
+        """Whether the networks need the samples themselves and the test rows, besides the reparametrised problem."""
         return self.kind == "activation"
 
     @property
@@ -504,7 +504,7 @@ def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]
 
 
 class DescentStudy(Engine):
-    """Gradient descent beside the flow, from initial scales of several ratios at a fixed product."""
+    """Gradient descent compared with the flow, from initial scales of several ratios at a fixed product."""
 
     title: str
     problem: str = Field(description="name of a data set")

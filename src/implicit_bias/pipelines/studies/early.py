@@ -1,4 +1,4 @@
-"""A stage beside the others: every trained point, stopped at any time, next to the path of ridge regression."""
+"""An additional stage: every trained point, stopped at any time, compared with the path of ridge regression."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -59,7 +59,7 @@ def compare_with_ridge(
 def compare_point(
     point: Point, sweep: Sweep, problem_fields: Record, state_fields: Record, trajectory: Record, test_rows: Record
 ) -> Record:
-    """One point beside the ridge path."""
+    """One point compared with the ridge path."""
     if "error" in trajectory:
         return trajectory
     problem, product = Problem(**problem_fields), trajectory["product"]
@@ -118,7 +118,7 @@ def _fingerprints(data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: L
 def draw_early(
     data: Loaders, sweep: Sweep, plan: dict[str, Any], problems: Loaders, early_table: pd.DataFrame, early: Loaders
 ) -> Any:
-    """Draw the first seed of each initial scale at the largest width beside the ridge path of its data."""
+    """Draw the first seed of each initial scale at the largest width next to the ridge path of its data."""
     from implicit_bias.figures.early import early_figure
 
     fingerprints = _fingerprints(data, sweep, plan, problems)
