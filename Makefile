@@ -56,7 +56,7 @@ $(DOCS): $(SETUP)
 	$(INSTALL) --quiet -e '.[docs,notebooks]'
 	touch $@
 
-test: $(SETUP)  ## all tests but soaks and version matrices
+test: $(SETUP)  ## all tests except soaks and version matrices
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
@@ -65,9 +65,9 @@ test-slow: $(BROWSER)  ## the rest; browser tests need Chromium
 test-lowest: $(LOWEST)  ## make test with the lowest versions that pyproject.toml allows
 	.venv-lowest/bin/python -m pytest -m "not slow" -n auto --dist loadfile
 
-test-pythons:  ## tests that tell, with every other Python that pyproject.toml declares and that is found
+test-pythons:  ## a selection of the tests, with every other Python of pyproject.toml that is installed
 	@for version in $(PYTHONS); do \
-		python$$version -c '' 2> /dev/null || { echo "no python$$version: it is not tested"; continue; }; \
+		python$$version -c '' 2> /dev/null || { echo "python$$version is not installed: not tested"; continue; }; \
 		$(MAKE) --no-print-directory .venv-$$version/.setup && .venv-$$version/bin/python -m pytest -m "not slow" \
 			-n auto --dist loadfile $(TELLING) || exit; \
 	done

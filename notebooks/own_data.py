@@ -65,7 +65,7 @@ result = evaluate(problem, state, run, h**-0.5, h**-0.5, alpha=0.5, delta=0.05)
 print(f"trained: {result.metrics['distance']:.4f}, in {run.steps} steps of the flow")
 
 # %% [markdown]
-# What networks predict for new rows: ridgeless regression, give or take a band that shrinks as the width grows.
+# What networks predict for new rows: the min-norm solution, with a band that shrinks as the width grows.
 
 # %%
 widths = (100, 10_000)
@@ -76,7 +76,7 @@ for i, colour in enumerate((LIGHT, BLUE)):
     ends = lower[i, order, 0], upper[i, order, 0]
     ax.vlines(np.arange(len(order)), *ends, color=colour, lw=6, label=f"95 % band, h = {widths[i]:,}")
 ax.plot(Y_test[order, 0], "x", color=GREY, label="measured")
-ax.plot(ridgeless[order], "k.", label="ridgeless regression")
+ax.plot(ridgeless[order], "k.", label="min-norm solution")
 ax.set(xlabel="held-out row, sorted", ylabel="amount of the first band")
 ax.legend(fontsize=8, frameon=False)
 figure

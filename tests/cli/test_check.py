@@ -97,7 +97,7 @@ def test_what_is_out_of_reach_is_said_and_rounding_is_not() -> None:
 def test_hypotheses_that_fail_are_said() -> None:
     X, Y = tables(n=30, D=5)
     text = said(X, Y, width_sweep={"alpha": 0.2, "widths": [4, 100]})
-    assert "h ≥ r + m = 6: no, not at h = 4" in text
+    assert "h ≥ r + m = 6: not guaranteed at h = 4" in text
     assert "alpha = 0.2: 1/4 < alpha <= 1/2 no, D > r no" in text
     assert "by the law" not in text
 

@@ -26,8 +26,13 @@ def distance(width: int, seed: int, scale: float) -> float:
 PROFILE = {"n": 5, "D": 9, "m": 1, "r": 5, "cond": 2.0}
 
 
-def fill(store: Store, name: str, scale: float, failed: str = "", order: int = 1, **params: Any) -> str:
-    """Track a sweep of known distances; a point may fail. With order -1 the last point is done first."""
+def fill(
+    store: Store, name: str, scale: float, failed: str = "", order: int = 1, enlarged: float = 1.0, **params: Any
+) -> str:
+    """Track a sweep of known distances, which may be enlarged; a point may fail.
+
+    With order -1 the last point is done first.
+    """
     keys = {f"w={h}-s={seed}": (h, seed) for h in WIDTHS for seed in SEEDS}
     sweep = store.open(
         {
@@ -49,7 +54,7 @@ def fill(store: Store, name: str, scale: float, failed: str = "", order: int = 1
         decay = np.exp(-0.05 * scale * np.array(ITERATION))
         curves = {"curve/iteration": ITERATION, "curve/excess": decay, "curve/bound": 2 * decay}
         sweep.log(key, "trajectory", curves | {"curve/distance": distance(h, seed, scale) * (1 + decay)})
-        measured = {"metric/distance": distance(h, seed, scale), "metric/law_rms": scale / h**0.5}
+        measured = {"metric/distance": enlarged * distance(h, seed, scale), "metric/law_rms": scale / h**0.5}
         sweep.log(key, "evaluation", measured | {"metric/iterations": 100.0, "metric/loss": float(decay[-1])})
     sweep.summary("summary", {"metric/slope": -0.5})
     sweep.close()
@@ -93,10 +98,55 @@ def test_two_sweeps(here: Path, tracked: tuple[Path, str, str]) -> None:
         assert metric["count"] == len(values)
         assert metric["mean"] == pytest.approx(np.mean(values), rel=1e-12)
         assert metric["sd"] == pytest.approx(np.std(values, ddof=1), rel=1e-12)
-        (group,) = [each["distance"][i] for each in found["groups"] if each["group"] == {"width": 400}]
+        (group,) = [each["metrics"]["distance"][i] for each in found["groups"] if each["group"] == {"width": 400}]
         at_400 = [distance(400, seed, scale) for seed in SEEDS if (400, seed) not in lost]
         assert group["mean"] == pytest.approx(np.mean(at_400), rel=1e-12)
     assert found["metrics"]["slope"] == [{"mean": -0.5, "sd": None, "count": 1}] * 2
+
+
+def test_what_differs_comes_first(here: Path) -> None:
+    found = compared("First", "Second")
+    assert found["differ"] == ["distance", "law_rms", "loss"]  # those without a spread come last
+    assert found["same"] == ["slope", "iterations"]
+    lines = run("compare", "First", "Second", "--no-figure").stdout.split("\n")
+    heads = [line for line in lines if line.endswith((":", ",")) or line.startswith("The same")]
+    assert [head.split()[0] for head in heads] == ["Parameters", "Distance", "Metrics", "mean", "The"]
+    (same,) = [line for line in lines if line.startswith("The same: ")]
+    assert "slope" in same
+
+
+def test_means_of_another_metric_per_width(here: Path) -> None:
+    result = run("compare", "First", "Second", "--no-figure", "--metric", "law_rms")
+    assert re.search(r"law_rms per width.*\n.*\n +width=100 +0\.1 +0\.2 +2\n", result.output)
+    refused = run("compare", "First", "Second", "--metric", "distances")
+    assert refused.exit_code == 1
+    assert "neither run has the metric 'distances': they have " in refused.output
+
+
+@pytest.mark.parametrize("scale", [2.6e226, 1e308, np.inf])
+def test_enormous_distances_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float) -> None:
+    """Of a descent that left every scale; JSON has no infinity."""
+    monkeypatch.chdir(tmp_path)
+    store = Store("sqlite:///mlflow.db", tmp_path)
+    fill(store, "Small", 1.0)
+    fill(store, "Large", 1.0, enlarged=scale)
+    result = run("compare", "Small", "Large")
+    assert result.exit_code == 0, result.output
+    assert "distance" in result.output
+    printed = run("compare", "Small", "Large", "--json", "--no-figure").stdout
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    found = json.loads(printed, parse_constant=refuse)
+    large = found["metrics"]["distance"][1]
+    if scale < 1e300:
+        expected = [distance(h, seed, 1.0) * scale for h in WIDTHS for seed in SEEDS]
+        assert large["mean"] == pytest.approx(np.mean(expected), rel=1e-12)
+        assert large["sd"] == pytest.approx(np.std(np.array(expected) / scale, ddof=1) * scale, rel=1e-12)
+    else:
+        assert (large is None) == (scale == np.inf)  # a point tracks finite numbers only
+    assert "distance" in found["differ"]
 
 
 def test_two_points(here: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a person reads while a pipeline runs: one line a message, each said once."""
+"""What a person reads while a pipeline runs: one line per message, each said once."""
 
 import logging
 import sys

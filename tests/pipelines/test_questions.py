@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from kedro.io.core import Version
 from matplotlib.figure import Figure
 from scipy.stats import binomtest, kstest, norm
 
@@ -34,6 +35,7 @@ from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.synthetic import draw_data
+from implicit_bias.tracking.marks import written
 from tests.support.project import REPOSITORY
 
 FALSE_ALARM = 1e-4
@@ -239,6 +241,17 @@ def test_what_there_is_no_reason_to_draw_has_no_file(tmp_path: Path) -> None:
     dataset.save("no held-out rows")
     assert not list(tmp_path.iterdir())
     assert dataset.load() == b""
+
+
+def test_a_version_without_a_drawing_leaves_the_earlier_ones(tmp_path: Path) -> None:
+    def version(name: str) -> FigureDataset:
+        return FigureDataset(filepath=str(tmp_path / "questions.png"), version=Version(None, name))
+
+    version("1").save(Figure())
+    version("2").save("no held-out rows")
+    assert version("3").load() == b""
+    assert written(version("3")) is None
+    assert (tmp_path / "questions.png/1/questions.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

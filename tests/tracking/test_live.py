@@ -100,7 +100,7 @@ def test_the_end_is_said_in_a_few_lines() -> None:
         "  y",
         "",
         "MLflow: Wide SCHEDULED, 1 of 4 points",
-        "  Not complete yet: the stages that follow go on with this run",
+        "  Not complete yet: the stages that follow continue this run",
         "",
         "All of it on one page: page.html",
         "",

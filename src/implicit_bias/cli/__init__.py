@@ -48,6 +48,6 @@ def _version(context: click.Context, parameter: click.Parameter, asked: bool) ->
 def implicit_bias() -> None:
     """Implicit bias of overparametrised linear networks.
 
-    The experiments themselves are run by `kedro run`. Outside of Kedro the same commands are called `implicit-bias`,
-    and --json prints nothing but JSON there.
+    The experiments themselves are run by `kedro run`. Outside of Kedro the same commands are called `implicit-bias`.
+    There standard output holds the answer alone, and logs go to standard error.
     """

@@ -1,5 +1,6 @@
 """kedro implicit-bias check: whether a project's own data and parameters can be used, and what to expect of a run."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
 
     from kedro.pipeline import Pipeline
     from pydantic import BaseModel
-
-    from implicit_bias.sweeps.cost import Cost
-    from implicit_bias.sweeps.data import OwnData, Reparametrization
-    from implicit_bias.sweeps.parameters import Sweep
-    from implicit_bias.theory.problem import Problem
-
-MB = 1e6
 
 
 @dataclass(frozen=True)
@@ -47,8 +41,8 @@ def command(namespace: str | None, pipelines: str, **configuration: Any) -> None
     """Check data and parameters of this project's implicit bias, without running anything.
 
     Loads the tables through your catalog, checks them and every parameter, and prints n, D, m, the rank r and the rule
-    that decides it, the condition number, which hypotheses of the theorems hold, the distance to expect of the smallest
-    and the largest width, and about what time and memory each sweep will take. Then the tracking store is asked.
+    that decides it, the condition number, which hypotheses of the theorems hold, the distance that the law predicts at
+    the smallest and the largest width, and estimates of time, memory and disk. Then the tracking store is asked.
 
     A pipeline that has no parameters in this environment is passed over, unless it is named or part of what kedro run
     runs without a name.
@@ -172,6 +166,7 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     Raises:
         ValueError: it cannot be run; one line for each fault.
     """
+    from implicit_bias.cli.described import data_lines, problem_lines, run_line, sweep_lines
     from implicit_bias.own_data.checks import said_of_row_numbers
     from implicit_bias.own_data.prepare import read_data_set
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
@@ -187,6 +182,7 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
                 f"{instance.namespace}.{sweep}: there is one data set, {OWN!r}: leave problem and redraw_data out"
             )
     own_data: OwnData | None = valid.get("own_data")
+    start = time.process_time()
     tables, waiting = {}, []
     for argument, dataset in instance.tables.items():
         try:
@@ -208,15 +204,18 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     inputs, targets, record = read
     rule: Reparametrization = valid["reparametrization"]
     problem = reparametrized(record, rule)
-    lines = _data_lines(instance, own_data, record, targets.columns)
+    reading = time.process_time() - start
+    lines = data_lines(instance.tables, own_data, record, targets.columns)
     lines += [said for each in (inputs, targets) if (said := said_of_row_numbers(each))]
-    lines += _problem_lines(problem, record, rule)
+    lines += problem_lines(problem, record, rule)
     if said := said_of_rank(problem, record, rule):
         lines.append(said)
+    costs = []
     for sweep in instance.sweeps:
-        of_sweep = _activation_lines(problem, record, valid[sweep]) if valid[sweep].activations else None
-        lines += [f"{sweep}:", *(f"  {line}" for line in of_sweep or _sweep_lines(problem, valid[sweep]))]
-    return lines
+        of_sweep, cost = sweep_lines(problem, record, valid[sweep])
+        lines += [f"{sweep}:", *(f"  {line}" for line in of_sweep)]
+        costs.append(cost)
+    return [*lines, run_line(problem, record, reading, costs)]
 
 
 def validated(
@@ -248,125 +247,6 @@ def _named(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
         yield f"{prefix}{key}", value
         if isinstance(value, Mapping):
             yield from _named(value, f"{prefix}{key}.")
-
-
-def _data_lines(instance: Instance, own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]) -> list[str]:
-    from implicit_bias.own_data.tables import column_names
-
-    done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
-    scales = (("X", own_data.scale_x), ("Y", own_data.scale_y))
-    done += [f"{name} scaled by {scale}" for name, scale in scales if scale != "none"]
-    tables = ", ".join(f"{argument} from {dataset!r}" for argument, dataset in instance.tables.items())
-    return [
-        f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows",
-        f"targets: {column_names(targets)}",
-    ]
-
-
-def _problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametrization") -> list[str]:
-    import numpy as np
-
-    from implicit_bias.theory.problem import rank_cut
-
-    X = record["X"]
-    sigma = np.linalg.svd(X, compute_uv=False)
-    svd = rank_cut(X.shape, sigma[0])
-    cut = rank_cut(X.shape, sigma[0], rule.rank_rtol, record["rounding"])
-    words = (
-        "rank_rtol"
-        if rule.rank_rtol is not None
-        else "rounding of the data"
-        if cut > svd
-        else "max(n, D) × machine epsilon"
-    )
-    chosen = f"rank = {rule.rank}" if rule.rank is not None else f"σᵢ > {cut / sigma[0]:.2g} σ₁ ({words})"
-    rest = f", the next one is {sigma[problem.r] / sigma[0]:.2g} σ₁" if problem.r < sigma.size else ""
-    floor = 2 * problem.loss_floor / problem.y_norm**2
-    beyond = f"{100 * floor:.2g} %" if floor > (max(X.shape) * np.finfo(float).eps) ** 2 else "nothing"
-    return [
-        f"n = {problem.n}, D = {problem.D}, m = {problem.m}, r = {problem.r}, cond Σx = {problem.cond:.4g}",
-        f"rank rule: {chosen}; the smallest kept is {sigma[problem.r - 1] / sigma[0]:.2g} σ₁{rest}",
-        f"‖Θ̂‖_F = {np.linalg.norm(problem.min_norm_coordinates):.4g}; {beyond} of ‖Y‖² is out of reach",
-    ]
-
-
-def _sweep_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
-    from implicit_bias.theory.bounds.before import theorem_2
-    from implicit_bias.theory.law.distance import Scaling
-    from implicit_bias.theory.law.prediction import predict_band
-
-    widths = sorted({point.width for point in sweep.points()})
-    if sweep.kind == "deep":
-        return [f"linear networks of depth {', '.join(map(str, sweep.depths))}", _cost_line(problem, sweep)]
-    narrow = [h for h in widths if h < problem.k]
-    lines = [
-        f"Theorem 1, a rate c above 0 at h ≥ r + m = {problem.k}: "
-        + (f"no, not at h = {', '.join(map(str, narrow))}" if narrow else "yes")
-    ]
-    for alpha in sweep.alpha:
-        met = theorem_2(problem, widths[-1], alpha, sweep.delta).hypotheses
-        said = ", ".join(f"{name} {_yes(held)}" for name, held in met.items() if held is not None)
-        lines.append(f"Lemma 1 and Theorem 2 at alpha = {alpha:g}: {said}")
-        if sweep.law_is_exact and problem.D > problem.r:
-            rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in widths}
-            said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in dict.fromkeys((widths[0], widths[-1])))
-            lines.append(f"distance to the min-norm solution by the law: {said}")
-    return [*lines, _cost_line(problem, sweep)]
-
-
-def _cost_line(problem: "Problem", sweep: "Sweep") -> str:
-    from joblib import cpu_count
-
-    from implicit_bias.sweeps.cost import estimate_cost
-
-    processes = cpu_count() if sweep.workers == -1 else sweep.workers
-    return _cost_said(estimate_cost(problem, sweep, processes), len(sweep.points()), processes)
-
-
-def _activation_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> list[str]:
-    """What there is to say of a sweep over activations.
-
-    Raises:
-        ValueError: the data set has no test rows.
-    """
-    import numpy as np
-    from joblib import cpu_count
-
-    from implicit_bias.pipelines.kinds.activation.initialize import check_data
-    from implicit_bias.sweeps.cost import estimate_activation_cost
-    from implicit_bias.theory.networks.activation.points import read_points
-    from implicit_bias.theory.networks.activation.samples import Samples
-
-    check_data("its data set", problem, record)
-    norms = read_points(problem, record["X_test"])
-    unseen = np.sqrt(np.mean(norms.unseen_norms**2) / np.mean(norms.squared_norms))
-    size = float(np.sqrt(np.mean(np.sum(np.square(record["X"]), axis=1))))
-    points = sorted(sweep.points(), key=lambda point: point.width)
-    sizes = ", ".join(f"{size * point.sigma_u:.3g} at h = {point.width:,}" for point in (points[0], points[-1]))
-    processes = cpu_count() if sweep.workers == -1 else sweep.workers
-    samples = Samples(problem, Z=record["X"] @ problem.Phi1, Y=record["Y"])
-    return [
-        f"activations {', '.join(sweep.activations)}; preactivations at the start, root mean square: {sizes}",
-        f"{len(record['X_test'])} test rows, of which training does not see {100 * unseen:.3g} % of the norm",
-        _cost_said(estimate_activation_cost(samples, len(record["X_test"]), sweep, processes), len(points), processes),
-    ]
-
-
-def _cost_said(cost: "Cost", points: int, processes: int) -> str:
-    return (
-        f"{points} points, about {_duration(cost.seconds)} in {min(processes, points)} "
-        f"processes, {cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"
-    )
-
-
-def _yes(held: bool) -> str:
-    return "yes" if held else "no"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def tracking_fault(settings: Mapping[str, Any], project: "Path", loader: Any = None) -> str:

@@ -42,7 +42,7 @@ def _environment(_: click.Context, parameter: click.Parameter, value: str) -> st
 
 
 @click.command("init", short_help="Add a pipeline for your data to a project.", context_settings={"show_default": True})
-@click.option("--x", "x_name", default="X", help="Dataset of your catalog with the inputs, one sample a row.")
+@click.option("--x", "x_name", default="X", help="Dataset of your catalog with the inputs, one sample per row.")
 @click.option("--y", "y_name", default="Y", help="Dataset with the targets; the same as --x if they are its columns.")
 @click.option("--x-test", "x_test", help="Dataset with test inputs.  [default: none]")
 @click.option("--y-test", "y_test", help="Dataset with test targets.  [default: none]")

@@ -35,7 +35,7 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
     "plan", short_help="The width a network needs, without training.", context_settings={"show_default": True}
 )
 @click.option(
-    "--x", "x_name", required=True, help="Data X (n, D), one sample a row: a file or a dataset of the catalog."
+    "--x", "x_name", required=True, help="Data X (n, D), one sample per row: a file or a dataset of the catalog."
 )
 @click.option("--y", "y_name", required=True, help="Targets Y (n, m); the same as --x if they are its columns.")
 @click.option(
@@ -76,19 +76,18 @@ def command(
     as_json: bool,
     **reading: Any,
 ) -> None:
-    """How wide must a two-layer linear network be to end within epsilon of ridgeless regression?
+    """How wide must a two-layer linear network be to end within epsilon of the min-norm solution?
 
     Answered for Gaussian initial weights and gradient flow from one SVD of the data, without training, with
     probability 1 - delta over the draw of the network, by the law of the distance to the min-norm solution.
     With test rows also for predictions, at all of them jointly, and for the mean square difference of predictions
-    there, whose expectation is the excess test risk over ridgeless
-    regression.
+    there, whose expectation is the excess test risk over the min-norm solution.
 
     With --depth the network has L layers, inner ones of entries N(0, 1/h). Other depths than 2 are answered at large
     width, where one solve of the infinitely wide network gives the law.
 
-    Files are CSV and other text (.gz, .zip, .bz2, .xz too), Parquet, Feather, Excel, .npy and .npz. What was taken for
-    a header, for row labels or for a decimal sign is said on standard error, as is a rank that the data leave open.
+    Files are CSV and other text (.gz, .zip, .bz2, .xz too), Parquet, Feather, Excel, .npy and .npz. Standard error
+    says what was taken for a header, row labels or a decimal sign, and whether the data leave the rank open.
     Exit codes: 0 answered, 1 the data cannot be used, 2 wrong usage.
     """
     try:

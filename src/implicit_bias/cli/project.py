@@ -1,7 +1,9 @@
 """The Kedro project that a command is called in, as Kedro itself opens it."""
 
+import logging
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +13,24 @@ if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
 
+def log_to_stderr() -> None:
+    """Import Kedro's framework with its log on standard error, so that a command prints its answer alone."""
+    with redirect_stdout(sys.stderr):  # Kedro sets its logging up, and logs, when it is imported
+        import kedro.framework.project  # noqa: F401
+    from rich.logging import RichHandler
+
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, RichHandler):
+            handler.console.stderr = True
+
+
 def current_project() -> "ProjectMetadata":
     """The project of the working directory, ready to be used.
 
     Raises:
         click.ClickException: there is none.
     """
+    log_to_stderr()
     from kedro.framework.startup import bootstrap_project
     from kedro.utils import find_kedro_project
 
@@ -42,6 +56,7 @@ def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _params(context: click.Context, parameter: click.Parameter, value: str) -> dict[str, Any]:
+    log_to_stderr()
     from kedro.framework.cli.utils import _split_params
 
     given: dict[str, Any] = _split_params(context, parameter, value)

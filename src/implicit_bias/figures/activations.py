@@ -131,7 +131,7 @@ def frozen_figure(points: Table, delta: float) -> Figure:
 
 
 def activation_point_figure(record: Mapping[str, Any]) -> Figure:
-    """One run: its loss, and its predictions at the test rows beside the frozen law.
+    """One run: its loss, and its predictions at the test rows next to the frozen law.
 
     Args:
         record: `curve/iteration`, `curve/excess`; `predictions`, and `mean` and `std` of the law, (N, m) each.

@@ -1,4 +1,4 @@
-"""The figure of claims: one row a claim, how far it is from breaking."""
+"""The figure of claims: one row per claim, how far it is from breaking."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ SMALLEST = 1e-17
 
 
 def claims_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Median and worst tightness of each claim beside its limit.
+    """Median and worst tightness of each claim next to its limit.
 
     Args:
         rows: `claim`, `statement`, `kind`, `met`, `held`, `violations`, `tight`, `typical`, `limit` of each claim.

@@ -1,4 +1,4 @@
-"""The figure of two tracked runs: their losses below their bounds, and their distances beside their laws."""
+"""The figure of two tracked runs: their losses with their bounds, and their distances with their laws."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -83,6 +83,8 @@ def _draw_distances(ax: Axes, curves: Sequence[Mapping[str, Any]], colour: str) 
 
 def _draw_widths(ax: Axes, points: Mapping[str, Any], colour: str) -> list[Any]:
     """Means against width, with their law; returns the ends of the bars."""
+    if "distance" not in points:  # no point has a finite one
+        return []
     ends = draw_means(ax, points, "distance", colour, None)
     if "law_rms" in points:
         at, law, _ = group(points["width"], points["law_rms"])

@@ -11,7 +11,8 @@ logger = logging.getLogger(__name__)
 class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
     """A matplotlib figure in a file, which loads as the bytes of that file.
 
-    A text in the place of a figure says why there is none: then there is no file, and no bytes are loaded.
+    A text instead of a figure says why there is none. Then there is no file, or an empty one where the dataset is
+    versioned, whose earlier versions stay; either way no bytes are loaded.
     """
 
     may_be_missing = True
@@ -22,7 +23,11 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
             super().save(data)
             return
         logger.info("%s is not drawn: %s", self._filepath.name, data)
-        if self.exists():
+        if self._version:
+            path = str(self._get_save_path())
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._fs.touch(path)
+        elif self.exists():
             self._fs.rm(str(self._get_load_path()))
             self._invalidate_cache()
 

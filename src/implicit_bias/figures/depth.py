@@ -27,7 +27,7 @@ DEPTH = "layers $L$"
 
 
 def laws_of_depths(points: Table) -> dict[str, Array]:
-    """`depth`, `width`, `rms` of the law before training, one entry a depth and width of the points that have it."""
+    """`depth`, `width`, `rms` of the law before training, one entry per depth and width of the points that have it."""
     columns: dict[str, list[Array]] = {"depth": [], "width": [], "rms": []}
     law = floats(points["law_rms"]) if "law_rms" in points else np.full(len(floats(points["width"])), np.nan)
     for depth in np.unique(floats(points["depth"])):
@@ -42,7 +42,7 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
     """Distance against width and depth, and iterations against depth: dots are runs, lines the law before training.
 
     Args:
-        points: `depth`, `width`, `distance`, `iterations`, `rate`, one entry a run; where known `law_rms`.
+        points: `depth`, `width`, `distance`, `iterations`, `rate`, one entry per run; where known `law_rms`.
         alpha: the entries of the first and the last layer are N(0, h^(-2 alpha)).
     """
     power = -max(0.5 - 2 * alpha, -alpha)

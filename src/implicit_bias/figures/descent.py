@@ -80,11 +80,11 @@ def gap_figure(records: Mapping[str, Mapping[str, Any]], shown: str, n: int) -> 
 
 
 def step_figure(points: Table) -> Figure:
-    """Largest step, fastest rate and distance of descent against the imbalance, beside what kernel and flow promise.
+    """Largest step, fastest rate and distance of descent against the imbalance, as measured and as predicted.
 
     Args:
         points: `point`, `sigma_u`, `sigma_v`, `imbalance_c`, `step_max`, `step_start`, `step_end`, `step_xu`,
-            `rate_best`, `rate_end`, `rate_flow`, `rate_bound`, `distance`, `distance_max`, one entry a start; where
+            `rate_best`, `rate_end`, `rate_flow`, `rate_bound`, `distance`, `distance_max`, one entry per start; where
             known, `step_law`. A balanced start, whose c is 0, stands at the left edge.
     """
     with panels(2, (8.4, 6.8), rows=2) as (figure, (left, middle, right, last)):

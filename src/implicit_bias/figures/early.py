@@ -1,4 +1,4 @@
-"""The figure of early stopping: runs at finite times beside the path of ridge regression."""
+"""The figure of early stopping: runs at finite times and the path of ridge regression."""
 
 from collections.abc import Mapping
 from itertools import cycle

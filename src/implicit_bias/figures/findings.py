@@ -16,7 +16,7 @@ PLACES: dict[str, Callable[[object], str]] = {
 
 
 def flow_gaps(points: pd.DataFrame) -> str:
-    """How far the losses of the two flows beside a network are from its own, where least and where most."""
+    """The gap between the losses of a network and of its two companion flows, smallest and largest."""
     names = {"lin_loss": "linearised", "inf_loss": "infinite-width"}
     return " ".join(
         f"The loss of the {name} flow is off by {_range(points, column)} of the initial loss."
@@ -27,7 +27,7 @@ def flow_gaps(points: pd.DataFrame) -> str:
 
 def kernel(points: pd.DataFrame) -> str:
     """How far the kernel moves, and how well the closed form knows the final rate at the largest width."""
-    told = f"The kernel moves by {_range(points, 'kernel_move')} of itself."
+    told = f"The kernel moves by {_range(points, 'kernel_move')}, relative to its size at the start."
     if "limit_rate" not in points:
         return told
     widest = _widest(points)

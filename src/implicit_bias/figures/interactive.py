@@ -41,9 +41,9 @@ def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figur
     """Distance and iterations of every run against width, with the law and the bounds that a click in the legend shows.
 
     Args:
-        points: `width`, `distance`, `iterations`, one entry a run; where known `seed`, `alpha`, `law_bound`,
+        points: `width`, `distance`, `iterations`, one entry per run; where known `seed`, `alpha`, `law_bound`,
             `certificate`, `thm2`.
-        law: `alpha`, `width`, `rms` of the predicted distance, one entry a curve and width; where known, `lower` and
+        law: `alpha`, `width`, `rms` of the predicted distance, one entry per curve and width; where known, `lower` and
             `upper` of its band.
         by: the column of both that tells curves apart, "alpha" or "depth".
     """

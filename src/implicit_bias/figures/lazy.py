@@ -1,4 +1,4 @@
-"""The figures of the lazy view: a network beside its linearised and its infinite-width flow."""
+"""The figures of the lazy view: a network, its linearised and its infinite-width flow."""
 
 from collections.abc import Iterator
 from itertools import cycle
@@ -36,7 +36,7 @@ def gaps_figure(points: Table) -> Figure:
 
     Args:
         points: `width`, `sigma_u`, `sigma_v`, where there is one `alpha`, and `lin_loss`, `lin_dist`, `inf_loss`,
-            `inf_dist`, one entry a run; NaN where a point has no companion.
+            `inf_dist`, one entry per run; NaN where a point has no companion.
     """
     varied = _varied(points)
     with panels(len(varied), (4.2 * len(varied) + 1.2, 6.0), right=1.2, rows=2) as (figure, axes):
@@ -62,7 +62,7 @@ def gaps_figure(points: Table) -> Figure:
 
 
 def kernel_figure(points: Table) -> Figure:
-    """Movement of the tangent kernel and final rate of convergence, simulated beside their large-width closed forms.
+    """Movement of the tangent kernel and final rate of convergence, simulated and in closed form at large width.
 
     Args:
         points: as `gaps_figure`, and `kernel_move`, `rate`, `limit_kernel`, `limit_rate`.

@@ -8,7 +8,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def number(value: float, digits: int = 6) -> str:
     """A number to so many digits, as a multiple of a power of ten where it is very large or small."""
     if not math.isfinite(value):
-        return "–" if math.isnan(value) else "∞"
+        return "–" if math.isnan(value) else "∞" if value > 0 else "\N{MINUS SIGN}∞"
     if value == 0 or 1e-3 <= abs(value) < 1e6:
         return f"{float(f'{value:.{digits}g}'):,.6g}".replace("-", "\N{MINUS SIGN}")
     mantissa, exponent = f"{value:.{min(digits, 4) - 1}e}".split("e")
@@ -18,10 +18,10 @@ def number(value: float, digits: int = 6) -> str:
 
 def spread(mean: float, deviation: float) -> str:
     """A mean with its standard deviation, both to the second digit of the deviation; alone where there is no spread."""
-    if not deviation > 1e-6 * abs(mean):
+    if not math.isfinite(mean) or not deviation > 1e-6 * abs(mean):
         return number(mean, 4)
-    place = 1 - math.floor(math.log10(deviation))
-    if not -5 < place < 6:
+    place = 1 - math.floor(math.log10(deviation)) if math.isfinite(deviation) else 0
+    if not (math.isfinite(deviation) and -5 < place < 6):
         return f"{number(mean, 4)} ± {number(deviation, 2)}"
     shown = (f"{round(value, place):,.{max(place, 0)}f}" for value in (mean, deviation))
     return " ± ".join(shown).replace("-", "\N{MINUS SIGN}")

@@ -41,8 +41,8 @@ def questions_figure(
     """Prediction band, expected excess test risk and width needed, by the law before training.
 
     Args:
-        bands: `width`, `lower`, `upper` of the prediction at a test row, with its ridgeless `center`.
-        risk: `width` and expected `excess` test risk over ridgeless regression, whose own test risk is `ridgeless`.
+        bands: `width`, `lower`, `upper` of the prediction at a test row, with that of the min-norm solution, `center`.
+        risk: `width` and expected `excess` test risk over the min-norm solution, whose own test risk is `ridgeless`.
         needed: question -> `epsilon` and the `width` that keeps the deviation below it; none where no width does.
         delta: probability outside the band, and of exceeding epsilon.
         alpha: the initial entries are N(0, h^(-2 alpha)).
@@ -64,7 +64,7 @@ def _draw_bands(ax: Axes, bands: Sequence[Table], delta: float, alpha: float) ->
     low, high = (np.concatenate([floats(band[name]) for band in bands]) for name in ("lower", "upper"))
     fit_axis(ax, "y", low, high, [1.25 * high.max() - 0.25 * low.min()], log=False, zero=False)  # room for the legend
     handles = [
-        Line2D([], [], color=GREY, lw=1.2, label="ridgeless regression"),
+        Line2D([], [], color=GREY, lw=1.2, label="min-norm solution"),
         Patch(color=GREY, alpha=0.25, lw=0, label=rf"network, {100 * (1 - delta):.4g} % band, $\alpha={alpha:g}$"),
     ]
     ax.legend(handles=handles, loc="upper right")
@@ -75,7 +75,7 @@ def _draw_risk(ax: Axes, risk: Table) -> None:
     ridgeless = float(floats(risk["ridgeless"]))
     ax.plot(floats(risk["width"]), positive(risk["excess"]), color=BLUE, label="expected excess of the network")
     if ridgeless > 0:
-        ax.axhline(ridgeless, color=VERMILLION, ls="--", lw=1.2, label="ridgeless regression")
+        ax.axhline(ridgeless, color=VERMILLION, ls="--", lw=1.2, label="min-norm solution")
     fit_axis(ax, "x", risk["width"], log=True)
     fit_axis(ax, "y", risk["excess"], [ridgeless], log=True, room=legend_room(risk["excess"], [ridgeless]))
     ax.legend(loc="upper right")

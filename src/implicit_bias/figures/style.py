@@ -89,10 +89,12 @@ ITERATION = "iteration $k$"
 DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
 
 
+MOST_SHOWN = 1e300
+"""From here on an axis would end beyond the largest number."""
 LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
 
 
-MOST_MARKERS = 60  # widths above which a curve of means has a band in the place of markers and bars
+MOST_MARKERS = 60  # widths above which a curve of means has a band instead of markers and bars
 MANY = 300  # runs above which single ones are drawn smaller and fainter, so that their crowd shows where it is dense
 
 
@@ -115,10 +117,12 @@ def group(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
     x, y = floats(x), floats(y)
     finite = np.isfinite(y)
     at, member, count = np.unique(x[finite], return_inverse=True, return_counts=True)
-    mean = np.bincount(member, y[finite], at.size) / count
-    with np.errstate(over="ignore"):  # of bounds like 1e300 only the size matters
-        square = np.bincount(member, (y[finite] - mean[member]) ** 2, at.size)
-    return at, mean, np.sqrt(np.divide(square, count - 1, out=np.full(at.size, np.nan), where=count > 1))
+    unit = largest(np.abs(y)) or 1.0  # so that no sum overflows, and no square
+    relative = y[finite] / unit
+    mean = np.bincount(member, relative, at.size) / count
+    square = np.bincount(member, (relative - mean[member]) ** 2, at.size)
+    deviation = np.sqrt(np.divide(square, count - 1, out=np.full(at.size, np.nan), where=count > 1))
+    return at, mean * unit, deviation * unit
 
 
 def log_ticks(low: float, high: float, count: int = 6) -> tuple[Array, list[str]]:
@@ -201,14 +205,15 @@ def fit_axis(
     Args:
         ax: the panel.
         axis: which of its axes.
-        values: everything to show; values that are not finite, or not positive on a logarithmic axis, do not count.
+        values: everything to show; values that are not finite or from MOST_SHOWN on do not count, on a logarithmic
+            axis neither do those that are not positive.
         log: whether the axis is logarithmic; None decides by the range of the values.
         zero: whether a linear axis starts at 0 when the values come near it.
         floor: smallest value shown on a logarithmic axis, relative to the largest.
         room: factor left above the largest value of a logarithmic axis, for a legend.
     """
     shown = np.concatenate([floats(value).ravel() for value in values])
-    shown = shown[np.isfinite(shown)]
+    shown = shown[np.abs(shown) < MOST_SHOWN]
     if log is None:
         log = bool(shown.size) and 0 < LOG_FROM * smallest(shown) < largest(shown)
     if log:
@@ -239,7 +244,8 @@ def draw_means(
     """
     width, mean, deviation = group(points["width"], points[name])
     bar = np.nan_to_num(deviation)
-    low, high = np.where(mean > bar, mean - bar, mean), mean + bar
+    with np.errstate(over="ignore"):
+        low, high = np.where(mean > bar, mean - bar, mean), mean + bar
     at = width**power
     if width.size <= MOST_MARKERS:
         ax.errorbar(at, mean, deviation, fmt="-o", color=colour, lw=1.2, elinewidth=1, label=label)

@@ -1,4 +1,4 @@
-"""The figure of universality: networks of other entries than Gaussian ones beside the law of the distance."""
+"""The figure of universality: networks with entries that are not Gaussian, and the law of the distance."""
 
 from collections.abc import Mapping
 from itertools import cycle
@@ -10,14 +10,14 @@ from matplotlib.lines import Line2D
 from implicit_bias.figures.style import BLACK, COLOURS, GREY, WIDTH, Table, fit_axis, floats, group, panels
 
 SPREAD = 0.03
-"""Markers of the laws stand beside each other by this factor, so that error bars can be told apart."""
+"""Factor between the markers of neighbouring laws, so that error bars do not overlap."""
 
 
 def universality_figure(points: Table, limits: Mapping[str, float], law: str, label: str) -> Figure:
     """Root mean square of the distance over that of a law, against width, for every law of the entries.
 
     Args:
-        points: `initialization`, `width`, `distance`, and the law's root mean square, one entry a run.
+        points: `initialization`, `width`, `distance`, and the law's root mean square, one entry per run.
         limits: initialisation -> the ratio it tends to at large width, where known; drawn dashed at the right half.
         law: name of the column of the law.
         label: what the law is called.

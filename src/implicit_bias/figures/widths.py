@@ -42,7 +42,7 @@ def width_figure(points: Table, law: Table | None = None, alpha: float = 0.5) ->
     """The paper's Figure 1: distances and iterations against width, mean and standard deviation over runs.
 
     Args:
-        points: `width`, `distance`, `distance_init`, `iterations`, one entry a run.
+        points: `width`, `distance`, `distance_init`, `iterations`, one entry per run.
         law: `width`, `rms`, `lower`, `upper` of the predicted distance.
         alpha: the initial entries are N(0, h^(-2 alpha)); the middle panel is against h^(1/2 - 2 alpha).
     """
@@ -68,7 +68,7 @@ def wide_figure(points: Table, law: Table, alpha: float = 0.5) -> Figure:
     """Distance against width over many decades, and its ratio to the law.
 
     Args:
-        points: `width`, `distance`, one entry a run.
+        points: `width`, `distance`, one entry per run.
         law: `width`, `rms`, `lower`, `upper` of the predicted distance.
         alpha: the initial entries are N(0, h^(-2 alpha)); it sets the slope of the infinite-width line.
     """
@@ -97,8 +97,8 @@ def alpha_figure(points: Table, law: Table) -> Figure:
     """Distance against width at several scales h^-alpha, with the law and its lazy and rich limits.
 
     Args:
-        points: `alpha`, `width`, `distance`, one entry a run.
-        law: `alpha`, `width`, `rms` of the predicted distance, one entry a curve and width; where known, `lower` and
+        points: `alpha`, `width`, `distance`, one entry per run.
+        law: `alpha`, `width`, `rms` of the predicted distance, one entry per curve and width; where known, `lower` and
             `upper` of the band, and `lazy` and `rich`, drawn where they are the limit: alpha <= 1/2 and alpha >= 1/2.
     """
     columns = {name: floats(column) for name, column in law.items()}
@@ -131,10 +131,10 @@ def alpha_figure(points: Table, law: Table) -> Figure:
 
 
 def companion_figure(points: Table, alpha: float | None = None, depth: int | None = None) -> Figure:
-    """Measured distance against width beside everything that bounds it: what each guarantee is worth.
+    """Measured distance against width and its upper bounds: how tight each guarantee is.
 
     Args:
-        points: `width`, `distance`, one entry a run; where known, `law_bound`, `certificate` and `thm2`.
+        points: `width`, `distance`, one entry per run; where known, `law_bound`, `certificate` and `thm2`.
             A bound far above everything else is named at the upper edge with its range.
         alpha: named on the axis, where the points are those of one scale h^-alpha of several.
         depth: named there, where they are those of one depth L of several.

@@ -1,4 +1,4 @@
-"""What a person reads while a pipeline runs: one line a message, never wrapped, and errors without their traceback."""
+"""What a person reads while a pipeline runs: one line per message, never wrapped; errors without a traceback."""
 
 import logging
 import re

@@ -23,7 +23,7 @@ PARALLEL = (
     "ParallelRunner runs nodes in processes of its own, where points cannot be computed in parallel or tracked: use "
     "SequentialRunner, the default, or ThreadRunner; `workers` of a sweep says in how many processes its points are run"
 )
-ASYNC = "--async cannot save points as they are done: leave it out; ThreadRunner runs nodes side by side"
+ASYNC = "--async cannot save points as they are done: leave it out; ThreadRunner runs nodes at the same time"
 
 
 class RunRefused(ImplicitBiasError, ValueError):

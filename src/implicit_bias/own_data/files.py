@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Format:
-    """What a file does not say of itself; None means that it is found out, and logged.
+    """What a file does not say about its form; None means that it is detected and logged.
 
     Attributes:
         header: whether the first line has the names of the columns.

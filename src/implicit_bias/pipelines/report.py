@@ -25,7 +25,7 @@ def write_report(sections: Loaders, *current: SectionJson) -> str:
         current: sections of this run; others that this process has written are of this run, too.
     """
     shown, new = {}, []
-    for name, load in sorted(sections.items()):
+    for name, load in sorted(_newest(sections).items()):
         try:
             section = Section.model_validate(loaded := load())
         except DatasetError:
@@ -37,6 +37,11 @@ def write_report(sections: Loaders, *current: SectionJson) -> str:
             if loaded in current or section.provenance.process == PROCESS:
                 new.append(name)
     return render({name: shown[name] for name in dict.fromkeys([*new, *shown])}, new)
+
+
+def _newest(sections: Loaders) -> Loaders:
+    """The sections by name; of one that Kedro keeps in versions, NAME.json/VERSION/NAME, the newest version."""
+    return {name.rpartition("/")[2]: sections[name] for name in sorted(sections)}
 
 
 def create_pipeline(sections: Iterable[str] = (), name: str = "", **_: Any) -> Pipeline:

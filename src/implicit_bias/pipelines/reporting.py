@@ -91,7 +91,7 @@ def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.Data
         sweep: parameters of the sweep.
         plan: the points of the sweep.
         problems: name -> loader of a Problem's fields.
-        table: one row a point.
+        table: one row per point.
 
     Raises:
         StaleRecords: the plan or the table is of other parameters, data or numerics.

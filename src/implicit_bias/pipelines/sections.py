@@ -78,7 +78,7 @@ def describe_study(study: str, plan: Plan, table: pd.DataFrame, tracked: Whereab
     Args:
         study: the name of its section in report/registry.py, or its import path.
         plan: title, parameters and points of the sweep.
-        table: one row a finished point, the metrics of the study among them.
+        table: one row per finished point, the metrics of the study among them.
         tracked: where the sweep is tracked; empty if it is not.
         images: the pictures of the study, as PNG.
     """

@@ -10,7 +10,7 @@ from implicit_bias.pipelines.studies import early, lazy
 STAGES = {"initialization": initialization, "training": training, "evaluation": evaluation, "reporting": reporting}
 """The stages of every sweep."""
 STUDIES = {"lazy": lazy, "early": early}
-"""Stages that a sweep may have beside them."""
+"""Additional stages that a sweep may have."""
 
 
 def create_pipeline(namespace: str = "width_sweep", stages: tuple[str, ...] = tuple(STAGES), **_: Any) -> Pipeline:

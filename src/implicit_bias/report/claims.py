@@ -36,7 +36,7 @@ def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) 
 
     Args:
         origin: the run, and its figure.
-        claims: one row a claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
+        claims: one row per claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
         errors: what could not be checked, and why.
     """
     violated = claims[claims["violations"] > 0]

@@ -65,7 +65,7 @@ def claims_page(
 
     Args:
         verification: how much was checked.
-        table: one row a claim.
+        table: one row per claim.
         frequencies: one row for each alpha and width.
         errors: what could not be checked, and why.
     """

@@ -1,4 +1,4 @@
-"""The section of gradient descent beside the flow, from one row a start."""
+"""The section on gradient descent compared with the flow, from one row per start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,13 +31,13 @@ def descent_section(
     points: pd.DataFrame,
     failures: Mapping[str, str],
 ) -> Section:
-    """What the report says of gradient descent beside the flow.
+    """What the report says of gradient descent compared with the flow.
 
     Args:
         origin: the run, and its pictures "gaps" and "steps".
         planned: how many starts were planned.
         datasets: `name`, `n`, `D`, `m`, `r`, `cond` of the data set.
-        points: one row a finished start.
+        points: one row per finished start.
         failures: start -> reason of every one that failed.
     """
     missing = planned - len(points)
@@ -76,7 +76,7 @@ def _steps(points: pd.DataFrame) -> str:
 
 
 def start_table(points: pd.DataFrame) -> SectionTable | None:
-    """One row a start."""
+    """One row per start."""
     shown = {name: title for name, title in COLUMNS.items() if name in points}
     rows = [[str(row["point"]), *(number(float(row[name]), 4) for name in shown)] for row in points.to_dict("records")]
     columns = [Column(title="start", numeric=False), *(Column(title=title) for title in shown.values())]

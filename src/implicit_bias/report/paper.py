@@ -1,4 +1,4 @@
-"""What the paper prints of its two experiments, beside a run at its settings (Min et al. 2021, Appendix A)."""
+"""The paper's numbers on its two experiments, and those of a run at its settings (Min et al. 2021, Appendix A)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ LossAt = Callable[[str, int], float]
 
 
 def reproduction(figure: str, points: pd.DataFrame, loss_at: LossAt) -> tuple[SectionTable | None, list[str]]:
-    """The numbers of a figure of the paper beside ours, and in words those that are not close.
+    """The numbers of a figure of the paper and ours, and in words those that are not close.
 
     Args:
         figure: a key of NUMBERS.

@@ -14,7 +14,7 @@ class Setting:
     Attributes:
         paper: its value, in words.
         fits: whether a run's value, as its plan has it, is the paper's.
-        telling: whether numbers of a run with another value cannot stand beside the paper's.
+        telling: whether numbers of a run with another value cannot be compared with the paper's.
     """
 
     paper: str
@@ -95,10 +95,10 @@ RANK = 100
 
 @dataclass(frozen=True)
 class Comparison:
-    """A sweep beside the paper.
+    """A sweep compared with the paper.
 
     Attributes:
-        figure: the figure that its numbers may stand beside, "" if none.
+        figure: the figure whose numbers it may be compared with, "" if none.
         deviations: the settings in which it differs, one sentence each; why it is not compared, if it is not.
     """
 

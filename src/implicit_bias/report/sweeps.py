@@ -1,4 +1,4 @@
-"""The section of a sweep, from its plan and one row a point."""
+"""The section of a sweep, from its plan and one row per point."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def sweep_section(
         planned: how many points were planned.
         names: key -> name of its points.
         datasets: `name`, `n`, `D`, `m`, `r`, `cond` of each data set.
-        points: one row a finished point: params and metrics.
+        points: one row per finished point: params and metrics.
         failures: key -> reason of every point that failed.
         loss_at: the loss of a finished point on the way.
     """

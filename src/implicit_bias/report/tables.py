@@ -38,7 +38,7 @@ def result_table(
     """Mean and standard deviation of metrics over the seeds, one row for all else that varies.
 
     Args:
-        points: one row a finished point.
+        points: one row per finished point.
         measured: metrics shown, and their titles.
         name: the title of the table.
     """

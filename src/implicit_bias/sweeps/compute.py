@@ -57,7 +57,7 @@ class Stage:
         return numerics(self.compute.__module__)
 
     def fingerprint(self, determinants: Any) -> str:
-        """The digest of a record, from all beside the numerics that determines it; anything `digest` takes."""
+        """The digest of a record, from everything besides the numerics that determines it; anything `digest` takes."""
         return digest([self.output, self.numerics, determinants])
 
 
@@ -136,7 +136,7 @@ def load(stage: Stage, records: Loaders, key: str, fingerprint: str) -> Record:
 
 
 def load_or_error(stage: Stage, records: Loaders, key: str, fingerprint: str) -> Record:
-    """As `load`, with an error in the place of a record that is missing or damaged.
+    """As `load`, with an error instead of a record that is missing or damaged.
 
     Raises:
         StaleRecords: it is of other parameters, data or numerics.

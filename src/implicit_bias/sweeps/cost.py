@@ -1,11 +1,13 @@
 """What a sweep will cost, before it is run: a simple model and the speed of this machine.
 
-A point takes about `POINT` seconds to draw, measure and plot. The flow adds at most about `STEPS` steps, each of
-`OVERHEAD` seconds and of one eigendecomposition (r, r) for the kernel of every output and one for the state; one such
-is timed here. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for, at the
-time of one of them, timed here. Deep networks are revealed by about `LEVELS` levels a layer, and a step of theirs takes
-about `RATES` evaluations of the velocity, timed here, with all tries. The tables and their SVD need about `COPIES`
-arrays of X's size, a process `PROCESS`.
+A sweep takes about `STAGES` seconds for its figures and records, and `BANDS` predictions of the law per alpha. A point
+takes about `POINT` seconds to draw, measure, plot and track, and one prediction of the law. The flow adds at most
+`STEPS` steps, each of `OVERHEAD` seconds and of one eigendecomposition (r, r) for the kernel of every output and one
+for the state. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for. Deep
+networks are revealed by about `LEVELS` levels per layer, and a step of theirs takes about `RATES` evaluations of the
+velocity. Predictions, eigendecompositions, iterations and velocities are timed here, in seconds of the processor, so
+that other work on the machine does not count. The tables and their SVD need about `COPIES` arrays of X's size, a
+process `PROCESS`.
 """
 
 import time
@@ -14,9 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from implicit_bias.sweeps.disk import sweep_bytes
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.experiment import estimate_horizon
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
+from implicit_bias.theory.law.distance import Scaling
+from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.networks.activation import Model, activation
 from implicit_bias.theory.networks.activation.samples import Samples
 from implicit_bias.theory.networks.deep.dynamics import velocity
@@ -26,6 +31,10 @@ from implicit_bias.theory.solvers.descent import DivergenceError, gradient_desce
 from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.stopping import Stop
 
+START = 8.0
+"""Seconds to start Kedro and MLflow and to make a new database."""
+STAGES = 4.0
+BANDS = 32
 POINT = 0.6
 STEPS = 60
 OVERHEAD = 5e-3
@@ -47,7 +56,7 @@ class Cost:
     Attributes:
         seconds: time, with all its workers.
         memory: bytes at once, in all processes.
-        disk: bytes of its initial states and trajectories.
+        disk: bytes of its files and of what MLflow keeps of it.
     """
 
     seconds: float
@@ -77,9 +86,11 @@ def estimate_cost(problem: Problem, sweep: Sweep, processes: int) -> Cost:
         for point in points
     )
     busy = min(processes, len(points))
-    numbers = sum(2 * problem.k * min(problem.k, point.width) for point in points)
+    with threadpool_limits(1):
+        band = _band(problem, sweep)
+    seconds = STAGES + BANDS * len(sweep.alpha) * band + (seconds + len(points) * band) / busy
     workers = busy * PROCESS if busy > 1 else 0
-    return Cost(seconds / busy, PROCESS + workers + 8 * COPIES * problem.n * problem.D, 8 * numbers)
+    return Cost(seconds, PROCESS + workers + 8 * COPIES * problem.n * problem.D, sweep_bytes(problem, sweep))
 
 
 def estimate_activation_cost(samples: Samples, tests: int, sweep: Sweep, processes: int) -> Cost:
@@ -98,28 +109,42 @@ def estimate_activation_cost(samples: Samples, tests: int, sweep: Sweep, process
         gradient = {name: _gradient(Model(samples, activation(name)), widest) for name in sweep.activations}
     seconds = sum(POINT + GRADIENTS * gradient[str(point.activation)] * point.width / widest for point in points)
     busy = min(processes, len(points))
-    k, n, m = samples.problem.k, samples.n, samples.problem.m
+    n, m = samples.n, samples.problem.m
     at_once = busy * (PROCESS * (busy > 1) + 8 * ARRAYS * (n + m) * widest)
-    numbers = sum((2 * k + tests) * point.width for point in points)
-    return Cost(seconds / busy, PROCESS + at_once + 8 * COPIES * n * samples.problem.D, 8 * numbers)
+    return Cost(
+        STAGES + seconds / busy,
+        PROCESS + at_once + 8 * COPIES * n * samples.problem.D,
+        sweep_bytes(samples.problem, sweep, tests),
+    )
+
+
+def _band(problem: Problem, sweep: Sweep) -> float:
+    """Seconds of a prediction of the law, on average of the smallest and the largest width; 0 where none is made."""
+    if not sweep.law_is_exact or problem.D == problem.r:
+        return 0.0
+    widths = (min(sweep.widths), max(sweep.widths))
+    start = time.process_time()
+    for h in widths:
+        predict_band(problem, *Scaling(sweep.alpha[0]).gram(h), float(h), sweep.delta)
+    return (time.process_time() - start) / len(widths)
 
 
 def _gradient(model: Model, h: int) -> float:
     """Seconds of a gradient at width h, on this machine."""
     R = np.random.default_rng(0).standard_normal((model.samples.problem.k, h))
     model.motion_at(R)
-    start = time.perf_counter()
+    start = time.process_time()
     model.lift(model.motion_at(R).G)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _eigendecomposition(r: int) -> float:
     """Seconds of an eigendecomposition (r, r) on this machine."""
     matrix = np.diag(np.arange(1.0, r + 1)) + 1.0 / r
     np.linalg.eigh(matrix)
-    start = time.perf_counter()
+    start = time.process_time()
     np.linalg.eigh(matrix)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
@@ -134,9 +159,9 @@ def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
             break
         state = grown
     velocity(problem, state.layers)
-    start = time.perf_counter()
+    start = time.process_time()
     velocity(problem, state.layers)
-    return STEPS * (OVERHEAD + RATES * (time.perf_counter() - start))
+    return STEPS * (OVERHEAD + RATES * (time.process_time() - start))
 
 
 def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:
@@ -147,9 +172,9 @@ def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:
     stop = Stop(excess=(sweep.stop.tolerance or 0.0) * problem.n / 2, t_max=t_max)
     step = float(problem.flow_time(1, sweep.step_size))
     iterations = min(estimate_horizon(problem, state, stop) / step, sweep.stop.max_iterations)
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         gradient_descent(problem, state, step, iter([TRIAL]), Stop(t_max=TRIAL * step))
     except DivergenceError:
         return 0.0
-    return iterations * (time.perf_counter() - start) / TRIAL
+    return iterations * (time.process_time() - start) / TRIAL

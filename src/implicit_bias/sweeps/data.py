@@ -34,7 +34,7 @@ class DataSet(Parameters):
     theta_std: NonNegative | None = Field(None, description="standard deviation of Theta's entries; by default D^-1/2")
     noise_std: NonNegative = 0.01
     held_out: Annotated[int, Field(ge=0)] = Field(
-        0, description="test rows N(0, I / D) drawn beside X; of every spectrum before it is replaced"
+        0, description="test rows N(0, I / D) drawn in addition to X; of every spectrum before it is replaced"
     )
     draws: Count = Field(1, description="independent data sets drawn")
     seed: Seed = 0

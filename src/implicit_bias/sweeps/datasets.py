@@ -1,4 +1,4 @@
-"""The files a sweep is made of, one a point: mappings of arrays (.npz) and rendered figures, written atomically."""
+"""The files of a sweep, one per point: mappings of arrays (.npz) and rendered figures, written atomically."""
 
 import filecmp
 import math
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold: equal contents give equal bytes
 _LOCAL_HEADER = (
-    50  # bytes before each array beside its name: 30 of every archive, 20 of the long sizes NumPy, too, writes
+    50  # bytes before each array without its name: 30 of every archive, 20 of the long sizes that NumPy writes, too
 )
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 

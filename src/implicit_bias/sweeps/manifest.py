@@ -220,7 +220,7 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
 def _point_description(point: Point, sweep: Sweep) -> str:
     drawn = "; curves.png, among the artifacts, shows how it came there and what bounds it"
     if point.activation:
-        drawn = "; curves.png, among the artifacts, shows its predictions beside the frozen law"
+        drawn = "; curves.png, among the artifacts, shows its predictions and the frozen law"
         return (
             f"Width {point.width:,}, activation {point.activation}, σ_U = {point.sigma_u:.3g}, "
             f"σ_V = {point.sigma_v:.3g}, seed {point.seed}, trained by {point.solver.replace('_', ' ')} on "

@@ -53,7 +53,7 @@ BALANCED = "balanced"
 class Engine(Parameters):
     """Where the points are computed, and whether those that are done are computed again."""
 
-    workers: int = Field(-1, description="worker processes; -1 means one for each core, 1 none beside the main one")
+    workers: int = Field(-1, description="worker processes; -1 means one per core, 1 none besides the main process")
     backend: Literal["loky", "dask", "ray"] = Field("loky", description="processes of this machine, or a cluster")
     address: Annotated[str, Field(min_length=1)] | None = Field(
         None,
@@ -260,7 +260,7 @@ class Sweep(Engine):
 
     @property
     def reads_rows(self) -> bool:
-        """Whether the networks need the samples themselves and the test rows, beside the reparametrised problem."""
+        """Whether the networks need the samples themselves and the test rows, besides the reparametrised problem."""
         return self.kind == "activation"
 
     @property

@@ -14,7 +14,7 @@ from implicit_bias.theory.claims.table import ASYMPTOTIC
 
 
 class DescentStudy(Engine):
-    """Gradient descent beside the flow, from initial scales of several ratios at a fixed product."""
+    """Gradient descent compared with the flow, from initial scales of several ratios at a fixed product."""
 
     title: str
     problem: str = Field(description="name of a data set")

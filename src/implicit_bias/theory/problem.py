@@ -129,7 +129,7 @@ def reparametrize(
     The numerical rank r counts the singular values above `rank_cut`.
 
     Args:
-        X: (n, D) data, one sample a row.
+        X: (n, D) data, one sample per row.
         Y: (n, m) or (n,) targets.
         rank_rtol: relative rank cut; None means max(n, D) * machine epsilon, or `rounding` where that is larger.
         rounding: bound of the spectral norm of the rounding errors in X, as of `rounding_norm`; None means that of the

@@ -45,7 +45,7 @@ def closing_lines(outcomes: Sequence[Outcome], shared: Iterable[Path], ui: str, 
         count = f", {each.planned - each.missing} of {each.planned} points" if each.planned else ""
         lines += ["", f"MLflow: {each.name} {each.status}{count}"]
         if each.status == "SCHEDULED" or each.waiting:
-            lines.append("  Not complete yet: the stages that follow go on with this run")
+            lines.append("  Not complete yet: the stages that follow continue this run")
         lines += [f"  {_from(here, picture)}" for picture in each.pictures]
         lines += [f"  {link}" for link in each.links[:LINKS]]
     for page in dict.fromkeys(shared):

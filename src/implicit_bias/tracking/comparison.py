@@ -5,28 +5,27 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from mlflow.entities import Run
 
 from implicit_bias.tracking.reader import Reader, points_table
+from implicit_bias.tracking.spreads import Spread, agreement, grouped, spread
 
 GROUPS = ("activation", "width", "alpha", "case", "initialization", "solver")
-"""Params that tell the points of a sweep apart, but for their seeds."""
+"""Params by which the points of a sweep are grouped: what a sweep may vary, other than seeds."""
 DATA = ("n", "D", "m", "r")
 DRAWN = 3
 """Points of a sweep whose curves are drawn."""
 CURVES = ("excess", "bound", "certified", "distance")
 
-Spread = dict[str, Any]
-
 
 def compare(reader: Reader, references: Sequence[str]) -> dict[str, Any]:
-    """What tells two runs apart, and what they have found. Each may be a sweep, or a point of one.
+    """Where two runs differ, and what they have found. Each may be a sweep, or a point of one.
 
     Returns:
         `runs`: name, id, status and number of points of each. `params`: name -> its values, of those that differ.
-        `metrics`: name -> mean, sd and count over the finished points of each. `groups`: the same of the distance, for
-        what is varied in both sweeps. `drawn`: the points and curves of each, for a figure.
+        `metrics`: name -> mean, sd and count over the finished points of each. `groups`: the same for each combination
+        of what is varied in both sweeps. `differ`, `within_spread` and `same`: the names of the metrics, as `agreement`
+        sorts them. `drawn`: the points and curves of each, for a figure.
 
     Raises:
         TrackingError: no run, or more than one, is called so.
@@ -41,6 +40,8 @@ def compare(reader: Reader, references: Sequence[str]) -> dict[str, Any]:
     params = [_params(reader, run, children, sweeps) for run, children in zip(runs, points, strict=True)]
     metrics = [_metrics(run, children, sweeps) for run, children in zip(runs, finished, strict=True)]
     tables = [points_table(children) for children in finished]
+    pairs = {name: [each.get(name) for each in metrics] for name in _names(metrics)}
+    groups = grouped(tables, GROUPS, pairs) if sweeps else []
     return {
         "runs": [
             {"name": run.info.run_name, "id": run.info.run_id, "status": run.info.status, "points": len(children) or 1}
@@ -51,8 +52,9 @@ def compare(reader: Reader, references: Sequence[str]) -> dict[str, Any]:
             for name in _names(params)
             if params[0].get(name) != params[1].get(name)
         },
-        "metrics": {name: [each.get(name) for each in metrics] for name in _names(metrics)},
-        "groups": _groups(tables) if sweeps else [],
+        "metrics": pairs,
+        "groups": groups,
+        **agreement(pairs, groups),
         "drawn": [
             {
                 "label": run.info.run_name,
@@ -69,7 +71,7 @@ def _names(tables: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _params(reader: Reader, run: Run, children: Sequence[Run], sweeps: bool) -> dict[str, str]:
-    """The params of a point; those of a sweep beside another, or what its points have beside a point."""
+    """The params of a point. Of a sweep its own if the other is a sweep too, else those of its points."""
     if not children:
         return reader.params(run)
     values: dict[str, dict[str, None]] = {}
@@ -85,40 +87,15 @@ def _params(reader: Reader, run: Run, children: Sequence[Run], sweeps: bool) -> 
 
 
 def _metrics(run: Run, points: Sequence[Run], sweeps: bool) -> dict[str, Spread]:
-    """Mean and standard deviation over the points, beside another sweep also the metrics of the sweep as a whole."""
+    """Mean and standard deviation over the points; if both runs are sweeps, the metrics of the whole sweep too."""
     values: dict[str, list[float]] = {}
     for point in points:
         for name, value in point.data.metrics.items():
             if "/" not in name:
                 values.setdefault(name, []).append(value)
-    found = {name: _spread(values[name]) for name in sorted(values)}
-    whole = {name: _spread([value]) for name, value in run.data.metrics.items() if "/" not in name} if sweeps else {}
+    found = {name: spread(values[name]) for name in sorted(values)}
+    whole = {name: spread([value]) for name, value in run.data.metrics.items() if "/" not in name} if sweeps else {}
     return whole | found
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "sd": deviation, "count": len(values)}
-
-
-def _groups(tables: Sequence[pd.DataFrame]) -> list[dict[str, Any]]:
-    """The distance of both sweeps for each combination of what is varied in both."""
-    varied = [name for name in GROUPS if all(name in table and len(table[name].unique()) > 1 for table in tables)]
-    if not varied or not all("distance" in table for table in tables):
-        return []
-    first, second = (dict(iter(table.groupby(varied, sort=False)["distance"])) for table in tables)
-    return [
-        {
-            "group": dict(zip(varied, map(_plain, key), strict=True)),
-            "distance": [_spread(first[key].tolist()), _spread(second[key].tolist())],
-        }
-        for key in first
-        if key in second
-    ]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _key(point: Run) -> str:

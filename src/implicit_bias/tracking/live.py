@@ -19,9 +19,9 @@ from implicit_bias.tracking.marks import (
     STARTING,
     Mark,
     pass_on,
-    path_of,
     sweeps_of,
     whole_plan,
+    written,
 )
 from implicit_bias.tracking.outbox import Outbox
 
@@ -62,10 +62,10 @@ class LiveSweep:
     trained: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
     def take_plan(self, plan: Mapping[str, Any], dataset: Any) -> None:
-        """Know the plan, and what the last run has noted beside it."""
+        """Know the plan, and the note that the last run has left next to it."""
         self.plan, self.dataset = plan, dataset
         if self.outbox is None and getattr(dataset, "_filepath", None) is not None:
-            self.outbox = Outbox.beside(path_of(dataset))
+            self.outbox = Outbox.beside(Path(dataset._filepath))
 
     def note(self, mark: Mark, name: str, data: Any) -> None:
         """Note what has been saved; what belongs to no run is not noted."""
@@ -73,7 +73,7 @@ class LiveSweep:
             self.outbox.add(name, data if mark.role in POINT_ROLES else ())
 
     def keep_note(self) -> None:
-        """Keep the note in a file; it goes on by itself then."""
+        """Keep the note in a file, to which it adds from then on."""
         if self.outbox is None:
             return
         if self.run is not None:
@@ -82,7 +82,7 @@ class LiveSweep:
             self.outbox.write()
 
     def start(self, store: "Store", experiment: str, on_repeat: str) -> None:
-        """Start its run, or go on with one."""
+        """Start its run, or continue one."""
         assert self.plan is not None
         plan = whole_plan(self.plan, self.name, experiment, self.dataset)
         if on_repeat == "skip" and plan.get("numerics") and not plan.get("fresh"):
@@ -327,5 +327,5 @@ def picture_of(mark: Mark, dataset: Any) -> Path | None:
     """The file to look at that a dataset has saved, None if it is not one."""
     if mark.role not in FILE_ROLES:
         return None
-    path = path_of(dataset)
-    return path if path.suffix in PICTURE_SUFFIXES and path.exists() else None
+    path = written(dataset)
+    return path if path is not None and path.suffix in PICTURE_SUFFIXES else None

@@ -111,11 +111,14 @@ def _meant(given: str, known: Sequence[str]) -> str:
     return f"; did you mean {meant[0]}?" if meant else ""
 
 
-def path_of(dataset: Any) -> Path:
-    """The local file or folder a dataset has just saved, the newest version of it if it is versioned."""
-    if hasattr(dataset, "_get_load_path"):
-        return Path(dataset._get_load_path())
-    return Path(getattr(dataset, "_filepath", None) or dataset._path)
+def written(dataset: Any) -> Path | None:
+    """The local file or folder a dataset has just saved, the newest version of it if it is versioned.
+
+    None where there was no reason to draw it: no file, or an empty one.
+    """
+    loads_from = getattr(dataset, "_get_load_path", None)
+    path = Path(loads_from() if loads_from else getattr(dataset, "_filepath", None) or dataset._path)
+    return path if path.exists() and path.stat().st_size else None
 
 
 def folder_of(dataset: Any) -> Path | None:
@@ -157,8 +160,7 @@ def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "TrackedSweep
         case "section":
             sweep.section(str(data.get("kind", "")))
         case "figure" | "table" | "report":
-            path = path_of(dataset)
-            if path.exists():  # what there is no reason to draw has no file
+            if (path := written(dataset)) is not None:
                 sweep.file(path, mark.artifact or path.name)
 
 

@@ -1,4 +1,4 @@
-"""What the tracking store has missed of a run, as a note beside the plan of the sweep."""
+"""What the tracking store has missed of a run, as a note next to the plan of the sweep."""
 
 import json
 import os

@@ -228,7 +228,7 @@ def kinds_of(run: Run) -> list[str]:
 
 
 def points_table(children: Sequence[Run]) -> pd.DataFrame:
-    """One row a point: its key, its params, numbers where they are such, and its metrics without the curves."""
+    """One row per point: its key, its params, numbers where they are such, and its metrics without the curves."""
     rows: list[dict[str, Any]] = []
     for child in children:
         params = {name: _number(name, value) for name, value in child.data.params.items()}

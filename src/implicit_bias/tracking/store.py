@@ -91,9 +91,9 @@ class Store:
             yield
 
     def open(self, plan: Mapping[str, Any], run_id: str | None = None) -> TrackedSweep:
-        """Start the parent run of a sweep, or go on with one, after closing what dead processes left running there.
+        """Start the parent run of a sweep, or continue one, after closing what dead processes left running there.
 
-        Without a run to go on with it is the last run of the same plan from the same folder, if that has ended
+        Without a run to continue it is the last run of the same plan from the same folder, if that has ended
         unfinished and the plan is not `fresh`.
         """
         experiment_id = self._repaired_experiment(plan)

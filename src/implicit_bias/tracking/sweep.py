@@ -51,7 +51,7 @@ class TrackedSweep:
         experiment_id: the experiment the runs are in.
         plan: name, description, params, datasets and points of the sweep, known before any of it is computed.
         project: the folder whose git commit the runs belong to.
-        run_id: the parent run to go on with; by default a new one is started.
+        run_id: the parent run to continue; by default a new one is started.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class TrackedSweep:
         }
         self._files: set[str] = set()
         self._sections = str(plan.get("report", "")).split()
-        self.before = ""  # how it had ended before this process went on with it
+        self.before = ""  # how it had ended before this process continued it
         if run_id is None:
             self._start(tags)
         else:

@@ -1,9 +1,10 @@
 """Sending what the store has missed of earlier runs, from the files they have left."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from implicit_bias.tracking.marks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, path_of, whole_plan
+from implicit_bias.tracking.marks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, whole_plan
 from implicit_bias.tracking.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def unsent(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Ou
     """Plan -> outbox of every sweep that the store has missed something of."""
     plans = [name for name, mark in _marks(catalog, pipelines).items() if mark.role == "plan"]
     outboxes = {
-        name: Outbox.beside(path_of(catalog[name]))
+        name: Outbox.beside(Path(catalog[name]._filepath))
         for name in sorted(plans)
         if getattr(catalog[name], "_filepath", None) is not None
     }

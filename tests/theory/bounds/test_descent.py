@@ -1,4 +1,4 @@
-"""What a gradient descent certifies of itself, at every iteration."""
+"""What a gradient descent certifies, at every iteration."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""What a flow certifies of itself, at its samples and between them."""
+"""What a flow certifies, at its samples and between them."""
 
 from dataclasses import replace
 

@@ -69,7 +69,7 @@ ACTIVATIONS_FIGURE = SweepFigure(
     kind="activation",
     companion=_runs,
     companion_words=Words(
-        "Each run beside the frozen law, and the movement of its kernel",
+        "Each run and the frozen law, and the movement of its kernel",
         "A dot is a run: how far its predictions are from the law's mean, over the root mean square that the law "
         "says. Right, how far training moves the tangent kernel of the samples.",
         frozen,

@@ -26,7 +26,7 @@ def _interactive(results: Results) -> Any:
 
 
 def curves_of_cases(results: Results) -> list[dict[str, Any]]:
-    """Curves of each case's first finished width and seed; descent beside the flow where both were run."""
+    """Curves of each case's first finished width and seed; descent next to the flow where both were run."""
     cases = []
     for case, points in results.table.groupby("case", sort=False):
         first = points.iloc[0]

@@ -34,7 +34,7 @@ def _limits(results: Results) -> dict[str, float]:
 UNIVERSALITY_FIGURE = SweepFigure(
     Words(
         "Distance for entries of other laws",
-        "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
+        "Networks whose initial entries are not Gaussian, compared with the law for Gaussian ones.",
         universality,
         ends_of_width,
     ),

@@ -51,7 +51,8 @@ WIDTH_FIGURE = SweepFigure(
 WIDE_FIGURE = SweepFigure(
     Words(
         "Distance over decades of width",
-        "A dot is a run. Left, the distance beside the predicted law and the infinite-width line; right, their ratio.",
+        "Each dot is a run. Left: the distance, the predicted law and the infinite-width line. Right: the ratio of "
+        "distance and law.",
         law,
         ends_of_width,
     ),

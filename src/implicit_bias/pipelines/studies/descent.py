@@ -47,8 +47,8 @@ def plan_descents(study: DescentStudy, problems: Problems) -> Plan:
         raise ValueError(f"problem {study.problem!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
     return {
         "name": study.title,
-        "description": f"Gradient descent beside the flow from {len(study.points())} initialisations: how far apart "
-        "they are, the largest step that arrives, and the fastest rate.",
+        "description": f"Gradient descent compared with the flow from {len(study.points())} initialisations: how far "
+        "apart they are, the largest step that arrives, and the fastest rate.",
         "params": sweep_params(study),
         "points": {
             key: {"name": key, "params": {"case": key, "sigma_u": u, "sigma_v": v, "problem": name}}

@@ -1,4 +1,4 @@
-"""A stage beside the others: every trained point, stopped at any time, next to the path of ridge regression."""
+"""An additional stage: every trained point, stopped at any time, compared with the path of ridge regression."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -65,7 +65,7 @@ def follow_ridge_path(
     trajectory: Record,
     test_rows: Record,
 ) -> Record:
-    """One point beside the ridge path."""
+    """One point compared with the ridge path."""
     problem, product = Problem(**problem_fields), trajectory["product"]
     penalty, gap = nearest_ridge(problem, product)
     record: Record = {
@@ -122,7 +122,7 @@ def _fingerprints(data: Data, sweep: Sweep, plan: Plan, problems: Problems) -> F
 def draw_early(
     data: Data, sweep: Sweep, plan: Plan, problems: Problems, early_table: pd.DataFrame, early: Loaders
 ) -> Any:
-    """Draw the first seed of each initial scale at the largest width beside the ridge path of its data."""
+    """Draw the first seed of each initial scale at the largest width next to the ridge path of its data."""
     from implicit_bias.figures.early import early_figure
 
     fingerprints = _fingerprints(data, sweep, plan, problems)

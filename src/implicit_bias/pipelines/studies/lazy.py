@@ -1,4 +1,4 @@
-"""A stage beside the others: every trained point next to its linearised and its infinite-width flow."""
+"""An additional stage: every trained point compared with its linearised and its infinite-width flow."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -94,7 +94,7 @@ def tabulate_companions(
 
 
 def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd.DataFrame) -> tuple[Any, Any]:
-    """The gaps to both companions, and kernel movement and final rate beside their closed forms."""
+    """The gaps to both companions, and kernel movement and final rate compared with their closed forms."""
     from implicit_bias.figures.lazy import gaps_figure, kernel_figure
 
     Fingerprints(sweep, plan, problems).check(COMPARISON, companions)

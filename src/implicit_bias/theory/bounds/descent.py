@@ -1,4 +1,4 @@
-"""Bounds that a gradient descent certifies of itself (docs/theory.md, "Certified after training")."""
+"""Bounds computed from a run of gradient descent (docs/theory.md, "Certified after training")."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,4 +1,4 @@
-"""Bounds that a flow certifies of itself, from what was recorded of it (docs/theory.md, "Certified after training")."""
+"""Bounds computed from the recorded samples of a flow (docs/theory.md, "Certified after training")."""
 
 import numpy as np
 

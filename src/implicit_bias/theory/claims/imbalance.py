@@ -84,7 +84,7 @@ def align(state: State, ratio: float, mix: Array) -> State:
 
 
 def resolution(problem: Problem, trajectory: Trajectory) -> float:
-    """Error of ||E||_F along an integrated run: small beside the products that make up E."""
+    """Error of ||E||_F along an integrated run: small compared with the products that make up E."""
     size = problem.sigma[0] * np.sum(trajectory.R**2) + np.sqrt(2 * trajectory.excess[0])
     return RESOLUTION * float(size)
 

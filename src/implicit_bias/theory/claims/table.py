@@ -22,7 +22,7 @@ THEOREM = {"thm2": 1, "thm2_F": 2}
 def claim_rows(
     checks: dict[str, Array], initial: Array, trained: Array, widths: list[int], alphas: list[float], delta: float
 ) -> list[Row]:
-    """One row a claim.
+    """One row per claim.
 
     Args:
         checks: "<claim>/met", "<claim>/ratio", "<claim>/limit" (problems,).

@@ -1,4 +1,4 @@
-"""A network beside its two simpler flows: linearised, and of infinite width (docs/lazy.md)."""
+"""A network and two simpler flows: linearised, and of infinite width (docs/lazy.md)."""
 
 from dataclasses import dataclass
 

@@ -121,7 +121,7 @@ def forecast(problem: Problem, R: Array) -> Forecast:
 
 @dataclass(frozen=True)
 class StepGaps:
-    """Descents with halved steps beside the flow from the same state.
+    """Descents with halved steps, compared with the flow from the same state.
 
     Attributes:
         step_sizes: (J,) steps on the averaged loss, each half of the one before.

@@ -1,4 +1,4 @@
-"""The law of what trained networks predict: a band around ridgeless regression, and the excess risk (ours)."""
+"""The law of what trained networks predict: a band around the min-norm solution, and the excess risk (ours)."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -37,7 +37,7 @@ class PredictionBand:
 def prediction_band(
     problem: Problem, x: ArrayLike, VVt: ArrayLike, sigma_U: float, delta: float = 0.05
 ) -> PredictionBand:
-    """Exact pointwise band of the trained network around ridgeless regression, given V(inf) (ours).
+    """Exact pointwise band of the trained network around the min-norm solution, given V(inf) (ours).
 
     Args:
         problem: the reparametrised problem.
@@ -72,10 +72,10 @@ def unseen_spectrum_of_covariance(problem: Problem, covariance: ArrayLike) -> Ar
 
 
 def excess_risk_law(problem: Problem, unseen: ArrayLike, VVt: ArrayLike, sigma_U: float) -> NormLaw:
-    """Law, given V(inf), of the root mean square difference between network and ridgeless predictions (ours).
+    """Law, given V(inf), of the rms difference between the predictions of network and min-norm solution (ours).
 
-    Its rms squared, sigma_U^2 tr(V V^T) tr(Phi2^T Sigma_test Phi2), is the expected excess test risk over ridgeless
-    regression: the cross term with the ridgeless residual is odd in U2 and has mean 0.
+    Its rms squared, sigma_U^2 tr(V V^T) tr(Phi2^T Sigma_test Phi2), is the expected excess test risk over the min-norm
+    solution: the cross term with the residual of the min-norm solution is odd in U2 and has mean 0.
 
     `unseen` holds the eigenvalues of Phi2^T Sigma_test Phi2, from `unseen_spectrum` or `unseen_spectrum_of_covariance`;
     VVt (m, m) and sigma_U as in `distance_law`.

@@ -33,8 +33,8 @@ def law_before(problem: Problem, a: float, b: float, h: float, unseen: ArrayLike
         a: sigma_U^2 h.
         b: sigma_V^2 h.
         h: width.
-        unseen: eigenvalues of Phi2^T Sigma_test Phi2, for the root mean square difference to ridgeless predictions
-            instead of the distance.
+        unseen: eigenvalues of Phi2^T Sigma_test Phi2, for the root mean square difference to the predictions
+            of the min-norm solution instead of the distance.
 
     Raises:
         ValueError: a or b is not positive and finite, or h is below 1 or not finite.
@@ -102,7 +102,7 @@ def distance_band(problem: Problem, h: float, scaling: Scaling = PAPER, delta: f
 def predict_outputs(
     problem: Problem, x: ArrayLike, h: float, scaling: Scaling = PAPER, delta: float = 0.05
 ) -> PredictionBand:
-    """Pointwise band of trained networks of width h around ridgeless regression, before training: at the mean V V^T.
+    """Pointwise band of trained networks of width h around the min-norm solution, before training: at the mean V V^T.
 
     Raises:
         ValueError: an argument is out of range.
@@ -135,7 +135,7 @@ def width_for_prediction(
 def width_for_risk(
     problem: Problem, unseen: ArrayLike, epsilon: float, delta: float = 0.05, scaling: Scaling = PAPER
 ) -> int:
-    """Smallest width from which on the mean square difference to ridgeless predictions is <= epsilon.
+    """Smallest width from which on the mean square difference to min-norm predictions is <= epsilon.
 
     With probability >= 1 - delta; `unseen` as in `excess_risk_law`. Raises ValueError as `width_for_distance`.
     """

@@ -1,7 +1,7 @@
 """Three questions to the law, answered from the SVD of the data without training (ours, docs/law.md sections 4 and 5).
 
-How far do predictions stray from ridgeless regression, what does that cost in test risk, and what width keeps distance,
-predictions or risk within epsilon? All answers are those of the one law before training (`prediction`).
+How far are predictions from those of the min-norm solution? What does this cost in test risk? What width keeps
+distance, predictions or risk within epsilon? All answers come from the law before training (`prediction`).
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Needed:
 def needed_widths(
     problem: Problem, epsilon: float, delta: float, scaling: Scaling = PAPER, X_test: ArrayLike | None = None
 ) -> Needed:
-    """Widths from which on each deviation from ridgeless regression is <= epsilon with probability >= 1 - delta.
+    """Widths from which on each deviation from the min-norm solution is <= epsilon with probability >= 1 - delta.
 
     Deviations: the distance, the predictions at all rows of X_test (N, D) jointly, the mean square difference there.
 
@@ -106,7 +106,7 @@ def prediction_bands(
 
 
 def expected_excess_risk(problem: Problem, X_test: ArrayLike, widths: ArrayLike, scaling: Scaling = PAPER) -> Array:
-    """(H,) expected excess test risk over ridgeless regression, sigma_U^2 tr(V V^T(inf)) tr(Phi2^T Sigma_test Phi2).
+    """(H,) expected excess test risk over the min-norm solution, sigma_U^2 tr(V V^T(inf)) tr(Phi2^T Sigma_test Phi2).
 
     The test risk is the mean over rows of the squared error summed over outputs, Sigma_test = X_test^T X_test / N.
 

@@ -1,4 +1,4 @@
-"""What a deep run certifies of itself holds, at every time, for any start; what is measured has its names."""
+"""What a deep run certifies holds, at every time, for any start; what is measured has its names."""
 
 from itertools import pairwise
 

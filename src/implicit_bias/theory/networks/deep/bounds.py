@@ -1,4 +1,4 @@
-"""What a run of a deep network certifies of itself, and what its start does (ours, docs/depth.md section 6)."""
+"""Certificates of a run of a deep network, and bounds known from its start (ours, docs/depth.md section 6)."""
 
 import numpy as np
 

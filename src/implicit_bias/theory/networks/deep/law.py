@@ -1,8 +1,8 @@
 """The law of the min-norm distance of deep networks (ours, docs/depth.md section 4).
 
 W_1's part outside the data does not move and nothing that is trained depends on it, so that `distance_law`,
-`prediction_band` and `excess_risk_law` of theory.law hold word for word with M^T M, M = W_2 ... W_L, in the place of
-V V^T. Here is what is known of M^T M before training.
+`prediction_band` and `excess_risk_law` of theory.law hold unchanged with M^T M, M = W_2 ... W_L, instead of
+V V^T. Here is what is known about M^T M before training.
 """
 
 from dataclasses import dataclass
@@ -133,7 +133,7 @@ def deep_width_for_distance(
     """Smallest width from which on the distance stays <= epsilon with probability >= 1 - delta at large width.
 
     Two layers as `width_for_distance`. At alpha = 1/2 M^T M has a limit, of one solve; at another alpha the solve is
-    made anew at each width tried, and the answer is right to a thousandth of itself.
+    made anew at each width tried, and the answer is right to a relative 1e-3.
 
     Raises:
         ValueError: an argument is outside its range, or no width up to 10^18 will do.

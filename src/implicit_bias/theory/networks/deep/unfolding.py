@@ -14,7 +14,7 @@ from implicit_bias.theory.problem import Array
 
 
 class Source(Protocol):
-    """Initial layers that tell as much of themselves as they are asked.
+    """Initial layers that are sampled as far as they are asked for.
 
     Inner layers are counted from 0 (W_2) to L - 3 (W_{L-1}); hidden layers from 0 to L - 2.
     """
@@ -144,7 +144,7 @@ class Unfolding:
 
 
 class Fixed:
-    """A network whose bases are complete from the start, in the place of an Unfolding."""
+    """A network whose bases are complete from the start, instead of an Unfolding."""
 
     closed = True
 

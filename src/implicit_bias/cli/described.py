@@ -1,0 +1,155 @@
+"""What `check` says of data, of sweeps on them and of what a run will take, line by line."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from implicit_bias.sweeps.cost import Cost
+    from implicit_bias.sweeps.data import OwnData, Reparametrization
+    from implicit_bias.sweeps.parameters import Sweep
+    from implicit_bias.theory.problem import Problem
+
+MB = 1e6
+
+
+def data_lines(
+    names: Mapping[str, str], own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]
+) -> list[str]:
+    from implicit_bias.own_data.tables import column_names
+
+    done = [f"{name} centred" for name, center in (("X", own_data.center_x), ("Y", own_data.center_y)) if center]
+    scales = (("X", own_data.scale_x), ("Y", own_data.scale_y))
+    done += [f"{name} scaled by {scale}" for name, scale in scales if scale != "none"]
+    tables = ", ".join(f"{argument} from {dataset!r}" for argument, dataset in names.items())
+    return [
+        f"data: {tables}; {', '.join(done) or 'as they are'}; {len(record['X_test'])} test rows",
+        f"targets: {column_names(targets)}",
+    ]
+
+
+def problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametrization") -> list[str]:
+    import numpy as np
+
+    from implicit_bias.theory.problem import rank_cut
+
+    X = record["X"]
+    sigma = np.linalg.svd(X, compute_uv=False)
+    svd = rank_cut(X.shape, sigma[0])
+    cut = rank_cut(X.shape, sigma[0], rule.rank_rtol, record["rounding"])
+    words = (
+        "rank_rtol"
+        if rule.rank_rtol is not None
+        else "rounding of the data"
+        if cut > svd
+        else "max(n, D) × machine epsilon"
+    )
+    chosen = f"rank = {rule.rank}" if rule.rank is not None else f"σᵢ > {cut / sigma[0]:.2g} σ₁ ({words})"
+    rest = f", the next one is {sigma[problem.r] / sigma[0]:.2g} σ₁" if problem.r < sigma.size else ""
+    floor = 2 * problem.loss_floor / problem.y_norm**2
+    beyond = f"{100 * floor:.2g} %" if floor > (max(X.shape) * np.finfo(float).eps) ** 2 else "nothing"
+    return [
+        f"n = {problem.n}, D = {problem.D}, m = {problem.m}, r = {problem.r}, cond Σx = {problem.cond:.4g}",
+        f"rank rule: {chosen}; the smallest kept is {sigma[problem.r - 1] / sigma[0]:.2g} σ₁{rest}",
+        f"‖Θ̂‖_F = {np.linalg.norm(problem.min_norm_coordinates):.4g}; {beyond} of ‖Y‖² is out of reach",
+    ]
+
+
+def sweep_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> tuple[list[str], "Cost"]:
+    """Lines on a sweep over a data set, and what it will cost.
+
+    Raises:
+        ValueError: networks with activations have no test rows.
+    """
+    from joblib import cpu_count
+
+    from implicit_bias.sweeps.cost import estimate_activation_cost, estimate_cost
+    from implicit_bias.theory.networks.activation.samples import Samples
+
+    points, processes = len(sweep.points()), cpu_count() if sweep.workers == -1 else sweep.workers
+    busy = min(processes, points)
+    if sweep.activations:
+        lines = _activation_lines(problem, record, sweep)
+        samples = Samples(problem, Z=record["X"] @ problem.Phi1, Y=record["Y"])
+        cost = estimate_activation_cost(samples, len(record["X_test"]), sweep, processes)
+    else:
+        lines, cost = _linear_lines(problem, sweep), estimate_cost(problem, sweep, processes)
+    said = (
+        f"{points} points, about {_duration(cost.seconds)} in {busy} process{'es' if busy > 1 else ''}, "
+        f"{cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"
+    )
+    return [*lines, said], cost
+
+
+def run_line(problem: "Problem", record: dict[str, Any], reading: float, costs: Sequence["Cost"]) -> str:
+    """What the whole run will take, with the start of Kedro and MLflow and a new database.
+
+    Args:
+        problem: the reparametrised problem.
+        record: the data set.
+        reading: seconds it took to read the tables.
+        costs: of its sweeps.
+    """
+    from implicit_bias.sweeps.cost import START
+    from implicit_bias.sweeps.disk import DATABASE, data_bytes
+
+    seconds = START + reading + sum(cost.seconds for cost in costs)
+    disk = DATABASE + data_bytes(problem, len(record["X_test"])) + sum(cost.disk for cost in costs)
+    return f"the whole run: about {_duration(seconds)} on an idle machine, {disk / MB:,.1f} MB on disk"
+
+
+def _linear_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
+    from implicit_bias.theory.bounds.before import theorem_2
+    from implicit_bias.theory.law.distance import Scaling
+    from implicit_bias.theory.law.prediction import predict_band
+
+    widths = sorted({point.width for point in sweep.points()})
+    if sweep.kind == "deep":
+        return [f"linear networks of depth {', '.join(map(str, sweep.depths))}"]
+    narrow = [h for h in widths if h < problem.k]
+    lines = [
+        f"Theorem 1, a rate c above 0 at h ≥ r + m = {problem.k}: "
+        + (f"not guaranteed at h = {', '.join(map(str, narrow))}" if narrow else "yes")
+    ]
+    for alpha in sweep.alpha:
+        met = theorem_2(problem, widths[-1], alpha, sweep.delta).hypotheses
+        said = ", ".join(f"{name} {_yes(held)}" for name, held in met.items() if held is not None)
+        lines.append(f"Lemma 1 and Theorem 2 at alpha = {alpha:g}: {said}")
+        if sweep.law_is_exact and problem.D > problem.r:
+            ends = dict.fromkeys((widths[0], widths[-1]))
+            rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in ends}
+            said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in ends)
+            lines.append(f"distance to the min-norm solution by the law: {said}")
+    return lines
+
+
+def _activation_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> list[str]:
+    """What there is to say of a sweep over activations.
+
+    Raises:
+        ValueError: the data set has no test rows.
+    """
+    import numpy as np
+
+    from implicit_bias.pipelines.kinds.activation.initialize import check_data
+    from implicit_bias.theory.networks.activation.points import read_points
+
+    check_data("its data set", problem, record)
+    norms = read_points(problem, record["X_test"])
+    unseen = np.sqrt(np.mean(norms.unseen_norms**2) / np.mean(norms.squared_norms))
+    size = float(np.sqrt(np.mean(np.sum(np.square(record["X"]), axis=1))))
+    points = sorted(sweep.points(), key=lambda point: point.width)
+    sizes = ", ".join(f"{size * point.sigma_u:.3g} at h = {point.width:,}" for point in (points[0], points[-1]))
+    return [
+        f"activations {', '.join(sweep.activations)}; preactivations at the start, root mean square: {sizes}",
+        f"{len(record['X_test'])} test rows, of which training does not see {100 * unseen:.3g} % of the norm",
+    ]
+
+
+def _yes(held: bool) -> str:
+    return "yes" if held else "no"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
