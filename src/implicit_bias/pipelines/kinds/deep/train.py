@@ -4,7 +4,7 @@ import time
 from dataclasses import fields
 from typing import Any
 
-from implicit_bias.pipelines.kinds.deep.initialize import drawn
+from implicit_bias.pipelines.kinds.deep.initialize import drawn, stored
 from implicit_bias.pipelines.kinds.stopping import stop_rule
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks.deep.dynamics import excess_loss
@@ -36,6 +36,7 @@ def train_point(
     iteration = problem.iterations(run.t, sweep.step_size)
     return {
         **{name: value for name, value in vars(run).items() if name != "state"},
+        **stored(state),
         **{f"final/{number}": layer for number, layer in enumerate(run.state.layers, start=1)},
         "curve/iteration": iteration,
         "curve/loss": problem.averaged(run.excess + problem.loss_floor),
