@@ -42,7 +42,8 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
     """Distance against width and depth, and iterations against depth: dots are runs, lines the law before training.
 
     Args:
-        points: `depth`, `width`, `distance`, `iterations`, `rate`, one entry per run; where known `law_rms`.
+        points: `depth`, `width`, `distance`, `iterations`, `rate`, one entry per run; where known `law_rms` and
+            `law_rms_run`.
         alpha: the entries of the first and the last layer are N(0, h^(-2 alpha)).
     """
     power = -max(0.5 - 2 * alpha, -alpha)
@@ -57,11 +58,14 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
             left.plot(law["width"][line], law["rms"][line], color=colour, lw=1.2)
             left.plot(width[runs], scaled[runs], **dots(f"$L={value:g}$", colour, width.size))
         widest = width == width.max()
-        at, mean_square, _ = group(depth[widest], scaled[widest] ** 2)
         middle.plot(depth[widest], scaled[widest], **dots("runs", BLUE, int(widest.sum())))
-        middle.plot(at, np.sqrt(mean_square), ls="", marker="_", ms=10, mew=1.6, color=BLUE, label="their rms")
         known = law["width"] == width.max()
-        middle.plot(law["depth"][known], law["rms"][known], color=BLACK, lw=1, label="law (rms)")
+        middle.plot(law["depth"][known], law["rms"][known], color=BLACK, lw=1, label="law before training (rms)")
+        given = floats(points["law_rms_run"])[widest] * width.max() ** power if "law_rms_run" in points else []
+        if np.size(given):
+            middle.plot(
+                depth[widest], given, ls="", marker="_", ms=11, mew=1.6, color=ORANGE, label="law given a run (rms)"
+            )
         cost = _cost(right, points)
         fit_axis(left, "x", width, log=True)
         fit_axis(left, "y", scaled, law["rms"])
@@ -70,8 +74,8 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
         for ax in (middle, right):
             ax.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
             ax.set_xticks(depths, [f"{value:g}" for value in depths])
-        left.legend(loc="upper left", ncols=2, title="dots: runs; lines: law", title_fontsize=8, alignment="left")
-        middle.legend(loc="best")
+        left.legend(loc="lower left", ncols=3, title="dots: runs; lines: law (rms)", title_fontsize=8, alignment="left")
+        middle.legend(loc="lower right")
         right.legend(loc="best")
         left.set(xlabel=WIDTH, ylabel=rf"{_power(power)} distance to min-norm")
         middle.set(xlabel=DEPTH, ylabel=rf"{_power(power)} distance, $h=${number(float(width.max()))}")

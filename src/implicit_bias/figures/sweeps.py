@@ -52,6 +52,7 @@ RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLU
 
 FINAL = r"$\|U(t_f)V(t_f)^\top-\hat\Theta\|_F$"
 INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"
+DEEP_DISTANCE = r"distance to min-norm $\|W_1\cdots W_L-\hat\Theta\|_F$"
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"
 LAW = "law, 90 % band"
 
@@ -155,24 +156,33 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
     Args:
         record: `curve/iteration`, `curve/excess`, `curve/distance`, `curve/u2v`; where there are such, the bounds
             of the loss (`curve/<name>` of theory/bounds/registry.py),
-            `curve/path` and `curve/law` of the distance, and the law's `metric/law_rms`.
+            `curve/path` and `curve/law` of the distance, and the law's `metric/law_rms`. With `metric/depth` it is a
+            network of L layers, of whose bounds those are drawn that apply (`metric/met/<name>`).
     """
     iteration = record["curve/iteration"]
+    deep = "metric/depth" in record
+    part, given = ("‖BM‖", "M") if deep else ("‖U₂Vᵀ‖", "V")
     with panels(2, (6.8, 2.7)) as (figure, (left, right)):
         left.plot(iteration, positive(record["curve/excess"]), color=BLUE, label="measured")
         drawn: list[Array] = []
         for name, style, colour, label in _loss_bounds():
             curve = positive(record.get(f"curve/{name}", ()))
+            if deep and not record.get(f"metric/met/{name}", True):
+                continue
             if curve.size and not any(_alike(curve, other) for other in drawn):
                 drawn.append(curve)
                 of_flow = " of the flow" if style == "--" and "curve/certified" not in record else ""
-                left.plot(iteration, curve, style, color=colour, label=label + of_flow)
+                title = "guaranteed: imbalances" if deep and name == "bound" else label
+                left.plot(iteration, curve, style, color=colour, label=title + of_flow)
         shown = [record["curve/distance"], record["curve/u2v"]]
         right.plot(iteration, shown[0], color=BLUE, label="distance to min-norm")
-        right.plot(iteration, shown[1], color=ORANGE, label="its part ‖U₂Vᵀ‖")
+        right.plot(iteration, shown[1], color=ORANGE, label=f"its part {part}")
         if "metric/law_rms" in record:
             right.axhline(record["metric/law_rms"], color=BLACK, lw=1, label="law (rms)")
-        for name, colour, label in (("law", BLACK, "law, bound given V"), ("path", GREEN, "certified from the run")):
+        for name, colour, label in (
+            ("law", BLACK, f"law, bound given {given}"),
+            ("path", GREEN, "certified from the run"),
+        ):
             if f"curve/{name}" not in record:
                 continue
             curve = floats(record[f"curve/{name}"])
@@ -273,7 +283,9 @@ def companion_figure(points: Table, alpha: float | None = None, depth: int | Non
         fit_axis(ax, "x", width, log=True)
         fit_axis(ax, "y", *shown, log=True, room=_room(np.concatenate([*map(floats, shown)]), ax))
         ax.legend(loc="upper right")
-        ax.set(xlabel=" ".join([WIDTH, *(f"({each})" for each in of)]), ylabel=DISTANCE)
+        ax.set(
+            xlabel=" ".join([WIDTH, *(f"({each})" for each in of)]), ylabel=DISTANCE if depth is None else DEEP_DISTANCE
+        )
     return figure
 
 

@@ -59,6 +59,15 @@ _ORDER: tuple[Claim | str, ...] = (
     "path",
     Claim("balanced_Q", "the balanced trajectory does not depend on Q", f"{PAPER}, section 4", "identity"),
     Claim("ntk", "NTK scaling: the same flow, h^(2α) times slower", f"{PAPER}, appendix on the NTK", "identity"),
+    Claim("deep_reduced", "L layers: the reduced run is that of the whole network", "ours, depth", "identity"),
+    Claim("deep_conserved", "L layers: Λ_l(t) = Λ_l(0) for every hidden layer", "Arora et al. 2018", "identity"),
+    Claim(
+        "deep_frozen", "L layers: B does not move, and what is trained does not depend on it", "ours, depth", "identity"
+    ),
+    Claim("deep_certified", "L layers: L − L* ≤ e^{−∫2λ_min(K)}, certified along a run", "ours, depth", "bound"),
+    Claim("deep_bound", "three layers: L − L* ≤ what Λ_1, Λ_2 guarantee before training", "ours, depth", "bound"),
+    Claim("deep_leak", "L layers: a run that is cut off strays by what its leak allows", "ours, depth", "bound"),
+    Claim("deep_two", "two of L layers: the two-layer integrator", "ours, depth", "identity"),
     Claim("lemma_17", "λ_r(Λ) + λ_m(−Λ) > h^(1−2α) with probability 1 − δ", f"{PAPER}, Lemma 1 (17)", "probability"),
     Claim("lemma_18", "‖[VU2ᵀ; U1U2ᵀ]‖_F small with probability 1 − δ", f"{PAPER}, Lemma 1 (18)", "probability"),
     Claim("lemma_19", "‖U1Vᵀ‖_F small with probability 1 − δ", f"{PAPER}, Lemma 1 (19)", "probability"),

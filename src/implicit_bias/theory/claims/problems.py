@@ -7,6 +7,7 @@ from implicit_bias.theory.claims import bias
 from implicit_bias.theory.claims import imbalance as claims
 from implicit_bias.theory.claims.check import SLACK, Check, worst
 from implicit_bias.theory.claims.degenerate import KINDS, degenerate
+from implicit_bias.theory.claims.depth import deep_claims
 from implicit_bias.theory.claims.network import (
     Network,
     balanced,
@@ -97,7 +98,7 @@ def check_problem(rng: np.random.Generator) -> dict[str, Check]:
 def check_network(network: Network, periods: float, rng: np.random.Generator) -> dict[str, Check]:
     """Check every deterministic claim on a network, on its run over so many `periods` 1 / lambda_max(K(0)).
 
-    `rng` draws what some claims need besides: mixes of layers, the Q of balanced networks, an exponent alpha.
+    `rng` draws what some claims need besides: mixes of layers, the Q of balanced networks, an exponent, deep networks.
     """
     problem, state = network.problem, network.state
     start = imbalance(state)
@@ -109,6 +110,7 @@ def check_network(network: Network, periods: float, rng: np.random.Generator) ->
         **_bias_claims(network, after, trajectory),
         **_balanced_claims(network, t, rng),
         "ntk": _ntk_claim(network, after, t, rng.uniform(0.25, 0.5)),
+        **deep_claims(network, rng),
     }
 
 

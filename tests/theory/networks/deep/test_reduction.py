@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from implicit_bias.theory.networks.deep.dynamics import heads, imbalances, leak, product, tails
+from implicit_bias.theory.networks.deep.dynamics import beyond, heads, imbalances, leak, product, tails
 from implicit_bias.theory.networks.deep.flow import deep_flow
 from implicit_bias.theory.networks.deep.starts import reduce_deep, unfold
 from implicit_bias.theory.networks.deep.state import balanced_deep, of_two_layers
@@ -101,10 +101,13 @@ def test_directions_that_the_start_lacks_are_absent():
 
 def test_leak_is_seen_at_the_start_where_levels_are_missing():
     full = random_network("four layers")
-    P = lambda state: (heads(state.layers, full.problem.r), tails(state.layers, full.problem.m))  # noqa: E731
-    early, late = (unfold(full.problem, full.weights, levels).state() for levels in (1, 3))
-    assert leak(early, *P(early)) == pytest.approx(1.0)
-    assert leak(late, *P(late)) < 1e-12
+    leaks = []
+    for levels in (1, 3):
+        state = unfold(full.problem, full.weights, levels).state()
+        cut = beyond(state, heads(state.layers, full.problem.r), tails(state.layers, full.problem.m))
+        leaks.append(leak(cut))
+    assert leaks[0] == pytest.approx(1.0)
+    assert leaks[1] < 1e-12
 
 
 @pytest.mark.parametrize("shape", ["two layers", "three layers", "four layers"])

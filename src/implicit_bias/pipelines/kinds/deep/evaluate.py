@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from implicit_bias.pipelines.kinds.deep.initialize import drawn
+from implicit_bias.pipelines.kinds.deep.initialize import loaded
 from implicit_bias.pipelines.kinds.deep.train import trained
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.handover import ProblemFields, Record
@@ -25,7 +25,7 @@ def evaluate_point(
 ) -> Record:
     """Measure one point."""
     problem = Problem(**problem_fields)
-    state = drawn(point, sweep, problem, int(trajectory_fields["metric/levels"])).state()
+    state = loaded(trajectory_fields)
     run = trained(trajectory_fields, state)
     gram = _gram_before(point, sweep, problem)
     flow = point.solver != "gradient_descent"

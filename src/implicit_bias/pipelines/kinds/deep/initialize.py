@@ -11,21 +11,21 @@ from implicit_bias.theory.problem import Problem
 
 
 def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields) -> Record:
-    """The first level of one point's network. Its draw reveals the further ones when training asks for them."""
-    return stored(drawn(point, sweep, Problem(**problem_fields)).state(), "initial")
+    """The first level of one point's network. Its draw reveals further ones when training asks for them."""
+    return stored(drawn(point, sweep, Problem(**problem_fields)).state())
 
 
-def drawn(point: Point, sweep: Sweep, problem: Problem, levels: int = 0) -> Network:
-    """The network of a point, revealed up to a level: always the same one.
+def drawn(point: Point, sweep: Sweep, problem: Problem) -> Network:
+    """The network of a point, to be revealed level by level.
 
-    Seed, width and depth alone select it; that of depth 2 is the paper's network, as other sweeps draw it.
+    Seed, width and depth alone select its first level; that of depth 2 is the paper's network, as other sweeps draw it.
     """
     key = (point.seed, point.width) if point.depth == 2 else (point.seed, point.width, point.depth)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=key))
     scaling = scales(point, sweep)
     if sweep.inner_layers == "orthogonal" and point.depth > 2:
         return orthogonal_deep(problem, point.depth, point.width, rng, scaling)
-    return gaussian_deep(problem, point.depth, point.width, rng, scaling, levels, sweep.sampler)
+    return gaussian_deep(problem, point.depth, point.width, rng, scaling, sampler=sweep.sampler)
 
 
 def scales(point: Point, sweep: Sweep) -> DeepScaling:
@@ -33,8 +33,21 @@ def scales(point: Point, sweep: Sweep) -> DeepScaling:
     return DeepScaling(Scaling(0.0, point.sigma_u, point.sigma_v), sweep.inner_gain)
 
 
-def stored(state: DeepState, name: str) -> Record:
-    """The layers of a state, and what has been revealed of them, as arrays."""
-    layers = {f"{name}/{number}": layer for number, layer in enumerate(state.layers, start=1)}
-    explored = np.array(state.explored, dtype=int).reshape(-1, 2)
-    return layers | {"B": state.B, "widths": np.array(state.widths), "explored": explored, "levels": state.levels}
+def stored(state: DeepState) -> Record:
+    """A state as arrays: its layers, and what of them is left to explore."""
+    record: Record = {f"initial/{number}": layer for number, layer in enumerate(state.layers, start=1)}
+    for number, (rows, columns) in enumerate(state.open, start=2):
+        record |= {f"open/{number}/rows": rows, f"open/{number}/columns": columns}
+    return record | {"B": state.B, "widths": np.array(state.widths), "levels": state.levels}
+
+
+def loaded(record: Record) -> DeepState:
+    """The state that a record holds."""
+    widths = tuple(int(h) for h in record["widths"])
+    return DeepState(
+        layers=tuple(record[f"initial/{number}"] for number in range(1, len(widths) + 2)),
+        B=record["B"],
+        widths=widths,
+        open=tuple((record[f"open/{l}/rows"], record[f"open/{l}/columns"]) for l in range(2, len(widths) + 1)),
+        levels=int(record["levels"]),
+    )

@@ -3,7 +3,7 @@
 import time
 from dataclasses import fields
 
-from implicit_bias.pipelines.kinds.deep.initialize import drawn
+from implicit_bias.pipelines.kinds.deep.initialize import drawn, stored
 from implicit_bias.pipelines.kinds.stopping import stop_rule
 from implicit_bias.sweeps.handover import ProblemFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
@@ -34,6 +34,7 @@ def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state
     iteration = problem.iterations(run.t, sweep.step_size)
     return {
         **{name: value for name, value in vars(run).items() if name != "state"},
+        **stored(state),
         **{f"final/{number}": layer for number, layer in enumerate(run.state.layers, start=1)},
         "curve/iteration": iteration,
         "curve/loss": problem.averaged(run.excess + problem.loss_floor),

@@ -5,7 +5,7 @@ import numpy as np
 from implicit_bias.theory.bounds.base import Bound, decay
 from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
-from implicit_bias.theory.networks.deep.state import DeepState
+from implicit_bias.theory.networks.deep.state import DeepState, complement
 from implicit_bias.theory.problem import Array, Problem
 
 _RADII = np.geomspace(1e-6, 10.0, 160)
@@ -30,10 +30,12 @@ def imbalance_rate(problem: Problem, state: DeepState) -> float:
     if state.depth > 3:
         return 0.0
     Lambdas = imbalances(state.layers)
-    rows, columns = (state.explored or (2 * state.sizes,))[0]
-    first = _ordered(Lambdas[0][:rows, :rows], problem.r)
-    last = _ordered(-Lambdas[-1][:columns, :columns], problem.m)
-    return size * (first + last if state.depth == 2 else first * last)
+    if state.depth == 2:
+        return size * (_ordered(Lambdas[0], problem.r) + _ordered(-Lambdas[0], problem.m))
+    rows, columns = (complement(directions) for directions in state.open[0])
+    return (
+        size * _ordered(rows.T @ Lambdas[0] @ rows, problem.r) * _ordered(-columns.T @ Lambdas[1] @ columns, problem.m)
+    )
 
 
 def _ordered(block: Array, i: int) -> float:

@@ -92,21 +92,21 @@ def imbalances(layers: Layers) -> list[Array]:
     return [V.T @ V - W @ W.T for V, W in pairwise(layers)]
 
 
-def leak(state: DeepState, P: list[Array], S: list[Array]) -> float:
-    """Largest part, relative, of what meets an inner layer where its images are cut off; 0 of a closed state.
+def beyond(state: DeepState, P: list[Array], S: list[Array]) -> list[tuple[Array, Array]]:
+    """What meets each inner layer where its images are cut off, relative to all that meets it; nothing if closed.
 
-    For each inner layer the norm of A W_2 ... W_{l-1} on unexplored rows and of W_{l+1} ... W_L on unexplored columns,
-    of the heads P and tails S of layers in the bases of `state`.
+    Of the heads P and tails S of layers in the bases of `state`: A W_2 ... W_{l-1} (r, p) on open rows and
+    W_{l+1} ... W_L (p', m) on open columns, divided by their Frobenius norms.
     """
-    worst = 0.0
-    for index, (rows, columns) in enumerate(state.explored):
-        for whole, cut in (
-            (P[index + 1], P[index + 1][:, rows:]),
-            (S[index + 1], S[index + 1][columns:]),
-        ):
-            size = float(np.linalg.norm(whole))
-            worst = max(worst, float(np.linalg.norm(cut)) / size if size > 0 else 0.0)
-    return worst
+    return [
+        (P[l] @ rows / (np.linalg.norm(P[l]) or 1.0), columns.T @ S[l] / (np.linalg.norm(S[l]) or 1.0))
+        for l, (rows, columns) in enumerate(state.open, start=1)
+    ]
+
+
+def leak(cut: list[tuple[Array, Array]]) -> float:
+    """The largest norm of what `beyond` gives; 0 of a closed state."""
+    return max((float(np.linalg.norm(part)) for ends in cut for part in ends), default=0.0)
 
 
 def flat(layers: Layers) -> Array:

@@ -10,6 +10,7 @@ from implicit_bias.theory.networks.deep.flow import deep_flow
 from implicit_bias.theory.networks.deep.record import DeepTrajectory, LeakError
 from implicit_bias.theory.networks.deep.starts import Network
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
+from implicit_bias.theory.networks.deep.unfolding import used
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.registry import whole_iterations
 from implicit_bias.theory.solvers.stopping import Stop
@@ -18,6 +19,10 @@ LEAK_TOL = 1e-6
 """Default leak: the law of the distance is then right to about its square, a draw's own distance to about itself."""
 MOST_WEIGHTS = 1_500_000
 """Default budget of reduced weights: the explicit flow holds about 25 copies, 300 MB."""
+WHOLE_LEVELS = 200_000
+"""Weights up to which three layers grow by whole levels, so that a seed is one network whatever trains it."""
+SHARE = 0.1
+"""What the directions that a level leaves out may have met together, of the largest leak."""
 EXPLICIT_REACH, LARGE_REACH, LARGE = 1000.0, 100.0, 20_000
 """The explicit method is chosen while lambda_max(K) T is below the first number, the second beyond so many weights."""
 LARGEST_KERNEL = 1500
@@ -43,7 +48,8 @@ def train_deep(
 ) -> tuple[DeepState, DeepTrajectory, str]:
     """Train a deep network by a named solver; a run that leaks is started again with one more level.
 
-    The network is the same one throughout: a level reveals more of it.
+    The network is the same one throughout: a level reveals more of it. Three layers reveal whole levels. More layers,
+    and large ones, reveal the directions alone that the run has been seen to use (docs/depth.md section 3).
 
     Args:
         problem: the reparametrised problem.
@@ -79,19 +85,19 @@ def train_deep(
                 f"weights or a larger leak_tol, take fewer layers, data of lower rank (r = {problem.r}), a shorter "
                 f"run, narrower layers, which close, or orthogonal inner layers"
             )
-        if network.closed or network.levels >= state.depth:
-            try:
-                with np.errstate(over="raise", invalid="raise"):
-                    return state, *_run(problem, state, solver, step_size, stop, points, tol, leak_tol)
-            except LeakError as error:
-                reason = str(error)
-            except FloatingPointError as error:
-                largest = max(float(np.max(np.abs(W), initial=0.0)) for W in state.layers)
-                raise ArithmeticError(
-                    f"a network of depth {state.depth} with entries up to {largest:.3g} leaves the range of floating "
-                    f"point in training ({error}): use gains nearer to 1"
-                ) from None
-        network.grow()
+        try:
+            with np.errstate(over="raise", invalid="raise"):
+                return state, *_run(problem, state, solver, step_size, stop, points, tol, leak_tol)
+        except LeakError as error:
+            reason = str(error)
+            whole = state.depth == 3 and weights <= WHOLE_LEVELS
+            network.grow(None if whole else used(error.seen, SHARE * leak_tol))
+        except FloatingPointError as error:
+            largest = max(float(np.max(np.abs(W), initial=0.0)) for W in state.layers)
+            raise ArithmeticError(
+                f"a network of depth {state.depth} with entries up to {largest:.3g} leaves the range of floating "
+                f"point in training ({error}): use gains nearer to 1"
+            ) from None
 
 
 def _run(

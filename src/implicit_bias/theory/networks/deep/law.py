@@ -52,7 +52,7 @@ def end_gram(
     if depth == 2:
         return law.large_width_limit(problem, a, b).VVt
     network = infinite_deep(problem, depth, a, b, inner)
-    _, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 8, tol, leak_tol, most_weights)
+    _, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 30, tol, leak_tol, most_weights)
     M = run.V[-1].T
     return M.T @ M
 
@@ -118,7 +118,7 @@ def simulate_distance(
     laws = []
     for generator in rng.spawn(draws):
         network = gaussian_deep(problem, depth, widths, generator, scaling, sampler="bartlett")
-        _, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 2, tol, leak_tol)
+        _, run, _ = train_deep(problem, network, "gradient_flow", 1.0, END, 10, tol, leak_tol)
         V = run.V[-1]
         laws.append(distance_law(problem, V @ V.T, scaling.ends.sigma_U(first)))
     squares = np.array([one.rms**2 for one in laws])

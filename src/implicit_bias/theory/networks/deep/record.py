@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import svdvals
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.theory.networks.deep.dynamics import heads, imbalances, leak, tails
+from implicit_bias.theory.networks.deep.dynamics import beyond, heads, imbalances, leak, tails
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Array, Problem
 
@@ -16,7 +16,15 @@ LARGEST_SVD = 400
 
 
 class LeakError(ImplicitBiasError, ArithmeticError):
-    """The run has reached directions that the reduction cuts off: it needs more levels."""
+    """The run has reached directions that the reduction cuts off: it needs more levels.
+
+    Attributes:
+        seen: Gram matrices of what the run has met of the open rows and columns of each inner layer, over all samples.
+    """
+
+    def __init__(self, message: str, seen: list[list[Array]]) -> None:
+        super().__init__(message)
+        self.seen = seen
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,8 @@ class DeepRecorder:
         P, S = heads(self.start.layers, self.problem.r), tails(self.start.layers, self.problem.m)
         self._kernel0 = self._kernel([p @ p.T for p in P], [s.T @ s for s in S])
         self._size0 = np.sqrt(_inner(self._kernel0, self._kernel0))
+        sizes = [[directions.shape[1] for directions in ends] for ends in self.start.open]
+        self._seen: list[list[Array]] = [[np.zeros((p, p)) for p in ends] for ends in sizes]
         self._norms0 = [_norm_bound(W) for W in self.start.layers]
 
     def _kernel(self, heads: list[Array], tails: list[Array]) -> list[tuple[Array, Array]]:
@@ -115,11 +125,14 @@ class DeepRecorder:
         """
         problem, start = self.problem, self.start
         P, S = heads(layers, problem.r), tails(layers, problem.m)
-        out = leak(start, P, S)
+        cut = beyond(start, P, S)
+        for seen, (head, tail) in zip(self._seen, cut, strict=True):
+            seen[0] += head.T @ head
+            seen[1] += tail @ tail.T
+        out = leak(cut)
         if out > self.leak_tol:
-            raise LeakError(
-                f"{start.levels} levels leak {out:.2g} at t = {t:.3g}, more than leak_tol = {self.leak_tol:g}"
-            )
+            message = f"{start.levels} levels leak {out:.2g} at t = {t:.3g}, more than leak_tol = {self.leak_tol:g}"
+            raise LeakError(message, self._seen)
         head_grams: list[Array] = [p @ p.T for p in P]
         tail_grams: list[Array] = [s.T @ s for s in S]
         kernel = self._kernel(head_grams, tail_grams)

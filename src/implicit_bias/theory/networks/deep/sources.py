@@ -54,16 +54,16 @@ class Dense:
     def last(self) -> Array:
         return self._extend(len(self._bases) - 1, self.weights[-1].T, self._floors[-1]).T
 
-    def leave_rows(self, layer: int, rows: slice, columns: int) -> Array:
-        images = self._bases[layer][:, rows].T @ self.weights[layer + 1]
+    def leave_rows(self, layer: int, rows: Array, columns: int) -> Array:
+        images = (self._bases[layer] @ rows).T @ self.weights[layer + 1]
         return self._extend(layer + 1, images, self._floors[layer + 1])
 
-    def leave_columns(self, layer: int, columns: slice, rows: int) -> Array:
-        images = self.weights[layer + 1] @ self._bases[layer + 1][:, columns]
+    def leave_columns(self, layer: int, columns: Array, rows: int) -> Array:
+        images = self.weights[layer + 1] @ (self._bases[layer + 1] @ columns)
         return self._extend(layer, images.T, self._floors[layer + 1]).T
 
-    def meet(self, layer: int, rows: slice, columns: slice) -> Array:
-        left, right = self._bases[layer][:, rows], self._bases[layer + 1][:, columns]
+    def meet(self, layer: int, rows: Array, columns: Array) -> Array:
+        left, right = self._bases[layer] @ rows, self._bases[layer + 1] @ columns
         return left.T @ self.weights[layer + 1] @ right
 
     def frozen(self, directions: int) -> Array:
@@ -102,16 +102,16 @@ class Gaussian:
     def last(self) -> Array:
         return self.scales[-1] * bartlett_factor(self.problem.m, self.widths[-1], self.rng).T
 
-    def leave_rows(self, layer: int, rows: slice, columns: int) -> Array:
+    def leave_rows(self, layer: int, rows: Array, columns: int) -> Array:
         left = self.widths[layer + 1] - columns
-        return self.scales[layer + 1] * bartlett_factor(rows.stop - rows.start, left, self.rng)
+        return self.scales[layer + 1] * bartlett_factor(rows.shape[1], left, self.rng)
 
-    def leave_columns(self, layer: int, columns: slice, rows: int) -> Array:
+    def leave_columns(self, layer: int, columns: Array, rows: int) -> Array:
         left = self.widths[layer] - rows
-        return self.scales[layer + 1] * bartlett_factor(columns.stop - columns.start, left, self.rng).T
+        return self.scales[layer + 1] * bartlett_factor(columns.shape[1], left, self.rng).T
 
-    def meet(self, layer: int, rows: slice, columns: slice) -> Array:
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
+    def meet(self, layer: int, rows: Array, columns: Array) -> Array:
+        shape = (rows.shape[1], columns.shape[1])
         return self.scales[layer + 1] * self.rng.standard_normal(shape)
 
     def frozen(self, directions: int) -> Array:
@@ -151,14 +151,14 @@ class InfinitelyWide:
     def last(self) -> Array:
         return float(np.sqrt(self.b)) * np.eye(self.problem.m)
 
-    def leave_rows(self, layer: int, rows: slice, columns: int) -> Array:
-        return self.gains[layer] * np.eye(rows.stop - rows.start)
+    def leave_rows(self, layer: int, rows: Array, columns: int) -> Array:
+        return self.gains[layer] * np.eye(rows.shape[1])
 
-    def leave_columns(self, layer: int, columns: slice, rows: int) -> Array:
-        return self.gains[layer] * np.eye(columns.stop - columns.start)
+    def leave_columns(self, layer: int, columns: Array, rows: int) -> Array:
+        return self.gains[layer] * np.eye(columns.shape[1])
 
-    def meet(self, layer: int, rows: slice, columns: slice) -> Array:
-        return np.zeros((rows.stop - rows.start, columns.stop - columns.start))
+    def meet(self, layer: int, rows: Array, columns: Array) -> Array:
+        return np.zeros((rows.shape[1], columns.shape[1]))
 
     def frozen(self, directions: int) -> Array:
         return np.zeros((0, directions))

@@ -21,15 +21,15 @@ class DeepState:
         layers: L arrays of shapes (r, d_1), (d_1, d_2), ..., (d_{L-1}, m).
         B: (q, d_1) triangular factor of Phi2^T W_1, which does not move.
         widths: (L - 1) hidden widths.
-        explored: for each inner layer the rows and the columns whose images under the initial layer are all in the
-            bases; what the others meet outside is cut off.
+        open: for each inner layer orthonormal rows (d_{l-1}, p) and columns (d_l, p') that are left to explore: their
+            images under the initial layer are not all in the bases, and what they meet outside is cut off.
         levels: how often the initial layers were applied to build the bases.
     """
 
     layers: Layers
     B: Array
     widths: tuple[int, ...]
-    explored: tuple[tuple[int, int], ...]
+    open: tuple[tuple[Array, Array], ...]
     levels: int
 
     @property
@@ -45,7 +45,7 @@ class DeepState:
     @property
     def closed(self) -> bool:
         """Whether nothing is cut off: the reduction is exact for all times."""
-        return all((rows, columns) == W.shape for (rows, columns), W in zip(self.explored, self.inner, strict=True))
+        return not any(directions.size for ends in self.open for directions in ends)
 
     @property
     def inner(self) -> Layers:
@@ -64,7 +64,8 @@ class DeepState:
 
 def closed_state(layers: Layers, B: Array, widths: tuple[int, ...]) -> DeepState:
     """State whose bases hold all that the layers can reach."""
-    return DeepState(layers, B, widths, tuple((W.shape[0], W.shape[1]) for W in layers[1:-1]), levels=0)
+    none = tuple((np.zeros((len(W), 0)), np.zeros((W.shape[1], 0))) for W in layers[1:-1])
+    return DeepState(layers, B, widths, none, levels=0)
 
 
 def of_two_layers(state: State) -> DeepState:
@@ -94,6 +95,11 @@ def balanced_deep(problem: Problem, state: DeepState) -> DeepState:
     root = s ** (1 / state.depth)
     layers = (left * root, *(np.diag(root) for _ in state.inner), root[:, None] * right)
     return closed_state(layers, unseen_factor(problem, (state.B @ M) @ right.T * (root / s)), state.widths)
+
+
+def complement(directions: Array) -> Array:
+    """(d, d - p) orthonormal directions that complete orthonormal ones (d, p)."""
+    return np.linalg.qr(directions, mode="complete")[0][:, directions.shape[1] :]
 
 
 def end_to_end(layers: Layers, m: int) -> Array:

@@ -2,15 +2,21 @@
 
 Training moves W_l by (A W_2 ... W_{l-1})^T F (W_{l+1} ... W_L)^T. So hidden layer 1 needs the rows of A, hidden layer
 L - 1 the columns of W_L, and every hidden layer the images, under the initial layers beside it, of what its neighbours
-need. One level applies every inner layer, from both sides, to the directions that it has not met yet.
+need. One level applies every inner layer, from both sides, to the directions that it has not met yet: to all of them,
+or to those alone that a run has been seen to use.
 """
 
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
+from scipy.linalg import block_diag
 
-from implicit_bias.theory.networks.deep.state import DeepState
+from implicit_bias.theory.networks.deep.state import DeepState, complement
 from implicit_bias.theory.problem import Array
+
+Chosen = tuple[tuple[Array, Array], ...]
+"""For each inner layer orthonormal combinations (p, q), (p', q') of its p open rows and p' open columns."""
 
 
 class Source(Protocol):
@@ -32,16 +38,16 @@ class Source(Protocol):
         """W_L (d_{L-1}, m) in a basis of its columns, orthonormal also to that of A where L = 2."""
         ...
 
-    def leave_rows(self, layer: int, rows: slice, columns: int) -> Array:
-        """(p, new) coefficients of the images of `rows` in new directions beyond the first `columns` ones."""
+    def leave_rows(self, layer: int, rows: Array, columns: int) -> Array:
+        """(p, new) coefficients of the images of rows (d, p) in new directions beyond the first `columns` ones."""
         ...
 
-    def leave_columns(self, layer: int, columns: slice, rows: int) -> Array:
-        """(new, p) coefficients of the images of `columns` in new directions beyond the first `rows` ones."""
+    def leave_columns(self, layer: int, columns: Array, rows: int) -> Array:
+        """(new, p) coefficients of the images of columns (d, p) in new directions beyond the first `rows` ones."""
         ...
 
-    def meet(self, layer: int, rows: slice, columns: slice) -> Array:
-        """The block of the inner layer between basis directions neither of which has been explored."""
+    def meet(self, layer: int, rows: Array, columns: Array) -> Array:
+        """(p, q) block of the inner layer between rows (d, p) and columns (d', q) none of which has been explored."""
         ...
 
     def frozen(self, directions: int) -> Array:
@@ -54,77 +60,82 @@ class Unfolding:
 
     Args:
         source: the network's initial layers, at least three of them.
-        levels: how many levels to start with.
+        levels: how many whole levels to start with.
     """
 
     def __init__(self, source: Source, levels: int = 0) -> None:
         self._source = source
-        A, Z = source.first(), source.last()
-        hidden = len(source.widths)
-        self._sizes = [A.shape[1], *[0] * (hidden - 2), Z.shape[0]]
-        self._first, self._last, self.levels = A, Z, 0
-        self._explored = [[0, 0] for _ in range(hidden - 1)]
-        self._inner: list[Array] = [np.zeros((0, 0)) for _ in range(hidden - 1)]
-        for layer in range(hidden - 1):
-            rows, columns = self._sizes[layer : layer + 2]
-            self._inner[layer] = source.meet(layer, slice(0, rows), slice(0, columns))
-        self._mark_full()
+        self._first, self._last, self.levels = source.first(), source.last(), 0
+        self._sizes = [self._first.shape[1], *[0] * (len(source.widths) - 2), self._last.shape[0]]
+        self._open = [[np.eye(rows), np.eye(columns)] for rows, columns in pairwise(self._sizes)]
+        self._inner = [source.meet(layer, rows, columns) for layer, (rows, columns) in enumerate(self._open)]
+        self._close_full()
         for _ in range(levels):
             self.grow()
 
     @property
     def closed(self) -> bool:
         """Whether no direction is left to explore."""
-        return all(tuple(done) == W.shape for done, W in zip(self._explored, self._inner, strict=True))
+        return not any(directions.size for ends in self._open for directions in ends)
 
-    def grow(self) -> None:
-        """Add a level: explore, in every inner layer, the directions that are in the bases by now."""
-        targets = [W.shape for W in self._inner]
-        for layer, (rows, columns) in enumerate(targets):
-            done = self._explored[layer]
-            fresh_rows, fresh_columns = slice(done[0], rows), slice(done[1], columns)
-            if fresh_rows.start < rows:
-                block = self._source.leave_rows(layer, fresh_rows, self._sizes[layer + 1])
-                done[0] = rows
-                self._append(layer + 1, block, rows=fresh_rows, maker=layer)
-            if fresh_columns.start < columns:
-                block = self._source.leave_columns(layer, fresh_columns, self._sizes[layer])
-                done[1] = columns
-                self._append(layer, block, columns=fresh_columns, maker=layer)
+    def grow(self, chosen: Chosen | None = None) -> None:
+        """Add a level: explore, in every inner layer, directions that are in the bases by now.
+
+        Args:
+            chosen: which combinations of those that are open; None means all of them.
+        """
+        counts = [[directions.shape[1] for directions in ends] for ends in self._open]
+        for layer in range(len(self._inner)):
+            for side in (0, 1):
+                count = counts[layer][side]
+                directions = self._take(layer, side, count, np.eye(count) if chosen is None else chosen[layer][side])
+                if not directions.shape[1]:
+                    continue
+                if side == 0:
+                    block = self._source.leave_rows(layer, directions, self._sizes[layer + 1])
+                    self._append(layer + 1, directions @ block, maker=layer)
+                else:
+                    block = self._source.leave_columns(layer, directions, self._sizes[layer])
+                    self._append(layer, directions @ block.T, maker=layer)
         self.levels += 1
-        self._mark_full()
+        self._close_full()
 
-    def _mark_full(self) -> None:
+    def _take(self, layer: int, side: int, count: int, combinations: Array) -> Array:
+        """Combinations (count, q) of the first open directions, which are no longer open."""
+        directions = self._open[layer][side]
+        old, newer = directions[:, :count], directions[:, count:]
+        rest = complement(combinations)
+        self._open[layer][side] = np.hstack([old @ rest, newer])
+        taken: Array = old @ combinations
+        return taken
+
+    def _close_full(self) -> None:
         """Directions whose images lie in a hidden layer that is known as a whole have nothing to explore."""
         full = [size == h for size, h in zip(self._sizes, self._source.widths, strict=True)]
-        for layer, W in enumerate(self._inner):
-            done = self._explored[layer]
-            done[0] = W.shape[0] if full[layer + 1] else done[0]
-            done[1] = W.shape[1] if full[layer] else done[1]
+        for layer, (rows, columns) in enumerate(self._open):
+            self._open[layer] = [rows[:, : 0 if full[layer + 1] else None], columns[:, : 0 if full[layer] else None]]
 
-    def _append(
-        self, hidden: int, block: Array, maker: int, rows: slice | None = None, columns: slice | None = None
-    ) -> None:
-        """Add to a hidden layer the directions that inner layer `maker` leads to, with coefficients `block`."""
-        new = block.shape[1] if rows is not None else block.shape[0]
-        old = self._sizes[hidden]
+    def _append(self, hidden: int, images: Array, maker: int) -> None:
+        """Add to a hidden layer the directions that inner layer `maker` leads to, from directions on its other side.
+
+        Args:
+            hidden: the hidden layer.
+            images: (d, new) coefficients, of the basis on the other side, in the new directions.
+            maker: the inner layer.
+        """
+        old, new = self._sizes[hidden], images.shape[1]
         self._sizes[hidden] = old + new
-        fresh = slice(old, old + new)
-        for layer in (hidden - 1, hidden):  # new columns of the layer before, new rows of the layer after
-            if not 0 <= layer < len(self._inner):
-                continue
-            W, done = self._inner[layer], self._explored[layer]
-            if layer == hidden - 1:
-                wider = np.hstack([W, np.zeros((W.shape[0], new))])
-                if layer == maker and rows is not None:
-                    wider[rows, fresh] = block
-                wider[done[0] :, fresh] = self._source.meet(layer, slice(done[0], W.shape[0]), fresh)
-            else:
-                wider = np.vstack([W, np.zeros((new, W.shape[1]))])
-                if layer == maker and columns is not None:
-                    wider[fresh, columns] = block
-                wider[fresh, done[1] :] = self._source.meet(layer, fresh, slice(done[1], W.shape[1]))
-            self._inner[layer] = wider
+        fresh = np.eye(old + new)[:, old:]
+        if (before := hidden - 1) >= 0:
+            rows, columns = self._open[before]
+            met = rows @ self._source.meet(before, rows, fresh)
+            self._inner[before] = np.hstack([self._inner[before], met + images if maker == before else met])
+            self._open[before][1] = block_diag(columns, np.eye(new))
+        if (after := hidden) < len(self._inner):
+            rows, columns = self._open[after]
+            met = columns @ self._source.meet(after, fresh, columns).T
+            self._inner[after] = np.vstack([self._inner[after], (met + images if maker == after else met).T])
+            self._open[after][0] = block_diag(rows, np.eye(new))
 
     def state(self) -> DeepState:
         """The network as far as it has been revealed."""
@@ -138,9 +149,27 @@ class Unfolding:
             ),
             B=self._source.frozen(d1),
             widths=self._source.widths,
-            explored=tuple((rows, columns) for rows, columns in self._explored),
+            open=tuple((rows, columns) for rows, columns in self._open),
             levels=self.levels,
         )
+
+
+def used(seen: list[list[Array]], share: float) -> Chosen:
+    """Few combinations of open directions that leave out at most `share` of what a run has met, at any sample (ours).
+
+    Args:
+        seen: for each inner layer the sums over the samples of the Gram matrices (p, p), (p', p') of what was met.
+        share: norm that may be left out.
+    """
+    return tuple((_leading(rows, share), _leading(columns, share)) for rows, columns in seen)
+
+
+def _leading(gram: Array, share: float) -> Array:
+    """(p, q) leading eigenvectors; those left out have eigenvalues whose sum is at most share^2."""
+    values, vectors = np.linalg.eigh(gram)
+    left_out = np.cumsum(values.clip(min=0.0)) <= share**2
+    chosen: Array = vectors[:, ~left_out]
+    return chosen
 
 
 class Fixed:
@@ -155,5 +184,5 @@ class Fixed:
         """The network."""
         return self._state
 
-    def grow(self) -> None:
+    def grow(self, chosen: Chosen | None = None) -> None:
         """Nothing: no direction is left."""
