@@ -380,3 +380,11 @@ def test_lifting_the_reduced_state_gives_the_network_back(kind: str) -> None:
     lifted = lift(network, network.state.R)
     for ours, theirs in ((lifted.U, network.U), (lifted.V, network.V)):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * np.abs(network.U).max())
+
+
+@pytest.mark.parametrize("index", [651, 1295])
+def test_a_projected_start_ends_in_the_hidden_directions_of_its_network(index: int) -> None:
+    # constant weights: rank 1; where U2 is projected, [U1; V] holds rounding errors of a second direction
+    assert problems.kind_of(index) == "constant weights"
+    checks = problems.check_index(0, index)
+    assert not [name for name, check in checks.items() if check.violated]

@@ -87,10 +87,22 @@ def flow(network: Network, t: float, gain: float = 1.0) -> Network:
     return network.with_weights(y[:split].reshape(network.U.shape), y[split:].reshape(network.V.shape))
 
 
-def lift(network: Network, R: Array) -> Network:
-    """The network whose reduced state, in the hidden directions of `network`, is R (k, k'): undoes the reduction."""
+def hidden_directions(network: Network) -> Array:
+    """(h, k') hidden directions in which the reduced state of a network is written."""
+    return visible_directions(network.problem, network.U, network.V)[1]
+
+
+def lift(network: Network, R: Array, directions: Array | None = None) -> Network:
+    """The network whose reduced state is R (k, k'): undoes the reduction.
+
+    Args:
+        network: has U2, and has had R on its way.
+        R: reduced state.
+        directions: (h, k') hidden directions of R, if not those of `network`. Where U2 has been projected, rounding
+            errors in [U1; V] may be directions that the network of R does not have.
+    """
     r, Phi1 = network.problem.r, network.problem.Phi1
-    P = R @ visible_directions(network.problem, network.U, network.V)[1].T
+    P = R @ (hidden_directions(network) if directions is None else directions).T
     return network.with_weights(network.unseen + Phi1 @ P[:r], P[r:])
 
 

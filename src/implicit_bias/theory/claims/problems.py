@@ -13,6 +13,7 @@ from implicit_bias.theory.claims.network import (
     balanced,
     end_to_end_orthogonal,
     flow,
+    hidden_directions,
     in_invariant_set,
     lift,
     make_network,
@@ -141,8 +142,9 @@ def _imbalance_claims(
 
 def _bias_claims(network: Network, after: Network, trajectory: Trajectory) -> dict[str, Check]:
     converged = trajectory.stop_reason == TOLERANCE
-    end = lift(network, trajectory.R)
     inside, visible = in_invariant_set(network), end_to_end_orthogonal(network)
+    directions = hidden_directions(network)
+    end, inside_end, visible_end = (lift(start, trajectory.R, directions) for start in (network, inside, visible))
     inside_after = flow(inside, _short_time(network.problem, network.state))
     theta = network.problem.Phi1 @ (network.U1 @ network.V.T)
     zero = network.with_weights(0 * network.U, 0 * network.V)
@@ -155,8 +157,8 @@ def _bias_claims(network: Network, after: Network, trajectory: Trajectory) -> di
         "eq14": bias.limit(network, end, converged),
         "eq15": bias.invariant_set(inside, inside_after),
         "eq16": bias.orthogonality_dynamics(network),
-        "prop1": bias.min_norm(inside, lift(inside, trajectory.R), converged),
-        "prop1_half": bias.not_enough(visible, lift(visible, trajectory.R), converged),
+        "prop1": bias.min_norm(inside, inside_end, converged),
+        "prop1_half": bias.not_enough(visible, visible_end, converged),
         "regression": bias.regression(network, theta, bias.regression_flow(network, theta)),
         "zero": bias.zero_is_equilibrium(zero),
         "certificate": bias.certificate(network.problem, network.state, trajectory),

@@ -9,7 +9,7 @@ See docs/integrator.md.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.linalg.blas import dnrm2
@@ -17,7 +17,7 @@ from scipy.linalg.blas import dnrm2
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import Watch, gather
 from implicit_bias.theory.solvers.limit import limit
-from implicit_bias.theory.solvers.orbit import LINKS, apply, cf4, chain, core, exponential
+from implicit_bias.theory.solvers.orbit import LINKS, Chain, apply, cf4, chain, core, exponential
 from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Reference, Weights, left_product, phi
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
@@ -62,16 +62,31 @@ class Segment:
     noise: float
     sweeps: int
 
+    @cached_property
+    def _links(self) -> tuple[Array, Chain]:
+        """X(j / 16) (17, r, m), and the chain along them."""
+        grid = np.arange(2 * LINKS + 1) / (2 * LINKS)
+        X = self._integral(Weights.at(grid, self.h, self.reference.L))
+        return X, chain(X)
+
+    def _integral(self, weights: Weights) -> Array:
+        return self.reference.force(weights.integral(self.e, self.n))
+
     def move(self, theta: float) -> tuple[Array, Array, Array]:
         """State at theta h: R (k, k'), its residual E (r, m) by variation of constants, the correction X (r, m) made.
 
-        The chain's own residual misses E by the Magnus error; where the kernel is stiff that error would have died out
-        during the step, and it is taken out.
+        Whole links are those of the step, the last one ends at theta. The chain's own residual misses E by the Magnus
+        error; where the kernel is stiff that error would have died out during the step, and it is taken out.
         """
-        grid = theta * np.arange(1, 2 * LINKS + 1) / (2 * LINKS)
-        weights = Weights.at(grid, self.h, self.reference.L)
-        X = self.reference.force(weights.integral(self.e, self.n))
-        R = chain(np.concatenate([np.zeros((1, *X.shape[1:])), X]), self.R)
+        X, links = self._links
+        done = min(int(LINKS * theta), LINKS)
+        start = done / LINKS
+        weights = Weights.at(np.array([(start + theta) / 2, theta]), self.h, self.reference.L)
+        R = links.move(self.R, done)
+        if theta != start:
+            exponents = np.stack(cf4(*(self._integral(weights) - X[2 * done])))
+            for exponent, its_core in zip(exponents, core(exponents), strict=True):
+                R = apply(exponent, its_core, R)
         e = weights.residual(self.e, self.n)[-1]
         missed = self.reference.hat(residual(self.problem, R)) - e
         correction = self.reference.force(weights.lift[-1] * missed)

@@ -1,5 +1,7 @@
 """Exponentials of S(X) = [[0, X], [X^T, 0]] and their products, which move P and keep Lambda (ours)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from implicit_bias.theory.problem import Array
@@ -11,7 +13,8 @@ LINKS = 8
 def core(X: Array) -> Array:
     """C (..., 2m, 2m) with exp S(X) = I + diag(X, I) C diag(X, I)^T: entire functions of X^T X, for X (..., r, m)."""
     m = X.shape[-1]
-    f2, Q = np.linalg.eigh(np.swapaxes(X, -1, -2) @ X)
+    gram = np.swapaxes(X, -1, -2) @ X
+    f2, Q = np.linalg.eigh(gram) if m > 1 else (gram[..., 0], np.ones_like(gram))
     f = np.sqrt(np.maximum(f2, 0.0))[..., None, :]
     QT = np.swapaxes(Q, -1, -2)
     half = np.where(f > 0, np.sinh(f / 2) / np.where(f > 0, f / 2, 1.0), 1.0)
@@ -46,18 +49,37 @@ def cf4(half: Array, full: Array) -> tuple[Array, Array]:
     return full / 2 - D, full / 2 + D
 
 
-def chain(X: Array, P: Array) -> Array:
-    """Magnus chain: move P (k, k') along the integrals X (2 links + 1, r, m) of F, X[0] = 0, on an even grid.
+@dataclass(frozen=True)
+class Chain:
+    """Links of a Magnus chain, each with all before it as one low-rank update of P.
 
-    The exponents share a thin column space; the product of exponentials is formed there and applied to P at once.
+    Attributes:
+        basis: (r, q) column space of the exponents of all links.
+        T: (links + 1, q + m, q + m) what the first 0, 1, ... links are there.
     """
-    r, m = X.shape[1:]
+
+    basis: Array
+    T: Array
+
+    def move(self, P: Array, links: int) -> Array:
+        """P (k, k') moved by the first so many links."""
+        r, q = self.basis.shape
+        T = self.T[links]
+        moved = (T - np.eye(len(T))) @ np.vstack([self.basis.T @ P[:r], P[r:]])
+        return np.vstack([P[:r] + self.basis @ moved[:q], P[r:] + moved[q:]])
+
+
+def chain(X: Array) -> Chain:
+    """Magnus chain along the integrals X (2 links + 1, r, m) of F on an even grid, X[0] = 0.
+
+    The exponents share a thin column space; the products of exponentials are formed there.
+    """
+    m = X.shape[2]
     basis, small = np.linalg.qr(np.hstack(list(X[1:])))
     q = basis.shape[1]
     x = np.concatenate([np.zeros((1, q, m)), np.moveaxis(small.reshape(q, -1, m), 1, 0)])
-    exponents = np.stack(cf4(x[1::2] - x[:-1:2], x[2::2] - x[:-1:2]), axis=1).reshape(-1, q, m)
-    T: Array = np.eye(q + m)
-    for exponent, its_core in zip(exponents, core(exponents), strict=True):
-        T = apply(exponent, its_core, T)
-    move = (T - np.eye(q + m)) @ np.vstack([basis.T @ P[:r], P[r:]])
-    return np.vstack([P[:r] + basis @ move[:q], P[r:] + move[q:]])
+    exponents = np.stack(cf4(x[1::2] - x[:-1:2], x[2::2] - x[:-1:2]), axis=1)
+    T: list[Array] = [np.eye(q + m)]
+    for (first, second), (core1, core2) in zip(exponents, core(exponents), strict=True):
+        T.append(apply(second, core2, apply(first, core1, T[-1])))
+    return Chain(basis, np.array(T))

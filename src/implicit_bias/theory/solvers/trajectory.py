@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from scipy.linalg import eigvalsh, svdvals
+from scipy.linalg import eigvalsh
 
 from implicit_bias.theory.networks.two_layer import imbalance_matrix
 from implicit_bias.theory.problem import Array, Problem
@@ -138,7 +138,7 @@ class Recorder:
             "excess": 0.5 * np.sum(E * E),
             "product": product,
             "V": V.copy(),
-            "force": svdvals(problem.sigma[:, None] * E)[0],
+            "force": np.linalg.norm(problem.sigma[:, None] * E, 2),
             "kernel_change": np.sqrt(max(self._kernel_inner(moved, moved), 0.0)) / (self._kernel0 or 1.0),
             "drift": np.linalg.norm(imbalance_matrix(R, problem.r) - self._imbalance0),
             "scale": np.sum(R * R),
