@@ -18,8 +18,8 @@ WIDTHS = 16
 """Widths at which the law is drawn, evenly spaced in logarithm."""
 
 GUARANTEES = Words(
-    "What each guarantee is worth",
-    "The measured distance below everything that bounds it: the law's upper quantile, a certificate computed from "
+    "How tight each guarantee is",
+    "The measured distance and its upper bounds: the law's upper quantile, a certificate computed from "
     "the run, and Theorem 2.",
 )
 

@@ -43,6 +43,6 @@ UNIVERSALITY_FIGURE = SweepFigure(
     laws=frozenset({"exact", "asymptotic"}),
     companion=_given_the_run,
     companion_words=Words(
-        "Distance beside the law given each run", "The law once the output layer at the end of training is known."
+        "Distance and the law given each run", "The law once the output layer at the end of training is known."
     ),
 )
