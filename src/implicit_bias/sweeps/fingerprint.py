@@ -30,8 +30,29 @@ def numerics(*modules: str) -> str:
     A digest of their code, of the code in NUMERICS that they reach by imports, and of the versions of LIBRARIES.
     Comments, docstrings and layout do not count.
     """
-    code = {name: _code(name)[0] for name in sorted(_reached(modules))}
+    code = {name: _code(name)[0] for name in reached(*modules)}
     return digest([code, [version(name) for name in LIBRARIES]])
+
+
+def reached(*modules: str) -> tuple[str, ...]:
+    """These modules, and those in NUMERICS that they reach by imports."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += (other for other in _code(name)[1] if other.startswith(NUMERICS))
+    return tuple(sorted(found))
+
+
+def sources(modules: Iterable[str]) -> str:
+    """A digest of the files of modules, each as this process has first seen it.
+
+    A process first looks at a module when it has just imported it, so that the digest is that of the code it runs,
+    whatever becomes of the files later.
+    """
+    return digest([_source_digest(name) for name in modules])
 
 
 def _of_array(value: Any) -> Any:
@@ -44,24 +65,23 @@ def _of_array(value: Any) -> Any:
     return [array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()]
 
 
-def _reached(modules: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += (other for other in _code(name)[1] if other.startswith(NUMERICS))
-    return found
+@cache
+def _source_digest(module: str) -> str:
+    return hashlib.sha256(_source(module)).hexdigest()
+
+
+@cache
+def _source(module: str) -> bytes:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the source of {module} is needed to tell the version of the numerics")
+    return Path(spec.origin).read_bytes()
 
 
 @cache
 def _code(module: str) -> tuple[str, frozenset[str]]:
     """Digest of a module's code, and the modules of this package that it imports."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"the source of {module} is needed to tell the version of the numerics")
-    tree = ast.parse(Path(spec.origin).read_bytes())
+    tree = ast.parse(_source(module))
     imports = frozenset(_imports(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):

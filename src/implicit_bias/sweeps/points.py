@@ -8,11 +8,16 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from implicit_bias.errors import ImplicitBiasError
+from implicit_bias.sweeps.fingerprint import reached, sources
 from implicit_bias.sweeps.handover import Record, failed, failure, failure_of
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.workers import compute
 
 logger = logging.getLogger(__name__)
+
+
+class OtherCode(ImplicitBiasError, RuntimeError):
+    """A worker has imported other code than the process that hands out the points."""
 
 
 class NothingOfPoints(ImplicitBiasError, RuntimeError):
@@ -49,7 +54,7 @@ def run_points(
     """Yield (key, function(*arguments)) of every (key, arguments), each as soon as it is done.
 
     Results do not depend on the engine. A point that raises, or whose worker dies whenever it is tried, gives the
-    record a `Failure` and takes no other with it.
+    record a `Failure` and takes no other with it; so does one whose worker has imported other code than this process.
 
     Args:
         function: what is done for a point; importable, since it runs in another process.
@@ -58,7 +63,9 @@ def run_points(
         engine: where the points are computed.
         label: what the progress bar says.
     """
-    calls = ((key, (function, *arguments)) for key, arguments in tasks)
+    modules = reached(function.__module__)
+    code = sources(modules)
+    calls = ((key, (function, modules, code, *arguments)) for key, arguments in tasks)
     with _progress() as progress:
         bar = progress.add_task(label, total=total)
         for key, record in compute(_guarded, calls, failed, engine, total):
@@ -69,12 +76,17 @@ def run_points(
             yield key, record
 
 
-def _guarded(function: Callable[..., Record], *arguments: Any) -> Record:
+def _guarded(function: Callable[..., Record], modules: tuple[str, ...], code: str, *arguments: Any) -> Record:
     """The record of a point; of one that could not be computed before, and is among the arguments, that failure."""
     for each in arguments:
         if isinstance(each, dict) and failure_of(each) is not None:
             return each
     try:
+        if sources(modules) != code:
+            raise OtherCode(
+                "its worker has imported other code than this process, as happens where files change during a run or a "
+                "cluster has started before they did: restart the cluster, if there is one, and run it again"
+            )
         return function(*arguments)
     except Exception as error:
         return failure(error)
