@@ -218,6 +218,10 @@ def test_the_registries_are_as_they_were():
     assert "rates" not in FIGURES
 
 
-def test_the_files_that_the_page_names_exist():
-    for path in re.findall(r"`((?:theory|sweeps|figures|pipelines|report)/[\w/.]*)`", PAGE):
+@pytest.mark.parametrize("page", ["docs/extending.md", "CONTRIBUTING.md", "docs/decisions/0008-registries.md"])
+def test_the_files_that_the_pages_name_exist(page):
+    text = (REPOSITORY / page).read_text("utf-8")
+    paths = re.findall(r"`((?:theory|sweeps|figures|pipelines|report|project)/[\w/.]*)`", text)
+    assert paths
+    for path in paths:
         assert (REPOSITORY / "src/implicit_bias" / path).exists(), path

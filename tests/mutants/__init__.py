@@ -1,0 +1,1 @@
+"""Broken formulas, by the networks that they are about."""
