@@ -334,7 +334,9 @@ def test_powers_of_two_scale_a_run_exactly(data: int, weights: int, method: str)
 def test_a_time_limit_is_kept_though_little_residual_is_left() -> None:
     X = np.array([[1.0, 0, 0], [0, 1e-4, 0]])
     U, V = np.eye(3), np.array([[0.0, 1, 1]])
-    problem = reparametrize(X, X @ np.array([[1.0], [1 + 1e-5], [0]]))
+    fast = reparametrize(X, X @ np.array([[1.0], [1], [0]]))
+    end = gradient_flow(fast, reduce_network(fast, U, V), [], Stop(t_max=30.0)).product[-1, 1, 0]
+    problem = reparametrize(X, X[:, :2] @ np.array([[1.0], [end + 4e-5]]))  # the slow mode is far from its end
     run = gradient_flow(problem, reduce_network(problem, U, V), [1.0, 5, 40, 1e8], Stop(t_max=20.0))
     assert run.t.tolist() == [0.0, 1.0, 5.0, 20.0]
     assert run.stop_reason == TIME_LIMIT
