@@ -79,6 +79,15 @@ def test_every_metric_of_a_point_is_explained():
             assert f"`{name}`" in page or (bound != name and f"`{bound}`" in page), name
 
 
+BORDERS = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "docs/borders.md").read_text("utf-8"))
+
+
+def test_borders_are_held_by_tests_that_exist():
+    assert len(BORDERS) > 40
+    for file, test in BORDERS:
+        assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}::{test}"
+
+
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 

@@ -15,6 +15,7 @@ from implicit_bias.report.section import FailedPoint, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
 from implicit_bias.sweeps.figure import COMPANION, Words, known_figure
 from implicit_bias.theory.bounds.registry import RUN_BOUNDS
+from implicit_bias.theory.solvers.stopping import SADDLE, SLOW
 
 MOST_WORDS = 6
 """Values of a parameter written out; of more the first, the last and how many."""
@@ -79,6 +80,13 @@ def _summary(params: Mapping[str, str], count: int, datasets: Sequence[Mapping[s
     return f"{count:,} networks on {where}, trained by {solvers}, each until {limit}{most}."
 
 
+UNFINISHED = {
+    SLOW: "slow: its speed fell below `stop.stationary` before it arrived",
+    SADDLE: "at a saddle, which its start cannot leave",
+}
+"""Stop reason that is no arrival -> what the report says of it."""
+
+
 def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     """What is not as it should be of the points."""
     faults = [f"{missing:,} point{'s are' if missing > 1 else ' is'} missing."] if missing else []
@@ -95,6 +103,10 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
             faults.append(
                 f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance."
             )
+    if "stop_reason" in points:
+        for reason, said in UNFINISHED.items():
+            if count := int((points["stop_reason"] == reason).sum()):
+                faults.append(f"{count:,} point{'s' if count > 1 else ''} ended {said}.")
     return faults
 
 

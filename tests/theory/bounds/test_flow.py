@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from implicit_bias.theory.bounds import before as bounds
 from implicit_bias.theory.bounds import flow as of_flow
+from implicit_bias.theory.bounds.descent import descent_certificate
 from implicit_bias.theory.initialization.gaussian import balanced
-from implicit_bias.theory.networks.two_layer import imbalance
+from implicit_bias.theory.networks.two_layer import imbalance, reduce_network
 from implicit_bias.theory.problem import reparametrize
+from implicit_bias.theory.solvers.descent import gradient_descent
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.stopping import Stop
 from tests.support.networks import SHAPES, random_case
@@ -153,3 +155,23 @@ def test_certificate_says_nothing_without_a_rate_at_the_end():
     assert bound[1] < np.inf
     assert bound[2] == np.inf
     assert np.all(of_flow.certificate(case.problem, imbalance(state), endless, 0.0).value == 0)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-9, 1e-12])
+def test_certificates_hold_on_a_plateau_whose_losses_differ_by_rounding_alone(size):
+    # u1 = v = u2 = size: all of [V U2^T; U1 U2^T] grows as exp int(F), 1 >= F >= 1 - size^2 e^(2t); descent likewise
+    problem = reparametrize([[1.0, 0.0]], [[1.0]])
+    state = reduce_network(problem, np.array([[size], [size]]), np.array([[size]]))
+    initial = np.linalg.norm(state.R @ state.U2.T)
+    run = gradient_flow(problem, state, [2.0, 4.0, 6.0], Stop(t_max=8.0))
+    bound = of_flow.certificate(problem, imbalance(state), run, initial)
+    assert not bound.applies or np.all(
+        bound.value >= np.exp(run.t - size**2 * np.exp(2 * run.t) / 2) * initial * (1 - 1e-12)
+    )
+    step = 0.01
+    descent = gradient_descent(
+        problem, state, step / 2, [200, 400], Stop(t_max=float(problem.flow_time(600, step / 2)))
+    )
+    bound = descent_certificate(problem, descent, step, initial)
+    grown = (1 + step) ** np.array([0, 200, 400, 600])
+    assert not bound.applies or np.all(bound.value >= grown * (1 - size**2 * grown**2) * initial * (1 - 1e-12))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.linalg import null_space
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from implicit_bias.theory.comparisons.universality import has_limit, limit_law, limit_ratio, seen_weights
 from implicit_bias.theory.initialization.registry import INITIALIZATIONS, initial_state
@@ -85,6 +85,26 @@ def test_sparse_starts_have_the_covariance_of_the_limit_law_and_no_multiple_of_i
     error = norm.isf(FALSE_ALARM / 4) * squares.std(axis=0) / np.sqrt(runs)
     assert np.all(np.abs(squares.mean(axis=0) - law.weights) <= error)
     assert np.all(np.abs(squares.mean(axis=0) - law.weights.mean()) > error)  # the rescaled law would not pass
+
+
+def test_distances_of_sparse_starts_with_two_outputs_have_the_quantiles_of_the_limit_law():
+    """||U2 V^T|| of the wide limit drawn directly, m = 2: how often it is below quantiles of the law (FALSE_ALARM)."""
+    p, h, runs = reparametrize([[1, 0.25, 0.1]], [[6.0, 2.0]]), 2000, 1500
+    W = seen_weights(p, 1.0, 1.0)
+    law = limit_law(p, "sparse", DENSITY, 1.0, 1.0, h, W)
+    G = np.linalg.cholesky(np.eye(2) + W.T @ W)
+    Phi2 = null_space(p.Phi1.T)
+    rng, distances = np.random.default_rng(6), np.empty(runs)
+    for i in range(runs):
+        U = rng.standard_normal((p.D, h)) * (rng.random((p.D, h)) < DENSITY) / np.sqrt(DENSITY)
+        distances[i] = np.linalg.norm(Phi2.T @ (U @ (U.T @ W) + U @ rng.standard_normal((h, 2)) @ G.T)) / h
+    quantiles = (0.1, 0.5, 0.9, 0.99)
+    for q in quantiles:
+        below = int(np.sum(distances < law.quantile(q)))
+        assert binomtest(below, runs, q).pvalue > FALSE_ALARM / len(quantiles)
+    gaussian = limit_law(p, "gaussian", 1.0, 1.0, 1.0, h, W)
+    rescaled = gaussian.quantile(0.1) * law.rms / gaussian.rms
+    assert binomtest(int(np.sum(distances < rescaled)), runs, 0.1).pvalue < FALSE_ALARM  # its shape is another
 
 
 @pytest.mark.slow

@@ -35,6 +35,15 @@ def test_predicted_band_covers_wide_networks_and_the_bound_bounds(m, alpha):
     assert band.rms[0] == pytest.approx(np.sqrt(np.mean(distances**2)), rel=4 / np.sqrt(2 * 6 * m * distances.size))
 
 
+def test_the_band_covers_networks_no_wider_than_the_rank_and_the_outputs():
+    problem, h, delta = make_problem(8, 1, 14), 9, 0.2
+    band, rng = predict_distance(problem, h, Scaling(), delta), np.random.default_rng(8)
+    runs = [sampled_run(problem, h, Scaling(), rng, decay=25)[1] for _ in range(150)]
+    distances = np.array([np.linalg.norm(Theta - problem.min_norm_solution) for Theta in runs])
+    inside = int(np.sum((band.lower < distances) & (distances < band.upper)))
+    assert binomtest(inside, distances.size, 1 - delta).pvalue > FALSE_ALARM
+
+
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     h=st.integers(100, 10**15),  # from 16 (r + m) on deviations fall with the width

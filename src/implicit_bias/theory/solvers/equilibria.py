@@ -16,6 +16,7 @@ _EPS = float(np.finfo(float).eps)
 _LONG_ENOUGH = 0.5  # time, in units of 1 / rate of growth, in which growth is seen
 _SEEN_TO_GROW = 0.1  # share of the expected growth that is taken for growth
 _NEAR = 1e-3
+_NEAR_SLOPE = 0.2
 
 
 def residual_rounding(problem: Problem, R: Array) -> Array:
@@ -153,6 +154,18 @@ def how_slow(problem: Problem, R: Array) -> str:
     force = np.linalg.norm(problem.sigma[:, None] * E) * np.linalg.norm(R)
     at_saddle = excess > (floor + next_loss) / 2 and np.linalg.norm(velocity(problem, R)) <= _NEAR * force
     return "" if at_saddle else SLOW
+
+
+def decays_algebraically(t: Array, excess: Array) -> bool:
+    """Whether the excess loss (N,) falls as t^-2 over three decades of time (N,), before the last one.
+
+    So does that of balanced modes without a target, u' = -u^3 (docs/integrator.md, "Slow ends").
+    """
+    edges = np.log(t[-1]) - np.log(10) * np.arange(4, 0, -1)
+    if not edges[0] >= np.log(t[0]):
+        return False
+    slopes = np.diff(np.interp(edges, np.log(t), np.log(np.maximum(excess, 1e-300)))) / np.log(10)
+    return bool(np.all(np.abs(slopes + 2) < _NEAR_SLOPE))
 
 
 def check_magnitudes(problem: Problem, R: Array) -> None:

@@ -11,10 +11,10 @@ from implicit_bias.theory.kernel import kernel_range
 from implicit_bias.theory.networks.hidden import own_directions
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.equilibria import check_magnitudes, kind_of_rest
+from implicit_bias.theory.solvers.equilibria import check_magnitudes, decays_algebraically, kind_of_rest
 from implicit_bias.theory.solvers.explicit import explicit_steps
 from implicit_bias.theory.solvers.exponential import exponential_steps
-from implicit_bias.theory.solvers.stopping import TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.solvers.stopping import ALGEBRAIC, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.solvers.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
 
 INTEGRATORS: dict[str, Integrator] = {"explicit": explicit_steps, "exponential": exponential_steps}
@@ -72,6 +72,7 @@ def gradient_flow(
         return recorder.trajectory(state.R, TOLERANCE, 0)
     if speed0 == 0:
         return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
+    way: list[tuple[float, float]] = []
     for count, step in enumerate(_steps(problem, R0, method, tol, max(stop.stationary, tol) * speed0), start=1):
         end, reason = _end_of_run(problem, step, stop, tol)
         for t, R in pending.states(problem, step, min(step.t1, end)):
@@ -79,7 +80,10 @@ def gradient_flow(
         if reason:
             R = (step.R if end == step.t1 else step.at(end)) @ O.T
             recorder.record(end, R)
+            if reason == STATIONARY and way and decays_algebraically(*np.transpose(way)):
+                reason = ALGEBRAIC
             return recorder.trajectory(R, reason, count)
+        way.append((step.t1, excess_loss(problem, step.R)))
     raise AssertionError("integrators yield steps until the run ends")
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-TOLERANCE, STATIONARY, SADDLE = "tolerance", "stationary", "saddle"
+TOLERANCE, STATIONARY, ALGEBRAIC, SADDLE = "tolerance", "stationary", "algebraic", "saddle"
 TIME_LIMIT, ITERATION_LIMIT, SLOW = "time limit", "iteration limit", "slow"
-"""Why a run ended: its loss is as asked; it is at a minimum of the loss for the hidden directions that it has; it rests
+"""Why a run ended: its loss is as asked; it is at a minimum of the loss for the hidden directions that it has, or is
+there to rounding after a decay as a power of time, not as an exponential; it rests
 at another equilibrium, with nothing beyond rounding errors that would leave it; it reached a limit; it is a descent
 whose speed is at or below `stationary` of the initial one though it has not arrived."""
 

@@ -49,7 +49,8 @@ class Trajectory:
         kernel_change: (T,) ||K(t) - K(0)||_F / ||K(0)||_F of the tangent kernel (kernel.py).
         drift: (T,) ||Lambda(t) - Lambda(0)||_F / max_t ||P||_F^2.
         R: (k, k') final reduced state.
-        stop_reason: "tolerance", "stationary", "saddle", "slow", "time limit" or "iteration limit" (stopping.py).
+        stop_reason: "tolerance", "stationary", "algebraic", "saddle", "slow", "time limit" or "iteration limit"
+            (stopping.py).
         steps: steps of the solver.
         U1_range: (T, 2) smallest and largest eigenvalue of U1 U1^T of a descent; (0, 2) of a flow.
     """
