@@ -97,6 +97,8 @@ BASE = {"title": "t", "widths": [10], "seeds": [0], "alpha": [0.5], "step_size":
         ({"figure": "depth", "depths": [3], "inner_gain": -1.0}, "inner_gain"),
         ({"figure": "depth", "depths": [3], "leak_tol": 0.0}, "leak_tol"),
         ({"figure": "depth", "depths": [3], "alpha": [0.4, 0.5]}, "one alpha"),
+        ({"figure": "scales", "depths": [3], "alpha": [0.4, 0.5], "widths": [9, 10]}, "at one width"),
+        ({"figure": "scales", "alpha": [0.4, 0.5]}, "go together"),
     ],
 )
 def test_bad_parameters_are_named(settings, message):

@@ -4,6 +4,7 @@ from implicit_bias.figures.activations import activation_point_figure, activatio
 from implicit_bias.figures.claims import claims_figure
 from implicit_bias.figures.depth import depth_figure, laws_of_depths
 from implicit_bias.figures.questions import questions_figure
+from implicit_bias.figures.scales import scales_cost_figure, scales_figure
 from implicit_bias.figures.style import png
 from implicit_bias.figures.sweeps import (
     alpha_figure,
@@ -30,6 +31,8 @@ __all__ = [
     "point_figure",
     "questions_figure",
     "rate_bias_figure",
+    "scales_cost_figure",
+    "scales_figure",
     "universality_figure",
     "wide_figure",
     "width_figure",

@@ -162,7 +162,7 @@ def draw_sweep(
     networks with activations shows how far the frozen law is right, and how far kernels move; that of
     a sweep over laws of the entries compares them with the law given each run; that of a sweep over initial scales is
     the rate-bias plane, the rate of convergence against the distance; that of a sweep over depths is the companion of
-    its deepest networks.
+    its deepest networks; that of scales at several depths shows what they cost.
 
     Args:
         sweep: parameters of the sweep.
@@ -192,6 +192,9 @@ def draw_sweep(
     if sweep.figure == "depth":
         main, deepest = figures.depth_figure(points, sweep.alpha[0]), int(table["depth"].max())
         return main, main, figures.companion_figure(_columns(table[table["depth"] == deepest]), depth=deepest)
+    if sweep.figure == "scales":
+        main = figures.scales_figure(points)
+        return main, main, figures.scales_cost_figure(points)
     law = _law(sweep, drawn)
     if sweep.figure == "alpha":
         main, paper = figures.alpha_figure(points, law), min(sweep.alpha, key=lambda alpha: abs(alpha - 0.5))
@@ -217,7 +220,7 @@ def draw_interactive(
         return interactive.interactive_activations(points)
     if sweep.figure == "imbalance":
         return interactive.interactive_cases(_cases(fingerprints, table, evaluations), points)
-    if sweep.figure == "depth":
+    if sweep.kind == "deep":
         return interactive.interactive_widths(points, figures.laws_of_depths(points), by="depth")
     return interactive.interactive_widths(points, _law(sweep, _problems(problems, table)))
 

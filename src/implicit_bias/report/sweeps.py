@@ -49,6 +49,12 @@ FIGURES = {
         "Left, the distance times the power of the width with which it falls: dots are runs, lines the law of their "
         "depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
     ),
+    "scales": (
+        "From lazy to rich at several depths",
+        "Against the exponent α of the initial scales h^(−α), at one width: how far training moves the tangent "
+        "kernel; the distance to the min-norm solution, beside the law before training; and over how many outputs "
+        "the part outside the data is spread. Dots are runs.",
+    ),
     "universality": (
         "Distance for entries of other laws",
         "Networks whose initial entries are not Gaussian, beside the law for Gaussian ones.",
@@ -63,6 +69,10 @@ COMPANIONS = {
         "Each run beside the frozen law, and the movement of its kernel",
         "A dot is a run: how far its predictions are from the law's mean, over the root mean square that the law "
         "says. Right, how far training moves the tangent kernel of the samples.",
+    ),
+    "scales": (
+        "What the scales cost",
+        "Iterations to stop against the exponent of the initial scales, at each depth.",
     ),
     "imbalance": (
         "Rate of convergence against distance",
@@ -83,6 +93,7 @@ FINDINGS = {
     **{("figure", figure): findings.law for figure in ("width", "wide", "alpha")},
     ("figure", "universality"): findings.universality,
     ("figure", "depth"): findings.depth,
+    ("figure", "scales"): findings.scales,
     ("companion", "imbalance"): findings.plane,
     ("companion", "activations"): findings.frozen,
 }
@@ -202,6 +213,8 @@ def _told(points: pd.DataFrame, figure: str) -> str:
         return findings.kernel_distance(points)
     if figure == "depth":
         return findings.depth(points)
+    if figure == "scales":
+        return findings.scales(points)
     means = points.groupby("width")["distance"].mean()
     ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
     return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")

@@ -3,13 +3,15 @@
 A point takes about `POINT` seconds to draw, measure and plot. The flow adds at most about `STEPS` steps, each of
 `OVERHEAD` seconds and of one eigendecomposition (r, r) for the kernel of every output and one for the state; one such
 is timed here. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for, at the
-time of one of them, timed here. Deep networks are revealed by about `LEVELS` levels a layer, and a step of theirs takes
-about `RATES` evaluations of the velocity, timed here, with all tries. The tables and their SVD need about `COPIES`
+time of one of them, timed here. Three layers are revealed by about `LEVELS` levels a layer; more layers have about
+`DIRECTIONS` directions a layer beside the first ones, and train `RESTARTS` times for each layer. A step takes about
+`RATES` evaluations of the velocity, timed here, with all tries. The tables and their SVD need about `COPIES`
 arrays of X's size, a process `PROCESS`.
 """
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -21,6 +23,7 @@ from implicit_bias.theory.networks.activation import Model, activation
 from implicit_bias.theory.networks.activation.samples import Samples
 from implicit_bias.theory.networks.deep.dynamics import velocity
 from implicit_bias.theory.networks.deep.starts import gaussian_deep
+from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
 from implicit_bias.theory.solvers.registry import solver
@@ -35,6 +38,8 @@ GRADIENTS = 400
 ARRAYS = 16
 """Arrays of the size of a gradient that the explicit integrator of networks with activations keeps."""
 LEVELS = 2
+DIRECTIONS = 3
+RESTARTS = 0.5
 RATES = 40
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
@@ -124,6 +129,10 @@ def _eigendecomposition(r: int) -> float:
 
 def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
     """Seconds of a run of a network of this depth."""
+    if depth > 3:
+        size = min(problem.k + DIRECTIONS * depth, max(sweep.widths))
+        layers = tuple(np.ones(shape) for shape in pairwise([problem.r, *[size] * (depth - 1), problem.m]))
+        return RESTARTS * depth * _deep_run(problem, layers)
     rng = np.random.default_rng(sweep.seed)
     network = gaussian_deep(problem, depth, max(sweep.widths), rng)
     state = network.state()
@@ -133,9 +142,14 @@ def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
         if sum(W.size for W in grown.layers) > sweep.most_weights:
             break
         state = grown
-    velocity(problem, state.layers)
+    return _deep_run(problem, state.layers)
+
+
+def _deep_run(problem: Problem, layers: Layers) -> float:
+    """Seconds of a run of these layers."""
+    velocity(problem, layers)
     start = time.perf_counter()
-    velocity(problem, state.layers)
+    velocity(problem, layers)
     return STEPS * (OVERHEAD + RATES * (time.perf_counter() - start))
 
 

@@ -305,7 +305,7 @@ class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str
-    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "depth", "activations"] = Field(
+    figure: Literal["width", "wide", "alpha", "imbalance", "universality", "depth", "scales", "activations"] = Field(
         description="what is drawn against what"
     )
     problem: str = Field(OWN, description="name of a data set; by default the one made of the tables X and Y")
@@ -363,10 +363,13 @@ class Sweep(Engine):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
         self._activations_fit()
-        if (self.kind == "deep") != (self.figure == "depth"):
+        if (self.kind == "deep") != (self.figure in ("depth", "scales")):
             raise ValueError(
-                f"figure depth and depths other than 2 go together, got figure {self.figure} and depths {self.depths}"
+                f"figures depth and scales and depths other than 2 go together, got figure {self.figure} and depths "
+                f"{self.depths}"
             )
+        if self.figure == "scales" and len(self.widths) > 1:
+            raise ValueError(f"figure scales shows several alphas at one width, got widths {self.widths}")
         if self.kind == "deep" and self.initialization != [GAUSSIAN]:
             raise ValueError(f"the first and the last layer of deep networks are gaussian, got {self.initialization}")
         if bool(self.alpha) == bool(self.cases):
