@@ -16,6 +16,7 @@ SECTIONS = {
     "width": "tests.benchmarks.costs",
     "rank": "tests.benchmarks.costs",
     "conditioning": "tests.benchmarks.costs",
+    "depth": "tests.benchmarks.depth",
     "memory": "tests.benchmarks.costs",
     "parallel": "tests.benchmarks.parallel",
     "job": "tests.benchmarks.job",
