@@ -14,7 +14,7 @@ from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import Reader, Stage
-from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.parameters import OF_TWO_LAYERS, Point, Sweep
 from implicit_bias.sweeps.points import Loaders, Record
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.ridge import (
@@ -177,5 +177,6 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="early_section",
                 name="describe_early",
             ),
-        ]
+        ],
+        tags=OF_TWO_LAYERS,
     )
