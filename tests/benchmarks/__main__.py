@@ -16,6 +16,7 @@ SECTIONS = {
     "width": "tests.benchmarks.costs",
     "rank": "tests.benchmarks.costs",
     "conditioning": "tests.benchmarks.costs",
+    "depth": "tests.benchmarks.depth",
     "memory": "tests.benchmarks.costs",
     "estimates": "tests.benchmarks.estimates",
     "parallel": "tests.benchmarks.parallel",

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from implicit_bias.theory.networks.deep import DeepDescent, reduce_deep
+from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.solvers.descent import Descent
 from implicit_bias.theory.solvers.trajectory import velocity
-from tests.benchmarks import flows, points
+from tests.benchmarks import depth, flows, points
 from tests.benchmarks.harness import conditioned, duration, network
+from tests.theory.networks.deep.references import total
 
 
 @pytest.mark.parametrize("rival", [points.plain, points.in_place, points.blas, points.blocked])
@@ -18,6 +21,18 @@ def test_full_space_steps_are_ours(rival):
     run(20)
     U, V = weights()
     np.testing.assert_allclose(problem.Phi1.T @ U @ V.T, descent.R[:100] @ descent.R[100:].T, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("rival", [depth.plain, depth.vectors])
+def test_steps_of_whole_deep_networks_are_ours(rival):
+    X, Y, layers = depth.whole_network(40)
+    problem = reparametrize(X, Y)
+    descent = DeepDescent(problem, reduce_deep(problem, layers).layers, 2 * depth.ETA / depth.N)
+    descent.run(20, 0.0)
+    run, weights = rival(X, Y, layers)
+    run(20)
+    A, *rest = descent.layers
+    np.testing.assert_allclose(problem.Phi1.T @ total(weights()), A @ total(rest), rtol=0, atol=1e-13)
 
 
 def test_jacobian_given_to_peers():

@@ -13,7 +13,7 @@ MUTANTS = [
         ("total = W @ total + g @ (s.T @ s)", "total = W @ total + g"),
         ("K += np.kron(sP @ sP.T, S.T @ S)", "K += np.kron(sP @ sP.T, np.eye(problem.m))"),
         ("return [V.T @ V - W @ W.T for", "return [V.T @ V + W @ W.T for"),
-        ("(S[index + 1], S[index + 1][columns:]),", "(S[index + 1], S[index + 1][:0]),"),
+        ("columns.T @ S[l] / (np.linalg.norm(S[l]) or 1.0)", "0.0 * columns.T @ S[l]"),
     ),
     *mutants(
         "networks/deep/state.py",
@@ -23,15 +23,17 @@ MUTANTS = [
     ),
     *mutants(
         "networks/deep/unfolding.py",
-        "networks/deep/test_reduction.py networks/deep/test_sampling.py",
+        "networks/deep/test_reduction.py networks/deep/test_directions.py",
         (
-            "wider[done[0] :, fresh] = self._source.meet(layer, slice(done[0], W.shape[0]), fresh)",
-            "wider[done[0] :, fresh] = 0.0",
+            "met = rows @ self._source.meet(before, rows, fresh)",
+            "met = 0.0 * rows @ self._source.meet(before, rows, fresh)",
         ),
         (
-            "wider[fresh, done[1] :] = self._source.meet(layer, fresh, slice(done[1], W.shape[1]))",
-            "wider[fresh, done[1] :] = 0.0",
+            "met = columns @ self._source.meet(after, fresh, columns).T",
+            "met = 0.0 * columns @ self._source.meet(after, fresh, columns).T",
         ),
+        ("np.hstack([old @ rest, newer])", "np.hstack([0.9 * old @ rest, newer])"),
+        ("np.cumsum(values.clip(min=0.0)) <= share**2", "np.cumsum(values.clip(min=0.0)) <= share"),
     ),
     *mutants(
         "networks/deep/sources.py",
@@ -72,10 +74,10 @@ MUTANTS = [
         "networks/deep/bounds.py",
         "networks/deep/test_bounds.py",
         ("return 2 * problem.sigma[-1] ** 2 * np.sum(", "return 4 * problem.sigma[-1] ** 2 * np.sum("),
-        ("first + last if state.depth == 2 else first * last", "first + last"),
+        ("return size * first * last", "return size * (first + last)"),
         (
-            "_ordered(-Lambdas[-1][:columns, :columns], problem.m)",
-            "_ordered(Lambdas[-1][:columns, :columns], problem.m)",
+            "_ordered(-columns.T @ Lambdas[1] @ columns, problem.m)",
+            "_ordered(columns.T @ Lambdas[1] @ columns, problem.m)",
         ),
         ("np.sqrt(2 * run.excess / kernel)", "np.sqrt(run.excess / kernel) / 9"),
         ("P = np.maximum(run.head_least[at] - head, 0.0)", "P = run.head_least[at] + head"),

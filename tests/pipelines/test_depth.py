@@ -84,6 +84,14 @@ def test_an_exhausted_budget_fails_its_points_alone_and_says_what_to_change(tmp_
     assert len(table) < 12
 
 
+def test_studies_of_two_layers_are_refused_before_any_work(tmp_path):
+    project = make_project(tmp_path)
+    for name in ("lazy", "early"):
+        output = project.run(f"--pipelines={name}", SMOKE[1], check=False)
+        assert "compares two-layer linear networks; width_sweep has depths [1, 2, 3]" in output
+    assert not (project.path / "data/smoke").exists()
+
+
 BASE = {"title": "t", "widths": [10], "seeds": [0], "alpha": [0.5], "step_size": 0.1}
 
 
@@ -97,6 +105,8 @@ BASE = {"title": "t", "widths": [10], "seeds": [0], "alpha": [0.5], "step_size":
         ({"figure": "depth", "depths": [3], "inner_gain": -1.0}, "inner_gain"),
         ({"figure": "depth", "depths": [3], "leak_tol": 0.0}, "leak_tol"),
         ({"figure": "depth", "depths": [3], "alpha": [0.4, 0.5]}, "one alpha"),
+        ({"figure": "scales", "depths": [3], "alpha": [0.4, 0.5], "widths": [9, 10]}, "at one width"),
+        ({"figure": "scales", "alpha": [0.4, 0.5]}, "go together"),
     ],
 )
 def test_bad_parameters_are_named(settings, message):

@@ -11,6 +11,7 @@ from implicit_bias.figures.depth import depth_figure, laws_of_depths
 from implicit_bias.figures.imbalance import imbalance_figure, rate_bias_figure
 from implicit_bias.figures.point import point_figure
 from implicit_bias.figures.questions import questions_figure
+from implicit_bias.figures.scales import scales_cost_figure, scales_figure
 from implicit_bias.figures.style import png
 from implicit_bias.figures.universality import universality_figure
 from implicit_bias.figures.widths import alpha_figure, companion_figure, wide_figure, width_figure
@@ -29,6 +30,8 @@ __all__ = [
     "point_figure",
     "questions_figure",
     "rate_bias_figure",
+    "scales_cost_figure",
+    "scales_figure",
     "universality_figure",
     "wide_figure",
     "width_figure",

@@ -95,6 +95,20 @@ def depth(points: pd.DataFrame) -> str:
     return " ".join(filter(None, told))
 
 
+def scales(points: pd.DataFrame) -> str:
+    """How far kernels move at the largest and the smallest initial scales, at each depth."""
+    if points.empty or "alpha" not in points:
+        return ""
+    moves = points.groupby(["depth", "alpha"])["kernel_move"].mean()
+    ends = points["alpha"].min(), points["alpha"].max()
+    told = (
+        f"{' and '.join(number(float(moves[layers, alpha]), 2) for alpha in ends)} of itself with L = {layers:g}"
+        for layers in points["depth"].unique()
+        if all((layers, alpha) in moves for alpha in ends)
+    )
+    return f"At alpha = {ends[0]:g} and {ends[1]:g} the kernel moves by {', '.join(told)}."
+
+
 def plane(points: pd.DataFrame) -> str:
     """Which ratio of scales is fastest, slowest, and nearest to the min-norm solution."""
     if not {"case", "rate", "distance"} <= set(points) or set(points["case"]) <= {"balanced"}:

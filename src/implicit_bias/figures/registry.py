@@ -8,6 +8,7 @@ from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
 from implicit_bias.figures.rows.depth import DEPTH_FIGURE
 from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
 from implicit_bias.figures.rows.law import law_of_sweep
+from implicit_bias.figures.rows.scales import SCALES_FIGURE
 from implicit_bias.figures.rows.universality import UNIVERSALITY_FIGURE
 from implicit_bias.figures.rows.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
 from implicit_bias.sweeps.figure import Results, SweepFigure, Words, sweep_figure
@@ -19,6 +20,7 @@ FIGURES: dict[str, SweepFigure] = {
     "imbalance": IMBALANCE_FIGURE,
     "universality": UNIVERSALITY_FIGURE,
     "depth": DEPTH_FIGURE,
+    "scales": SCALES_FIGURE,
     "activations": ACTIVATIONS_FIGURE,
 }
 """Name -> figure of a sweep."""

@@ -11,6 +11,7 @@ from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.hooks.encodings import speak_any_encoding
 from implicit_bias.hooks.misspelt import PARAMETERS, meant_by, read_by, unread
 from implicit_bias.hooks.siblings import is_ours, ours
+from implicit_bias.sweeps.parameters import OF_TWO_LAYERS, Sweep
 from implicit_bias.tracking.marks import marks_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class InputHooks:
             speak_any_encoding()
         _refuse_runner(pipeline, catalog)
         _refuse_misspelt(catalog, run_params.get("runtime_params") or ())
+        _refuse_kinds(pipeline, catalog)
         missing = sorted(name for name in pipeline.inputs() if name not in catalog)
         if missing and any(map(is_ours, pipeline.nodes)):
             raise RunRefused(_message(run_params, missing))
@@ -106,6 +108,19 @@ def _refuse_runner(pipeline: "Pipeline", catalog: "Catalog") -> None:
     context = click.get_current_context(silent=True)
     if context is not None and context.params.get("is_async") and any(map(is_ours, pipeline.nodes)):
         raise RunRefused(ASYNC)
+
+
+def _refuse_kinds(pipeline: "Pipeline", catalog: "Catalog") -> None:
+    """Refuse stages that know the paper's network alone where a sweep trains others."""
+    for node in filter(is_ours, pipeline.nodes):
+        for name in node.inputs if OF_TWO_LAYERS in node.tags else ():
+            sweep = catalog[name].load() if name.startswith(PARAMETERS) and name in catalog else None
+            if isinstance(sweep, Sweep) and sweep.kind != "two_layer":
+                trained = f"depths {sweep.depths}" if sweep.kind == "deep" else f"activations {sweep.activations}"
+                raise RunRefused(
+                    f"{node.name} compares two-layer linear networks; {name.removeprefix(PARAMETERS)} has {trained}: "
+                    f"run --pipelines=width_sweep, or leave them out"
+                )
 
 
 def _unmade(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, str]:

@@ -3,15 +3,17 @@
 A sweep takes about `STAGES` seconds for its figures and records, and `BANDS` predictions of the law per alpha. A point
 takes about `POINT` seconds to draw, measure, plot and track, and one prediction of the law. The flow adds at most
 `STEPS` steps, each of `OVERHEAD` seconds and of one eigendecomposition (r, r) for the kernel of every output and one
-for the state. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for. Deep
-networks are revealed by about `LEVELS` levels per layer, and a step of theirs takes about `RATES` evaluations of the
-velocity. Predictions, eigendecompositions, iterations and velocities are timed here, in seconds of the processor, so
-that other work on the machine does not count. The tables and their SVD need about `COPIES` arrays of X's size, a
+for the state. Gradient descent adds its iterations, as many as the rate at the start and at the end asks for. Networks
+of three layers are revealed by about `LEVELS` levels per layer; more layers have about `DIRECTIONS` directions per
+layer besides the first ones, and train `RESTARTS` times per layer. A step of theirs takes about `RATES` evaluations of
+the velocity. Predictions, eigendecompositions, iterations and velocities are timed here, in seconds of the processor,
+so that other work on the machine does not count. The tables and their SVD need about `COPIES` arrays of X's size, a
 process `PROCESS`.
 """
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -26,6 +28,7 @@ from implicit_bias.theory.networks.activation import Model, activation
 from implicit_bias.theory.networks.activation.samples import Samples
 from implicit_bias.theory.networks.deep.dynamics import velocity
 from implicit_bias.theory.networks.deep.starts import gaussian_deep
+from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
 from implicit_bias.theory.solvers.registry import solver
@@ -44,6 +47,8 @@ GRADIENTS = 400
 ARRAYS = 16
 """Arrays of the size of a gradient that the explicit integrator of networks with activations keeps."""
 LEVELS = 2
+DIRECTIONS = 3
+RESTARTS = 0.5
 RATES = 40
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
@@ -149,6 +154,10 @@ def _eigendecomposition(r: int) -> float:
 
 def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
     """Seconds of a run of a network of this depth."""
+    if depth > 3:
+        size = min(problem.k + DIRECTIONS * depth, max(sweep.widths))
+        layers = tuple(np.ones(shape) for shape in pairwise([problem.r, *[size] * (depth - 1), problem.m]))
+        return RESTARTS * depth * _deep_run(problem, layers)
     rng = np.random.default_rng(sweep.seed)
     network = gaussian_deep(problem, depth, max(sweep.widths), rng)
     state = network.state()
@@ -158,9 +167,14 @@ def _deep(problem: Problem, sweep: Sweep, depth: int) -> float:
         if sum(W.size for W in grown.layers) > sweep.most_weights:
             break
         state = grown
-    velocity(problem, state.layers)
+    return _deep_run(problem, state.layers)
+
+
+def _deep_run(problem: Problem, layers: Layers) -> float:
+    """Seconds of a run of these layers."""
+    velocity(problem, layers)
     start = time.process_time()
-    velocity(problem, state.layers)
+    velocity(problem, layers)
     return STEPS * (OVERHEAD + RATES * (time.process_time() - start))
 
 

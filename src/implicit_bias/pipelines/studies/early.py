@@ -16,7 +16,7 @@ from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
-from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.parameters import OF_TWO_LAYERS, Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.ridge import (
     REACH,
@@ -181,5 +181,6 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="early_section",
                 name="describe_early",
             ),
-        ]
+        ],
+        tags=OF_TWO_LAYERS,
     )

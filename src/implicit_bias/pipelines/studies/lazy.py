@@ -14,7 +14,7 @@ from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
-from implicit_bias.sweeps.parameters import Point, Sweep
+from implicit_bias.sweeps.parameters import OF_TWO_LAYERS, Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.companions import Companion, gaps, infinite_width_companion, linearized_companion
 from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow
@@ -141,5 +141,6 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="lazy_section",
                 name="describe_lazy",
             ),
-        ]
+        ],
+        tags=OF_TWO_LAYERS,
     )

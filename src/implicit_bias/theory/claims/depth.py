@@ -1,5 +1,6 @@
 """Claims on networks of more layers (docs/depth.md), against networks that are trained whole."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -24,7 +25,7 @@ SHARE = 1 / 12
 """Of the random problems, those on which a deep network is drawn and trained whole."""
 FLOW = 1e-9
 """Tolerance of the flow."""
-LEVELS = 2
+LEVELS = 1
 """Levels of the runs that are cut off."""
 
 
@@ -107,7 +108,7 @@ def deep_claims(network: Network, rng: np.random.Generator) -> dict[str, Check]:
         "deep_frozen": frozen(deep, after, other.flow(t)),
         "deep_certified": certified(deep.problem, run),
         "deep_bound": guaranteed(deep.problem, state, run),
-        "deep_leak": leak(deep, after, t),
+        "deep_leak": leak(deep),
         "deep_two": two_layers(deep, run, t),
     }
 
@@ -128,6 +129,7 @@ def train(problem: Problem, state: DeepState, t: float) -> DeepTrajectory:
 def another(deep: Deep, rng: np.random.Generator) -> Array:
     """(D, h_1) a change of W_1 that the data do not see."""
     change = rng.standard_normal(deep.layers[0].shape)
+    change *= np.linalg.norm(deep.layers[0]) / np.linalg.norm(change)
     return change - deep.problem.Phi1 @ (deep.problem.Phi1.T @ change)
 
 
@@ -175,28 +177,31 @@ def _resolution(problem: Problem, run: DeepTrajectory) -> float:
     return 10 * FLOW * float(size + np.sqrt(2 * run.excess[0]))
 
 
-def leak(start: Deep, end: Deep, t: float) -> Check:
+def leak(deep: Deep, end: Callable[[Deep, float], Deep] = Deep.flow) -> Check:
     """A run that is cut off after LEVELS levels strays from the whole network by no more than its leak allows.
 
     Seen on A A^T and W_L^T W_L. N and f of the bound are known before the runs: layers move by at most (t L(0))^(1/2).
+
+    Args:
+        deep: the network.
+        end: where the whole network is after a time.
     """
-    problem, depth = start.problem, len(start.layers)
-    state = unfold(problem, list(start.layers), LEVELS).state()
-    run = train(problem, state, t)
-    if not run.leak > 0:
+    problem, depth = deep.problem, len(deep.layers)
+    state = unfold(problem, list(deep.layers), LEVELS).state()
+    if state.closed:
         return Check(False, 0.0, SLACK)
-    loss = max(excess_loss(problem, layers) for layers in (start.visible, state.layers))
-    N = max(1.0, *(float(np.linalg.norm(W, 2)) for W in start.visible)) + np.sqrt(t * loss)
-    f = problem.sigma[0] * (np.linalg.norm(problem.Y_tilde) + problem.sigma[0] * np.sqrt(problem.m) * N**depth)
-    with np.errstate(over="ignore"):
-        defect = (
-            2 * depth**2 * N ** (depth - 1) * run.leak * (f + problem.sigma[0] ** 2 * depth**2 * N**depth * run.leak)
-        )
-        strays = t * defect * np.exp(depth * (depth - 1) * N ** (depth - 2) * f * t)
+    t, sigma = short_time(problem, deep.visible), problem.sigma[0]
+    loss = max(excess_loss(problem, layers) for layers in (deep.visible, state.layers))
+    N = max(1.0, *(float(np.linalg.norm(W, 2)) for W in deep.visible)) + np.sqrt(t * loss)
+    f = sigma * (np.linalg.norm(problem.Y_tilde) + sigma * np.sqrt(problem.m) * N**depth)
+    growth = depth * (depth - 1) * N ** (depth - 2) * f
+    t = min(t, 1 / growth)
+    run, after = train(problem, state, t), end(deep, t)
+    defect = 2 * depth**2 * N ** (depth - 1) * run.leak * (f + sigma**2 * depth**2 * N**depth * run.leak)
     first, last = run.state.layers[0], run.state.layers[-1]
-    A, Z = end.visible[0], end.visible[-1]
-    measured = [np.linalg.norm(A @ A.T - first @ first.T), np.linalg.norm(Z.T @ Z - last.T @ last)]
-    return at_most(measured, 2 * N * strays, error=INTEGRATED * N**2)
+    A, Z = after.visible[0], after.visible[-1]
+    strayed = [np.linalg.norm(A @ A.T - first @ first.T), np.linalg.norm(Z.T @ Z - last.T @ last)]
+    return at_most(strayed, 2 * N * t * defect * np.exp(growth * t), error=10 * FLOW * N**2)
 
 
 def two_layers(deep: Deep, run: DeepTrajectory, t: float) -> Check:

@@ -33,9 +33,9 @@ def imbalance_rate(problem: Problem, state: DeepState) -> float:
     if state.depth == 2:
         return size * (_ordered(Lambdas[0], problem.r) + _ordered(-Lambdas[0], problem.m))
     rows, columns = (complement(directions) for directions in state.open[0])
-    return (
-        size * _ordered(rows.T @ Lambdas[0] @ rows, problem.r) * _ordered(-columns.T @ Lambdas[1] @ columns, problem.m)
-    )
+    first = _ordered(rows.T @ Lambdas[0] @ rows, problem.r)
+    last = _ordered(-columns.T @ Lambdas[1] @ columns, problem.m)
+    return size * first * last
 
 
 def _ordered(block: Array, i: int) -> float:

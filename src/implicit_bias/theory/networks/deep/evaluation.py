@@ -28,6 +28,7 @@ def evaluate_deep(
     """Measure a run: distance to the min-norm solution, the law, bounds, imbalances, leak.
 
     `met/reach` says whether the product of the layers can have the rank of Theta^; if not, the loss cannot vanish.
+    `tail_rank` is the effective rank of M^T M, over how many outputs the part outside the data is spread;
     `imbalance/<l>` is ||Lambda_l||_F in the kept directions of hidden layer l.
 
     Args:
@@ -52,6 +53,7 @@ def evaluate_deep(
         "loss": float(problem.averaged(run.excess[-1] + problem.loss_floor)),
         "imbalance_drift": run.drift,
         "kernel_move": run.kernel_change[-1],
+        "tail_rank": participation(last @ last.T),
         "rate": final_rate(cast(Trajectory, run)),
         "depth": state.depth,
         "levels": state.levels,
@@ -102,6 +104,12 @@ def evaluate_deep(
         curves=curves,
         unmet=unmet,
     )
+
+
+def participation(gram: Array) -> float:
+    """(sum v)^2 / sum v^2 of the eigenvalues v of a Gram matrix: over how many directions it is spread; 0 of 0."""
+    size = float(np.sum(gram * gram))
+    return float(np.trace(gram)) ** 2 / size if size else 0.0
 
 
 def distance_curves(problem: Problem, state: DeepState, run: DeepTrajectory) -> tuple[Array, Array]:
