@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +150,25 @@ def test_enormous_distances_are_compared(tmp_path: Path, monkeypatch: pytest.Mon
     else:
         assert (large is None) == (scale == np.inf)  # a point tracks finite numbers only
     assert "distance" in found["differ"]
+
+
+def test_standard_output_is_the_answer_alone(tracked: tuple[Path, str, str], tmp_path: Path) -> None:
+    """In a project, where Kedro logs as soon as it is imported."""
+    project = tmp_path / "project"
+    shutil.copytree(tracked[0], project)
+    (project / "pyproject.toml").write_text(
+        '[tool.kedro]\npackage_name = "theirs"\nproject_name = "theirs"\nkedro_init_version = "1.7.0"\n'
+    )
+    for name in ("src/theirs", "conf/base", "conf/local"):
+        (project / name).mkdir(parents=True)
+    for name in ("__init__", "settings", "pipeline_registry"):
+        (project / f"src/theirs/{name}.py").write_text("def register_pipelines():\n    return {}\n")
+    command = ("compare", "First", "Second", "--experiment", "tests", "--json", "--no-figure")
+    answer = subprocess.run(
+        [sys.executable, "-m", "implicit_bias.cli", *command], cwd=project, capture_output=True, text=True, timeout=120
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["differ"] == ["distance", "law_rms", "loss"]
 
 
 def test_two_points(here: Path) -> None:
