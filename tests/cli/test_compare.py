@@ -30,9 +30,16 @@ PROFILE = {"n": 5, "D": 9, "m": 1, "r": 5, "cond": 2.0}
 
 
 def fill(
-    store: Store, name: str, scale: float, failed: str = "", order: int = 1, enlarged: float = 1.0, **params: Any
+    store: Store,
+    name: str,
+    scale: float,
+    failed: str = "",
+    order: int = 1,
+    enlarged: float = 1.0,
+    folder: str = "",
+    **params: Any,
 ) -> str:
-    """Track a sweep of known distances, which may be enlarged; a point may fail.
+    """Track a sweep of known distances, which may be enlarged, from a folder of results; a point may fail.
 
     With order -1 the last point is done first.
     """
@@ -49,6 +56,7 @@ def fill(
             },
             "datasets": [{"name": "line", "digest": "0123abcd", "profile": PROFILE}],
         }
+        | ({"folder": folder} if folder else {})
     )
     for key, (h, seed) in list(keys.items())[::order]:
         if key == failed:
@@ -264,6 +272,20 @@ def test_the_report_of_chosen_runs(here: Path, tmp_path: Path, tracked: tuple[Pa
     assert result.exit_code == 0, result.output
     titles = re.findall('<h2 id="([^"]+)-title">(.*?)</h2>', page.read_text(encoding="utf-8"))
     assert titles == [(f"width-{tracked[1][:8]}", "First"), (f"width-{tracked[2][:8]}", "Second")]
+
+
+def test_the_report_keeps_the_sweeps_of_other_environments_and_names_runs_as_they_are_tracked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = Store("sqlite:///mlflow.db", tmp_path)
+    for folder in ("base", "wide", "wide"):
+        fill(store, "Sweep", 1.0, folder=folder)
+    result = run("report")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert set(re.findall("<h2[^>]*>(.*?)</h2>", page)) == {"Sweep", "Sweep #3"}
 
 
 @pytest.mark.parametrize(

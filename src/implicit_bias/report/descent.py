@@ -53,7 +53,7 @@ def descent_section(
     params = {key: str(value) for key, value in origin.params.items()}
     told = findings(points)
     return Section(
-        title=params.get("title", "Descent against flow"),
+        title=origin.title("Descent against flow"),
         summary=f"{planned:,} starts of a network of width {params.get('width', '?')}, at the fixed product σ_U σ_V = "
         f"{params.get('product', '?')}, by the flow and by gradient descent, each until the excess loss "
         f"is {params.get('depth', '?')} of the initial one.",

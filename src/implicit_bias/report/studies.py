@@ -92,7 +92,7 @@ def study_section(name: str, origin: Origin, planned: int, points: pd.DataFrame)
     whole = len(compared) == planned
     results = result_table(compared, study.metrics)
     return Section(
-        title=f"{origin.params.get('title', 'Sweep')}: {study.title}",
+        title=f"{origin.title('Sweep')}: {study.title}",
         summary=study.summary,
         outcome=f"{'all' if whole else f'{len(compared):,} of'} {planned:,} points compared",
         faults=[] if whole else [f"{planned - len(compared):,} points could not be compared."],
