@@ -1,6 +1,7 @@
 """The commands on tracked runs, `compare` and `report`: what they read back from a small store, and their errors."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -173,7 +174,12 @@ def test_standard_output_is_the_answer_alone(tracked: tuple[Path, str, str], tmp
         (project / f"src/theirs/{name}.py").write_text("def register_pipelines():\n    return {}\n")
     command = ("compare", "First", "Second", "--experiment", "tests", "--json", "--no-figure")
     answer = subprocess.run(
-        [sys.executable, "-m", "implicit_bias.cli", *command], cwd=project, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "implicit_bias.cli", *command],
+        cwd=project,
+        env=os.environ | {"DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert answer.returncode == 0, answer.stderr
     assert json.loads(answer.stdout)["differ"] == ["distance", "law_rms", "loss"]

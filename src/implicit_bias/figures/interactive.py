@@ -20,10 +20,12 @@ DISTANCE = "distance to min-norm ‖UVᵀ − Θ̂‖"
 SIGNS = {"alpha": "α", "depth": "L"}
 NARROW = 3
 """Decades below which a logarithmic axis also has ticks between powers of ten."""
+MOST_POWERS = 8
+"""Powers of ten that a logarithmic axis names at the most."""
 NEUTRAL = "#808080"
 """Instead of black: contrast 3.9 with white and 4.8 with kedro-viz's dark background."""
 GRID = "rgba(128,128,128,0.3)"
-SPACING = 0.14
+SPACING = 0.18
 """Between two panels, relative to the figure; it holds the title of an axis."""
 STYLES = {"bound": ("dash", "guaranteed (Theorem 1)"), "certified": ("dot", "certified after training")}
 BOUNDS = {
@@ -100,7 +102,10 @@ def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.F
                 figure.add_trace(trace, 1, 1)
     for name, (dash, words) in STYLES.items():
         if any(name in case for case in cases):  # the legend names each dash once
-            figure.add_trace(_line([], [], words, line={"color": NEUTRAL, "dash": dash, "width": 1.2}), 1, 1)
+            sample = _line(
+                [np.nan], [np.nan], words, line={"color": NEUTRAL, "dash": dash, "width": 1.2}, showlegend=True
+            )
+            figure.add_trace(sample, 1, 1)
     runs = _thin({name: np.asarray(points[name]) for name in ("case", "distance", "rate")})
     names = list(dict.fromkeys(map(str, runs["case"])))
     for name, colour in zip(names, _colours(len(names)), strict=True):
@@ -195,8 +200,9 @@ def _styled(figure: go.Figure) -> go.Figure:
         margin={"l": 70, "r": 20, "t": 60, "b": 60},
         hovermode="closest",
     )
-    figure.update_xaxes(showgrid=True, gridcolor=GRID)
-    figure.update_yaxes(showgrid=True, gridcolor=GRID)
+    text = {"tickfont": {"size": 10}, "title_font": {"size": 11}}  # no axis overlaps the panel beside it in a preview
+    figure.update_xaxes(showgrid=True, gridcolor=GRID, **text)
+    figure.update_yaxes(showgrid=True, gridcolor=GRID, **text)
     return figure
 
 
@@ -210,7 +216,7 @@ def _logarithmic(values: ArrayLike) -> dict[str, Any]:
     shown = shown[np.isfinite(shown)]
     decades = float(np.ptp(np.log10(shown))) if shown.size else 0.0
     if decades >= NARROW:
-        return {"type": "log", "exponentformat": "power"}
+        return {"type": "log", "exponentformat": "power", "dtick": int(np.ceil(decades / MOST_POWERS))}
     return {"type": "log", "tickformat": "~g", "dtick": "D2" if decades >= 1 else None}
 
 
