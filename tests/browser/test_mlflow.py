@@ -60,13 +60,15 @@ def test_what_is_compared_has_a_curve_each(
     for text in (*rows, *(f"{name} (curve/distance)" for name in curves)):
         page.get_by_text(text).first.wait_for()
     page.locator(".js-plotly-plot .scatterlayer path.js-line").first.wait_for()
+    assert page.get_by_text("Additional runs").count() == 0  # the parent is in no group
     assert page.get_by_text("share key").count() == 0
 
 
 def test_parallel_coordinates_are_drawn(page: Any, mlflow: str, client: MlflowClient) -> None:
     page.goto(f"{mlflow}/{link(client, 'width', 'Parallel coordinates')}")
-    for axis in ("width", "alpha", "imbalance_c", "distance", "iterations"):
+    for axis in ("width", "imbalance_c", "distance", "iterations"):
         page.locator("text", has_text=re.compile(f"^{axis}$")).first.wait_for()
+    assert page.locator("text", has_text=re.compile("^alpha$")).count() == 0  # the same for all points
 
 
 def test_the_figure_is_shown(page: Any, mlflow: str, client: MlflowClient) -> None:

@@ -1,4 +1,4 @@
-"""The command `kedro implicit-bias plan`: its answers, its errors, and how kedro finds it."""
+"""The command `kedro implicit-bias width`: its answers, its errors, and how kedro finds it."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def plan(*arguments: str, x: str = "X.csv", y: str = "Y.csv", epsilon: str = "0.3", delta: str = "0.05") -> Result:
     """Run the command in this process."""
     given = ["--x", x, "--y", y, "--epsilon", epsilon, "--delta", delta, *arguments]
-    return CliRunner().invoke(cli.commands, ["implicit-bias", "plan", *given])
+    return CliRunner().invoke(cli.commands, ["implicit-bias", "width", *given])
 
 
 def load(name: str) -> np.ndarray:
@@ -208,13 +208,20 @@ def test_wrong_usage_names_the_parameter(folder: Path, arguments: list[str], mes
 
 
 def test_required_options_are_required() -> None:
-    result = CliRunner().invoke(cli.commands, ["implicit-bias", "plan"])
+    result = CliRunner().invoke(cli.commands, ["implicit-bias", "width"])
     assert result.exit_code == 2
     assert "Missing option" in result.output
 
 
+def test_plan_is_another_name_of_width() -> None:
+    group = cli.implicit_bias
+    context = group.make_context("implicit-bias", ["--help"], resilient_parsing=True)
+    assert group.get_command(context, "plan") is group.get_command(context, "width") is not None
+    assert "plan" not in group.list_commands(context)
+
+
 def test_help_names_every_option_and_its_default() -> None:
-    text = CliRunner().invoke(cli.commands, ["implicit-bias", "plan", "--help"]).output
+    text = CliRunner().invoke(cli.commands, ["implicit-bias", "width", "--help"]).output
     assert all(option in text for option in ("--x", "--y", "--epsilon", "--delta", "--alpha", "--test", "--json"))
     assert "[default: 0.5]" in " ".join(text.split())
     assert text.count("[required]") == 4
@@ -222,7 +229,7 @@ def test_help_names_every_option_and_its_default() -> None:
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
-    arguments = ("plan", "--x", "X.csv", "--y", "Y.csv", "--epsilon", "0.3", "--delta", "0.05", "--json")
+    arguments = ("width", "--x", "X.csv", "--y", "Y.csv", "--epsilon", "0.3", "--delta", "0.05", "--json")
     return subprocess.run(
         [sys.executable, "-m", *command, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120
     )

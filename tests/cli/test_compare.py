@@ -1,7 +1,11 @@
 """The commands on tracked runs, `compare` and `report`: what they read back from a small store, and their errors."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +31,16 @@ PROFILE = {"n": 5, "D": 9, "m": 1, "r": 5, "cond": 2.0}
 
 
 def fill(
-    store: Store, name: str, scale: float, failed: str = "", order: int = 1, enlarged: float = 1.0, **params: Any
+    store: Store,
+    name: str,
+    scale: float,
+    failed: str = "",
+    order: int = 1,
+    enlarged: float = 1.0,
+    folder: str = "",
+    **params: Any,
 ) -> str:
-    """Track a sweep of known distances, which may be enlarged; a point may fail.
+    """Track a sweep of known distances, which may be enlarged, from a folder of results; a point may fail.
 
     With order -1 the last point is done first.
     """
@@ -46,6 +57,7 @@ def fill(
             },
             "datasets": [{"name": "line", "digest": "0123abcd", "profile": PROFILE}],
         }
+        | ({"folder": folder} if folder else {})
     )
     for key, (h, seed) in list(keys.items())[::order]:
         if key == failed:
@@ -149,6 +161,30 @@ def test_enormous_distances_are_compared(tmp_path: Path, monkeypatch: pytest.Mon
     assert "distance" in found["differ"]
 
 
+def test_standard_output_is_the_answer_alone(tracked: tuple[Path, str, str], tmp_path: Path) -> None:
+    """In a project, where Kedro logs as soon as it is imported."""
+    project = tmp_path / "project"
+    shutil.copytree(tracked[0], project)
+    (project / "pyproject.toml").write_text(
+        '[tool.kedro]\npackage_name = "theirs"\nproject_name = "theirs"\nkedro_init_version = "1.7.0"\n'
+    )
+    for name in ("src/theirs", "conf/base", "conf/local"):
+        (project / name).mkdir(parents=True)
+    for name in ("__init__", "settings", "pipeline_registry"):
+        (project / f"src/theirs/{name}.py").write_text("def register_pipelines():\n    return {}\n")
+    command = ("compare", "First", "Second", "--experiment", "tests", "--json", "--no-figure")
+    answer = subprocess.run(
+        [sys.executable, "-m", "implicit_bias.cli", *command],
+        cwd=project,
+        env=os.environ | {"DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["differ"] == ["distance", "law_rms", "loss"]
+
+
 def test_two_points(here: Path) -> None:
     found = compared("First/h=100 seed=0", "First/h=400 seed=0")
     assert found["params"] == {"width": ["100", "400"]}
@@ -242,6 +278,20 @@ def test_the_report_of_chosen_runs(here: Path, tmp_path: Path, tracked: tuple[Pa
     assert result.exit_code == 0, result.output
     titles = re.findall('<h2 id="([^"]+)-title">(.*?)</h2>', page.read_text(encoding="utf-8"))
     assert titles == [(f"width-{tracked[1][:8]}", "First"), (f"width-{tracked[2][:8]}", "Second")]
+
+
+def test_the_report_keeps_the_sweeps_of_other_environments_and_names_runs_as_they_are_tracked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = Store("sqlite:///mlflow.db", tmp_path)
+    for folder in ("base", "wide", "wide"):
+        fill(store, "Sweep", 1.0, folder=folder)
+    result = run("report")
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert set(re.findall("<h2[^>]*>(.*?)</h2>", page)) == {"Sweep", "Sweep #3"}
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_commands_end_with_an_answer_or_a_message(size: float, tmp_path: Path, m
     rng = np.random.default_rng(0)
     np.savetxt("x.csv", rng.standard_normal((6, 9)), delimiter=",")
     np.savetxt("y.csv", rng.standard_normal((6, 1)), delimiter=",")
-    good = ["plan", "--x", "x.csv", "--y", "y.csv", "--epsilon", "0.1", "--delta", "0.05", "--alpha", "0.5", "--json"]
+    good = ["width", "--x", "x.csv", "--y", "y.csv", "--epsilon", "0.1", "--delta", "0.05", "--alpha", "0.5", "--json"]
     words = ["plan", "sync", "--env", "..", "--x", "--y", "", "nan", "-1", "1e400", "é", "--help", "/", "x.csv", "0.3"]
     runner = CliRunner()
 

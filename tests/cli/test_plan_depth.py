@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from implicit_bias.cli.plan import answer_plan
+from implicit_bias.cli.width import answer_plan
 from implicit_bias.theory import limit_const, reparametrize
 
 

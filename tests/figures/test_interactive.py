@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from implicit_bias.figures.interactive import MOST_RUNS, interactive_cases, interactive_widths
+from implicit_bias.figures.interactive import GRID, MOST_RUNS, NEUTRAL, interactive_cases, interactive_widths
 
 MEGABYTE = 1_000_000
 
@@ -76,10 +76,34 @@ def test_cases_have_their_bounds_and_labels_without_formulas() -> None:
     figure = interactive_cases(cases, points)
     (loss,) = named(figure, "case 1: σ_U=0.1, c=6")
     assert list(loss.y) == [1.0, 0.1, None]  # zero has no place on a logarithmic axis
-    assert named(figure, "case 1: σ_U=0.1, c=6, guaranteed")[0].line.dash == "dash"
+    assert named(figure, "case 1: σ_U=0.1, c=6, guaranteed (Theorem 1)")[0].line.dash == "dash"
     assert named(figure, "balanced, c=0, certified after training")[0].line.dash == "dot"
+    assert [trace.line.dash for trace in figure.data if trace.showlegend is not False and not trace.legendgroup] == [
+        "dash",
+        "dot",
+    ]  # each dash is named once
     assert named(figure, "case 1")[0].y == (3.0,)
     assert named(figure, "balanced")[0].y == (None,)
+
+
+def contrast(colour: str, background: str) -> float:
+    """Of WCAG 2.2, 1.4.11: at least 3 for what a figure shows."""
+
+    def luminance(code: str) -> float:
+        channels = [int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    light, dark = sorted((luminance(colour), luminance(background)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_lines_show_on_the_dark_background_of_kedro_viz() -> None:
+    figure = interactive_widths(runs(20), law(0.5))
+    drawn = {trace.marker.color or trace.line.color for trace in figure.data} - {None}
+    assert min(contrast(colour, "#111111") for colour in drawn) > 3
+    assert contrast(NEUTRAL, "#FFFFFF") > 3
+    assert {axis.gridcolor for axis in (figure.layout.xaxis, figure.layout.xaxis2, figure.layout.yaxis2)} == {GRID}
 
 
 @pytest.mark.parametrize("count", [MOST_RUNS, 50 * MOST_RUNS])

@@ -162,7 +162,7 @@ def test_an_archive_says_which_arrays_it_has_and_declares_no_more_than_it_holds(
 
 
 def plan(*arguments: str) -> Result:
-    given = ["implicit-bias", "plan", "--epsilon", "0.3", "--delta", "0.05", "--json", *arguments]
+    given = ["implicit-bias", "width", "--epsilon", "0.3", "--delta", "0.05", "--json", *arguments]
     return CliRunner().invoke(cli.commands, given)
 
 
@@ -221,10 +221,10 @@ def test_the_planner_reads_datasets_of_the_catalog(tmp_path: Path, monkeypatch: 
         "spectra: {type: pandas.CSVDataset, filepath: x.csv}\nlevels: {type: pandas.CSVDataset, filepath: y.csv}\n"
     )
     output = project.kedro(
-        "implicit-bias", "plan", "--x", "spectra", "--y", "levels", "--epsilon", "0.3", "--delta", "0.05"
+        "implicit-bias", "width", "--x", "spectra", "--y", "levels", "--epsilon", "0.3", "--delta", "0.05"
     )
     assert "n = 6, D = 9, m = 2, r = 6" in output
     refused = project.kedro(
-        "implicit-bias", "plan", "--x", "nothing", "--y", "levels", "--epsilon", "0.3", "--delta", "0.05", check=False
+        "implicit-bias", "width", "--x", "nothing", "--y", "levels", "--epsilon", "0.3", "--delta", "0.05", check=False
     )
     assert "dataset 'nothing' is not in the catalog of project" in refused

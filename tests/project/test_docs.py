@@ -1,4 +1,4 @@
-"""The notation table of docs/theory.md names what exists."""
+"""The tables of docs/theory.md and docs/reliability.md name what exists."""
 
 import importlib.util
 import re
@@ -101,3 +101,19 @@ def test_links_between_pages_lead_somewhere_on_the_site(page):
 def test_every_page_is_in_the_navigation():
     named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8").split("\nnav:")[1]))
     assert named == {page.relative_to(ROOT / "docs").as_posix() for page in PAGES}, "see nav in mkdocs.yml"
+
+
+def named_tests() -> list[tuple[str, bool]]:
+    """The tests that docs/reliability.md names as FILE::TEST, and whether it says that they are slow."""
+    page = (ROOT / "docs/reliability.md").read_text("utf-8")
+    return [(name, slow == "[") for slow, name in re.findall(r"(\[?)`(tests/\S+?::\w+)`", page)]
+
+
+@pytest.mark.parametrize(("name", "slow"), named_tests(), ids=[name for name, _ in named_tests()])
+def test_reliability_names_tests_that_exist(name: str, slow: bool) -> None:
+    file, _, function = name.partition("::")
+    source = (ROOT / file).read_text("utf-8")
+    head, found, _ = source.partition(f"def {function}(")
+    assert found
+    marked = "slow" in head.rpartition("\n\n\n")[2] or "pytestmark = pytest.mark.slow" in source
+    assert marked == slow

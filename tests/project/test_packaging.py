@@ -190,4 +190,4 @@ def test_the_wheel_works_beside_kedro_mlflow(wheel: Path, tmp_path: Path) -> Non
 def test_the_sdist_installs(built: Path, tmp_path: Path) -> None:
     python = environment(tmp_path, next(built.glob("*.tar.gz")))
     shown = command(python, "-m", "implicit_bias.cli", "--help", cwd=tmp_path)
-    assert all(name in shown for name in ("check", "init", "plan"))
+    assert all(name in shown for name in ("check", "init", "width"))

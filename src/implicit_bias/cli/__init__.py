@@ -10,8 +10,10 @@ import click
 
 from implicit_bias.hooks.encodings import speak_any_encoding
 
-COMMANDS = ("check", "compare", "init", "plan", "report", "sync")
+COMMANDS = ("check", "compare", "init", "report", "sync", "width")
 """Names of the commands: module `implicit_bias.cli.<name>`, which holds the command as `command`."""
+ALIASES = {"plan": "width"}
+"""Other names of a command."""
 
 
 class Commands(click.Group):
@@ -25,9 +27,10 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"implicit_bias.cli.{cmd_name}").command
+        command: click.Command = import_module(f"implicit_bias.cli.{name}").command
         return command
 
 

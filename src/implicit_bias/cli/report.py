@@ -20,7 +20,8 @@ from implicit_bias.cli.tracked import open_reader, store_options
 def command(references: tuple[str, ...], output: Path, **store: Any) -> None:
     """Write the report again, from what MLflow holds of the runs.
 
-    By default the newest run of each sweep is shown, whether it finished or not. Nothing of the project's data is read.
+    By default the newest run of each sweep is shown, whether it finished or not. A sweep with runs in several folders
+    of results, such as those of two environments, has a section per folder. Nothing of the project's data is read.
 
     Exit codes: 0 written, 1 no such store or run, 2 wrong usage.
     """

@@ -43,7 +43,7 @@ def descent_section(
     missing = planned - len(points)
     params = {key: str(value) for key, value in origin.params.items()}
     return Section(
-        title=params.get("title", "Descent against flow"),
+        title=origin.title("Descent against flow"),
         summary=f"{planned:,} starts of a network of width {params.get('width', '?')}, at the fixed product σ_U σ_V = "
         f"{params.get('product', '?')}, by the flow and by gradient descent, each until the excess loss "
         f"is {params.get('depth', '?')} of the initial one.",

@@ -104,7 +104,7 @@ def reproduction(figure: str, points: pd.DataFrame, loss_at: LossAt) -> tuple[Se
             far.append(f"{each.quantity}, {where}: {_ours(each, nearest)}, in the paper {paper} ({deviation}).")
     titles = ["quantity", "where", "paper", *(f"ours, {str(name).replace('_', ' ')}" for name in solvers), "deviation"]
     columns = [Column(title=title, numeric=i > 1) for i, title in enumerate(titles)]
-    table = SectionTable(title=f"Beside the paper's {figure}", columns=columns, rows=rows, note=NOTE)
+    table = SectionTable(title=f"Compared with the paper's {figure}", columns=columns, rows=rows, note=NOTE)
     return (table if rows else None), far
 
 

@@ -95,6 +95,10 @@ class Origin:
     images: Mapping[str, bytes] = field(default_factory=dict)
     tracked: Tracked | None = None
 
+    def title(self, default: str) -> str:
+        """The name of the tracked run, such as "Width sweep #4"; of a run that is not tracked its parameter `title`."""
+        return self.tracked.name if self.tracked else str(self.params.get("title", default))
+
 
 class Section(Stored):
     """One sweep, a study of one, or the verification of the claims.

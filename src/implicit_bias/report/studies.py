@@ -25,7 +25,7 @@ def study(title: str, summary: str, metrics: Mapping[str, str], words: Mapping[s
         missing = facts.planned - len(compared)
         results = result_table(compared, metrics)
         return Section(
-            title=f"{facts.origin.params.get('title', 'Sweep')}: {title}",
+            title=f"{facts.origin.title('Sweep')}: {title}",
             summary=summary,
             outcome=f"{f'{len(compared):,} of' if missing else 'all'} {facts.planned:,} points compared",
             faults=[f"{missing:,} points could not be compared."] if missing else [],
@@ -40,8 +40,8 @@ def study(title: str, summary: str, metrics: Mapping[str, str], words: Mapping[s
 
 LAZY_SECTION = study(
     title="linearised and infinite-width flows",
-    summary="Each network beside its linearised flow, whose tangent kernel stays that of the start, and beside the "
-    "flow of an infinitely wide one.",
+    summary="Each network compared with its linearised flow, whose tangent kernel stays that of the start, and with "
+    "the flow of an infinitely wide one.",
     metrics={
         "lin_loss": "linearised: gap of the loss",
         "lin_dist": "of the distance",
@@ -69,8 +69,8 @@ LAZY_SECTION = study(
 )
 
 EARLY_SECTION = study(
-    title="beside ridge regression",
-    summary="Each network at every time of its training beside the ridge solution that is nearest to it.",
+    title="compared with ridge regression",
+    summary="Each network at every time of training, compared with the nearest ridge solution.",
     metrics={
         "ridge_gap": "gap to the ridge path / ‖Θ̂‖",
         "risk_best": "test risk at the best time",
@@ -79,7 +79,7 @@ EARLY_SECTION = study(
     },
     words={
         "early": Words(
-            "Early stopping beside ridge regression",
+            "Early stopping and ridge regression",
             "Left, the test risk where there are held-out rows; middle, the distance from the ridge path; right, "
             "when each ridge solution is met.",
             findings.early,

@@ -54,7 +54,7 @@ def sweep_section(
     missing = planned - len(points)
     outcome = f"{len(points):,} of {planned:,} points finished" if missing else f"all {planned:,} points finished"
     return Section(
-        title=params.get("title", "Sweep"),
+        title=origin.title("Sweep"),
         summary=_summary(params, planned, datasets),
         outcome=outcome,
         faults=_faults(points, missing),

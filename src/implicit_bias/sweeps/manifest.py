@@ -154,7 +154,9 @@ def _compare(sweep: Sweep) -> Compare:
     varied = [*(["case"] if sweep.cases else []), *(name for name, values in many.items() if len(values) > 1)]
     groups = varied if len(varied) == 1 else ["group"] if varied else ["width"]
     results = ["distance", "iterations" if sweep.stop.tolerance else "loss"]
-    axis, axes = ("imbalance_c", ["sigma_u", "sigma_v"]) if sweep.cases else ("width", ["width", "alpha"])
+    axis, axes = ("imbalance_c", ["sigma_u", "sigma_v"]) if sweep.cases else ("width", ["width"])
+    if len(sweep.alpha) > 1:  # a constant is no axis
+        axes = [*axes, "alpha"]
     start = "imbalance_c"
     if sweep.kind == "deep":
         axes, start = ["width", "depth"], "imbalance/1"
@@ -218,9 +220,9 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
 
 
 def _point_description(point: Point, sweep: Sweep) -> str:
-    drawn = "; curves.png, among the artifacts, shows how it came there and what bounds it"
+    drawn = ". The artifact curves.png shows its loss and distance with their bounds"
     if point.activation:
-        drawn = "; curves.png, among the artifacts, shows its predictions and the frozen law"
+        drawn = ". The artifact curves.png shows its predictions and the frozen law"
         return (
             f"Width {point.width:,}, activation {point.activation}, σ_U = {point.sigma_u:.3g}, "
             f"σ_V = {point.sigma_v:.3g}, seed {point.seed}, trained by {point.solver.replace('_', ' ')} on "

@@ -96,8 +96,9 @@ class Reader:
         return find_runs(self.client, self.experiment_id, PARENTS)
 
     def newest(self) -> list[Run]:
-        """The newest run of each sweep, newest first."""
-        return list({run.data.tags["sweep"]: run for run in reversed(self.parents())}.values())[::-1]
+        """The newest run of each sweep in each folder of results, such as those of two environments; newest first."""
+        newest = {(run.data.tags["sweep"], run.data.tags.get("place")): run for run in reversed(self.parents())}
+        return sorted(newest.values(), key=lambda run: run.info.start_time, reverse=True)
 
     def children(self, run: Run) -> list[Run]:
         """The points of a sweep, in the order in which they were started."""

@@ -58,7 +58,7 @@ def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> di
 
 
 def _flat(compare: Mapping[str, Any]) -> dict[str, Any]:
-    """Runs one by one, by their first result: by time, parents would hide their children."""
+    """Runs one by one, sorted by their first result."""
     return {"groupBy": None, "orderByKey": _column("metrics", compare["results"][0]), "orderByAsc": True}
 
 
@@ -91,7 +91,7 @@ def _state(
     columns = [_column("params", name) for name in params] + [_column("metrics", name) for name in _columns(compare)]
     return {
         "searchFilter": searched,
-        "orderByKey": "attributes.start_time",
+        "orderByKey": "attributes.end_time",  # by start, the page would add the parent, as a run of no group
         "orderByAsc": True,
         "startTime": "ALL",
         "lifecycleFilter": "Active",

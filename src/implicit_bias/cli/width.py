@@ -1,4 +1,4 @@
-"""kedro implicit-bias plan: the width a network needs on given data, answered without training."""
+"""kedro implicit-bias width: the width a network needs on given data, answered without training."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from implicit_bias.theory.problem import Array
 
 WIDTHS = (100, 1_000, 10_000, 100_000, 1_000_000)
-"""Widths at which the distance is predicted, beside those that are needed."""
+"""Widths at which the distance is predicted, besides those that are needed."""
 
 MEANING = {
     "distance": "‖UVᵀ − Θ̂‖_F ≤ ε",
@@ -32,7 +32,7 @@ def _in_range(condition: str, low: float, high: float, closed: bool = False) -> 
 
 
 @click.command(
-    "plan", short_help="The width a network needs, without training.", context_settings={"show_default": True}
+    "width", short_help="The width a network needs, without training.", context_settings={"show_default": True}
 )
 @click.option(
     "--x", "x_name", required=True, help="Data X (n, D), one sample per row: a file or a dataset of the catalog."
