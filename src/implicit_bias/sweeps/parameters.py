@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 from implicit_bias.theory.initialization.gaussian import Sampler
 from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
-from implicit_bias.theory.networks.activation.activations import ACTIVATIONS
+from implicit_bias.theory.networks.activation.activations import ACTIVATIONS, activation
 from implicit_bias.theory.networks.activation.experiment import SOLVERS as ACTIVATION_SOLVERS
 from implicit_bias.theory.solvers.registry import solver
 
@@ -37,6 +37,8 @@ Initialization = Annotated[str, AfterValidator(lambda name: _exists(initializati
 """A name of theory/initialization/registry.py, or an import path package.module:object."""
 Solver = Annotated[str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else _exists(solver, name))]
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
+Activation = Annotated[str, AfterValidator(lambda name: _exists(activation, name))]
+"""A name of theory/networks/activation/activations.py, or an import path package.module:object."""
 Scale = Annotated[
     Literal["none", "columns", "table"],
     Field(description="divide each column by its standard deviation, or the table by the root mean square of its rows"),
@@ -328,8 +330,10 @@ class Sweep(Engine):
         description="largest leak out of the reduction of a deep network; about the relative error of its distance",
     )
     most_weights: Count = Field(1_500_000, description="weights that the reduction of a deep network may have")
-    activations: Annotated[list[str], BeforeValidator(_expand)] = Field(
-        [], description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}; none for the paper's network"
+    activations: Annotated[list[Activation], BeforeValidator(_words)] = Field(
+        [],
+        description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}, or import paths "
+        "package.module:object; none for the paper's network",
     )
     seeds: Annotated[list[Seed], BeforeValidator(_expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(_expand)] = []
@@ -407,8 +411,6 @@ class Sweep(Engine):
             if "flow_stabilized" in self.solvers:
                 raise ValueError("solvers: flow_stabilized is for networks with activations")
             return
-        if unknown := [name for name in self.activations if name not in ACTIVATIONS]:
-            raise ValueError(f"activations must be of {', '.join(ACTIVATIONS)}, got {unknown[0]!r}")
         if self.figure != "activations":
             raise ValueError(f"networks with activations are drawn by figure activations, got {self.figure}")
         if self.depths != [2]:
@@ -479,7 +481,7 @@ def _more(initialization: str, depth: int, activation: str | None) -> str:
     parts = {
         _key(initialization): initialization != GAUSSIAN,
         f"depth={depth}": depth != 2,
-        activation: bool(activation),
+        _key(activation or ""): bool(activation),
     }
     return "".join(f"-{part}" for part, told in parts.items() if told)
 
