@@ -17,6 +17,7 @@ SECTIONS = {
     "rank": "tests.benchmarks.costs",
     "conditioning": "tests.benchmarks.costs",
     "memory": "tests.benchmarks.costs",
+    "activations": "tests.benchmarks.activations",
     "parallel": "tests.benchmarks.parallel",
     "job": "tests.benchmarks.job",
 }

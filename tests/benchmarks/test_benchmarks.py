@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from implicit_bias.theory.networks.activation.descent import NetworkDescent
 from implicit_bias.theory.solvers.descent import Descent
 from implicit_bias.theory.solvers.trajectory import velocity
-from tests.benchmarks import flows, points
+from tests.benchmarks import activations, flows, points
 from tests.benchmarks.harness import conditioned, duration, network
 
 
@@ -18,6 +19,18 @@ def test_full_space_steps_are_ours(rival):
     run(20)
     U, V = weights()
     np.testing.assert_allclose(problem.Phi1.T @ U @ V.T, descent.R[:100] @ descent.R[100:].T, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("rival", activations.RIVALS.values())
+def test_steps_of_networks_with_activations_are_ours(rival):
+    model, R, X, Y, U, V = activations.network(40)
+    descent = NetworkDescent(model, R, activations.STEP)
+    descent.run(20, 0.0)
+    run, weights = rival(X, Y, U, V)
+    run(20)
+    U, V = weights()
+    ours = np.vstack([model.samples.problem.Phi1.T @ U, V])
+    np.testing.assert_allclose(ours, descent.R, rtol=0, atol=1e-12)
 
 
 def test_jacobian_given_to_peers():

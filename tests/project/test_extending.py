@@ -3,6 +3,7 @@
 import re
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,23 @@ import pytest
 from implicit_bias.figures import point_figure
 from implicit_bias.pipelines.evaluation import evaluate_point
 from implicit_bias.pipelines.initialization import initialize_point
-from implicit_bias.pipelines.training import train_point
+from implicit_bias.pipelines.kinds.activation import evaluate as activation_measures
+from implicit_bias.pipelines.kinds.activation import initialize as activation_start
+from implicit_bias.pipelines.kinds.activation import train as activation_training
+from implicit_bias.pipelines.training import TRAINING, train_point
 from implicit_bias.report.sweeps import _faults
+from implicit_bias.sweeps.fingerprint import _code
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import run_points
+from implicit_bias.sweeps.records import point_fingerprint
 from implicit_bias.theory import INITIALIZATIONS, RUN_BOUNDS, SOLVERS, draw_data, reparametrize
 from implicit_bias.theory.claims.catalogue import catalogue
 from implicit_bias.theory.claims.problems import check_problem
 from implicit_bias.theory.comparisons.universality import has_limit
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.measure import METRICS
+from implicit_bias.theory.networks.activation import activation
+from implicit_bias.theory.synthetic import draw_held_out
 from tests.support.project import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/extending.md").read_text("utf-8")
@@ -133,6 +141,30 @@ def test_a_solver_by_its_import_path(module):
     assert ours["metric/loss"] == built["metric/loss"]
     assert ours["metric/met/bound"] == 0
     assert "curve/certified" not in ours
+
+
+def test_an_activation_by_its_import_path(module):
+    """Trained and measured like any other, in worker processes too, and computed again if the module changes."""
+    shapes = module("shapes", "An activation")
+    assert activation("shapes:SWISH") is shapes.SWISH
+    plan = sweep(figure="activations", activations="relu shapes:SWISH", sigma_u=1.0, seeds="0:1", workers=2)
+    rng = np.random.default_rng(0)
+    X, Y, theta = draw_data(n=8, D=20, m=2, rng=rng)
+    rows = {"X": X, "Y": Y, "X_test": draw_held_out(5, theta, rng)[0]}
+    points = [point for point in plan.points() if point.activation == "shapes:SWISH"]
+    assert ":" not in "".join(point.key for point in points)
+    states = {point.key: activation_start.initialize_point(point, plan, vars(PROBLEM), rows) for point in points}
+    calls = ((point.key, (point, plan, vars(PROBLEM), states[point.key], rows)) for point in points)
+    runs = dict(run_points(activation_training.train_point, calls, 2, plan, "train"))
+    for point in points:
+        found = activation_measures.evaluate_point(point, plan, vars(PROBLEM), states[point.key], runs[point.key], rows)
+        assert found["metric/frozen_rms"] > 0
+        assert "metric/neuron_drift" not in found  # not homogeneous
+    marked = point_fingerprint(TRAINING, points[0], plan, "data")
+    path = Path(shapes.__file__)
+    path.write_text(path.read_text("utf-8") + "\nTWICE = 2\n", "utf-8")
+    _code.cache_clear()
+    assert point_fingerprint(TRAINING, points[0], plan, "data") != marked
 
 
 def test_the_registries_are_as_they_were():

@@ -158,5 +158,5 @@ def activation_point_figure(record: Mapping[str, Any]) -> Figure:
         fit_axis(right, "y", [bottom, top + 0.3 * (top - bottom)], log=False, zero=False)
         right.legend(loc="upper left")
         left.set(xlabel="iteration k", ylabel="excess loss")
-        right.set(xlabel="test rows and outputs, in order of the mean", ylabel="prediction")
+        right.set(xlabel="test rows, in order of the mean", ylabel="prediction")
     return figure

@@ -79,8 +79,8 @@ def test_flow_across_kinks_tends_to_that_of_small_descent_steps(name):
     c = case(name)
     steps = 3_000
     U, V = c.descent(len(c.X) / 2 * 0.6 / steps, steps)  # within about 5e-4 of the flow
-    for method in METHODS:
-        run = gradient_flow(c.model, c.reduced(), [], Stop(t_max=0.6), method, 1e-5)
+    for method, tol in (("explicit", 1e-5), ("stabilized", 1e-5), ("exponential", 1e-3)):
+        run = gradient_flow(c.model, c.reduced(), [], Stop(t_max=0.6), method, tol)
         np.testing.assert_allclose(run.R, c.reduced(U, V), atol=1e-3)
 
 
@@ -144,12 +144,11 @@ def test_one_exponential_step_is_exact_where_the_kernel_stays(name):
 def test_a_slow_flow_is_not_at_rest():
     """A kernel with a rate 1e-9 of the largest one: the speed falls by as much while the loss is on its way to 0."""
     Z = np.diag([1.0, 10**-4.5])
-    model = Model(read_samples(Z, [[1.0], [1.0]]), activation("linear"))
+    model = Model(read_samples(Z, [[1.0], [1e-3]]), activation("linear"))
     R = np.array([[100.0, 0.0], [0.0, 100.0], [0.0, 0.0]])
-    for method in ("stabilized", "exponential"):
-        run = gradient_flow(model, R, [], Stop(excess=1e-4), method, 1e-4)
-        assert run.stop_reason == TOLERANCE
-        assert run.t[-1] == pytest.approx(np.log(0.5 / 1e-4) / (2 * 1e-5), rel=0.05)
+    run = gradient_flow(model, R, [], Stop(excess=1e-10), "exponential", 1e-4)
+    assert run.stop_reason == TOLERANCE
+    assert run.t[-1] == pytest.approx(np.log(0.5e-6 / 1e-10) / (2 * 1e-5), rel=1e-3)
 
 
 @pytest.mark.parametrize("stages", [2, 5, 12])

@@ -131,8 +131,7 @@ def exponential_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]
     Raises:
         ArithmeticError: the step falls below rounding.
     """
-    r, n = model.samples.problem.r, model.samples.n
-    t, R, dt, evaluations = 0.0, R0, 0.0, 1
+    r, t, R, dt, evaluations = model.samples.problem.r, 0.0, R0, 0.0, 1
     while True:
         H, V = model.hidden(R), R[r:]
         reference = Reference(Tangent.at(model, H, V))

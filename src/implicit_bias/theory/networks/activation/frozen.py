@@ -133,9 +133,7 @@ def joint_covariance(
     return total.reshape(N * m, N * m), float(apart.max())
 
 
-def deviation_law(
-    model: Model, R: Array, points: Points, sigma_U: float, law: FrozenLaw | None = None
-) -> NormLaw:
+def deviation_law(model: Model, R: Array, points: Points, sigma_U: float, law: FrozenLaw | None = None) -> NormLaw:
     """Law of the root mean square over the points of the deviation of the predictions from their mean.
 
     Its rms is exact at every width. Its distribution is that of jointly Gaussian deviations with the exact covariance
