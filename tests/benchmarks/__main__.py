@@ -19,6 +19,7 @@ SECTIONS = {
     "depth": "tests.benchmarks.depth",
     "memory": "tests.benchmarks.costs",
     "estimates": "tests.benchmarks.estimates",
+    "activations": "tests.benchmarks.activations",
     "parallel": "tests.benchmarks.parallel",
     "job": "tests.benchmarks.job",
 }

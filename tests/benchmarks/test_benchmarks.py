@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from implicit_bias.theory.networks.activation.descent import NetworkDescent
 from implicit_bias.theory.networks.deep import DeepDescent, reduce_deep
 from implicit_bias.theory.problem import reparametrize
 from implicit_bias.theory.solvers.descent import Descent
 from implicit_bias.theory.solvers.trajectory import velocity
-from tests.benchmarks import depth, flows, points
+from tests.benchmarks import activations, depth, flows, points
 from tests.benchmarks.harness import conditioned, duration, network
 from tests.theory.networks.deep.references import total
 
@@ -33,6 +34,18 @@ def test_steps_of_whole_deep_networks_are_ours(rival):
     run(20)
     A, *rest = descent.layers
     np.testing.assert_allclose(problem.Phi1.T @ total(weights()), A @ total(rest), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("rival", activations.RIVALS.values())
+def test_steps_of_networks_with_activations_are_ours(rival):
+    model, R, X, Y, U, V = activations.network(40)
+    descent = NetworkDescent(model, R, activations.STEP)
+    descent.run(20, 0.0)
+    run, weights = rival(X, Y, U, V)
+    run(20)
+    U, V = weights()
+    ours = np.vstack([model.samples.problem.Phi1.T @ U, V])
+    np.testing.assert_allclose(ours, descent.R, rtol=0, atol=1e-12)
 
 
 def test_jacobian_given_to_peers():

@@ -240,12 +240,12 @@ def test_data_of_full_rank_leave_nothing_frozen(caplog):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"activations": "relu swish"}, "activations must be of linear, relu, .*, got 'swish'"),
+        ({"activations": "relu swish"}, "activation must be one of linear, relu, .*, or a path .*, got 'swish'"),
         ({"activations": []}, "figure activations compares networks with activations: give activations"),
         ({"figure": "width"}, "drawn by figure activations, got width"),
         ({"depths": 3}, "one hidden layer: leave out depths"),
         ({"initialization": "uniform"}, "start from gaussian entries"),
-        ({"solvers": "flow_exponential"}, "networks with activations are trained by .*, got flow_exponential"),
+        ({"solvers": "nesterov"}, "networks with activations are trained by .*, got nesterov"),
         ({"redraw_data": True}, "same test rows: leave out redraw_data"),
         ({"alpha": [0.5, 1.0]}, "figure activations shows one alpha"),
         ({"sigma_u": 0.0}, "greater than 0"),

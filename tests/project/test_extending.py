@@ -4,6 +4,7 @@ import re
 import sys
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,20 +14,27 @@ from implicit_bias.figures import png, point_figure
 from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main
 from implicit_bias.pipelines.evaluation import evaluate_point, evaluate_points
 from implicit_bias.pipelines.initialization import initialize_point, initialize_points, plan_points
+from implicit_bias.pipelines.kinds.activation import evaluate as activation_measures
+from implicit_bias.pipelines.kinds.activation import initialize as activation_start
+from implicit_bias.pipelines.kinds.activation import train as activation_training
 from implicit_bias.pipelines.reporting import tabulate_points
-from implicit_bias.pipelines.training import train_point, train_points
+from implicit_bias.pipelines.training import TRAINING, train_point, train_points
 from implicit_bias.report.facts import picture
 from implicit_bias.report.section import Section
 from implicit_bias.report.sweeps import _faults
 from implicit_bias.sweeps.figure import Results, sweep_figure
+from implicit_bias.sweeps.fingerprint import _code, _source, _source_digest
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import run_points
+from implicit_bias.sweeps.records import point_fingerprint
 from implicit_bias.theory import INITIALIZATIONS, RUN_BOUNDS, SOLVERS, draw_data, reparametrize
 from implicit_bias.theory.claims.catalogue import catalogue
 from implicit_bias.theory.claims.problems import check_problem
 from implicit_bias.theory.comparisons.universality import has_limit
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.measure import METRICS
+from implicit_bias.theory.networks.activation import activation
+from implicit_bias.theory.synthetic import draw_held_out
 from tests.support.project import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/extending.md").read_text("utf-8")
@@ -209,6 +217,31 @@ def test_a_study(module):
 
 def refuse():
     raise AssertionError("loaded, though nothing has to be computed")
+
+
+def test_an_activation_by_its_import_path(module):
+    """Trained and measured like any other, in worker processes too, and computed again if the module changes."""
+    shapes = module("shapes", "An activation")
+    assert activation("shapes:SWISH") is shapes.SWISH
+    plan = sweep(figure="activations", activations="relu shapes:SWISH", sigma_u=1.0, seeds="0:1", workers=2)
+    rng = np.random.default_rng(0)
+    X, Y, theta = draw_data(n=8, D=20, m=2, rng=rng)
+    rows = {"X": X, "Y": Y, "X_test": draw_held_out(5, theta, rng)[0]}
+    points = [point for point in plan.points() if point.activation == "shapes:SWISH"]
+    assert ":" not in "".join(point.key for point in points)
+    states = {point.key: activation_start.initialize_point(point, plan, vars(PROBLEM), rows) for point in points}
+    calls = ((point.key, (point, plan, vars(PROBLEM), states[point.key], rows)) for point in points)
+    runs = dict(run_points(activation_training.train_point, calls, 2, plan, "train"))
+    for point in points:
+        found = activation_measures.evaluate_point(point, plan, vars(PROBLEM), states[point.key], runs[point.key], rows)
+        assert found["metric/frozen_rms"] > 0
+        assert "metric/neuron_drift" not in found  # not homogeneous
+    marked = point_fingerprint(TRAINING, points[0], plan, "data")
+    path = Path(shapes.__file__)
+    path.write_text(path.read_text("utf-8") + "\nTWICE = 2\n", "utf-8")
+    for cached in (_code, _source, _source_digest):
+        cached.cache_clear()
+    assert point_fingerprint(TRAINING, points[0], plan, "data") != marked
 
 
 def test_the_registries_are_as_they_were():

@@ -58,7 +58,7 @@ def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> F
         for ax, each in zip(axes, spreads, strict=False):
             mine = names == each["activation"]
             shown += _draw_spread(ax, each, floats(points["width"])[mine], floats(points["kernel_distance"])[mine])
-            ax.set_title(str(each["activation"]).replace("_", " "), fontsize=9, loc="left")
+            ax.set_title(_told(each["activation"]), fontsize=9, loc="left")
         for i, ax in enumerate(axes):
             ax.set_visible(i < len(spreads))
             fit_axis(ax, "x", points["width"], log=True)
@@ -66,6 +66,11 @@ def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> F
             ax.set(xlabel=WIDTH, ylabel=SCATTER if i % across == 0 else "")
         figure.legend(handles=_styles(), loc="upper center", ncols=columns, frameon=False, columnspacing=1.4)
     return figure
+
+
+def _told(activation: object) -> str:
+    """An activation as a figure names it: an import path by its object."""
+    return str(activation).rpartition(":")[2].replace("_", " ")
 
 
 def _draw_spread(ax: Axes, each: Mapping[str, Any], width: Array, distance: Array) -> list[Array]:
@@ -114,7 +119,7 @@ def frozen_figure(points: Table, delta: float) -> Figure:
             )
         for i, (name, colour) in enumerate(zip(order, colours(len(order)), strict=True)):
             mine = names == name
-            label, shift = name.replace("_", " "), 1.04 ** (i - (len(order) - 1) / 2)
+            label, shift = _told(name), 1.04 ** (i - (len(order) - 1) / 2)
             left.plot(width[mine] * shift, ratio[mine], **dots(label, colour, int(np.sum(mine))))
             at, mean, _ = group(width[mine], move[mine])
             right.plot(at, positive(mean), "o-", color=colour, lw=1.2, ms=4, label=label)
@@ -153,5 +158,5 @@ def activation_point_figure(record: Mapping[str, Any]) -> Figure:
         fit_axis(right, "y", [bottom, top + 0.3 * (top - bottom)], log=False, zero=False)
         right.legend(loc="upper left")
         left.set(xlabel="iteration k", ylabel="excess loss")
-        right.set(xlabel="test rows and outputs, in order of the mean", ylabel="prediction")
+        right.set(xlabel="test rows, in order of the mean", ylabel="prediction")
     return figure

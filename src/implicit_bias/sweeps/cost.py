@@ -43,7 +43,7 @@ STEPS = 60
 OVERHEAD = 5e-3
 COPIES = 7
 PROCESS = 350e6
-GRADIENTS = 400
+GRADIENTS = 200
 ARRAYS = 16
 """Arrays of the size of a gradient that the explicit integrator of networks with activations keeps."""
 LEVELS = 2

@@ -28,7 +28,7 @@ from implicit_bias.sweeps.fields import (
 from implicit_bias.sweeps.figure import check_figure, sweep_figure
 from implicit_bias.theory.initialization.gaussian import Sampler
 from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
-from implicit_bias.theory.networks.activation.activations import ACTIVATIONS
+from implicit_bias.theory.networks.activation.activations import ACTIVATIONS, activation
 from implicit_bias.theory.networks.activation.experiment import SOLVERS as ACTIVATION_SOLVERS
 from implicit_bias.theory.solvers.registry import solver
 
@@ -38,6 +38,8 @@ SolverName = Annotated[
     str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else checked_name(solver, name))
 ]
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
+ActivationName = Annotated[str, AfterValidator(lambda name: checked_name(activation, name))]
+"""A name of theory/networks/activation/activations.py, or an import path package.module:object."""
 FigureName = Annotated[str, AfterValidator(lambda name: checked_name(sweep_figure, name))]
 """A name of figures/registry.py, or an import path package.module:object."""
 MOST_POINTS = 1_000_000
@@ -176,8 +178,10 @@ class Sweep(Engine):
         description="largest leak out of the reduction of a deep network; about the relative error of its distance",
     )
     most_weights: Count = Field(1_500_000, description="weights that the reduction of a deep network may have")
-    activations: Annotated[list[str], BeforeValidator(expand)] = Field(
-        [], description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}; none for the paper's network"
+    activations: Annotated[list[ActivationName], BeforeValidator(words)] = Field(
+        [],
+        description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}, or import paths "
+        "package.module:object; none for the paper's network",
     )
     seeds: Annotated[list[Seed], BeforeValidator(expand), Field(min_length=1)]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(expand)] = Field(
@@ -243,8 +247,6 @@ class Sweep(Engine):
             if "flow_stabilized" in self.solvers:
                 raise ValueError("solvers: flow_stabilized is for networks with activations")
             return
-        if unknown := [name for name in self.activations if name not in ACTIVATIONS]:
-            raise ValueError(f"activations must be of {', '.join(ACTIVATIONS)}, got {unknown[0]!r}")
         if self.depths != [2]:
             raise ValueError(f"networks with activations have one hidden layer: leave out depths, got {self.depths}")
         if self.initialization != [GAUSSIAN]:
@@ -313,7 +315,7 @@ def _more(initialization: str, depth: int, activation: str | None) -> str:
     parts = {
         _key(initialization): initialization != GAUSSIAN,
         f"depth={depth}": depth != 2,
-        activation: bool(activation),
+        _key(activation or ""): bool(activation),
     }
     return "".join(f"-{part}" for part, told in parts.items() if told)
 

@@ -115,7 +115,7 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         data: digest of its problem.
     """
     settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind}
-    outside = [numerics(name) for name in modules([point.initialization, point.solver])]
+    outside = [numerics(name) for name in modules([point.initialization, point.solver, point.activation or ""])]
     return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings, outside])
 
 

@@ -58,9 +58,7 @@ def test_solvers_agree(solver):
     network = draw_network(model, points, 80, 80**-0.5, 80**-0.5, rng)
     run, method = train(model, network.R, solver, 0.02, Stop(excess=1e-7), 12, 1e-6)
     reference, _ = train(model, network.R, "flow_explicit", stop=Stop(excess=1e-7), tol=1e-10)
-    assert method == {"gradient_flow": "explicit", "flow_explicit": "explicit", "flow_stabilized": "stabilized"}.get(
-        solver, solver
-    )
+    assert method == ("explicit" if solver == "gradient_flow" else solver.removeprefix("flow_"))
     assert run.stop_reason == TOLERANCE
     near = 5e-2 if solver == "momentum" else 3e-3
     np.testing.assert_allclose(run.R, reference.R, atol=near * np.abs(reference.R).max())

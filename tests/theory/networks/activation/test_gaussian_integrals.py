@@ -142,7 +142,7 @@ def test_hermite_coefficients_sum_to_the_second_moment(name):
     np.testing.assert_allclose(np.sum(coefficients[1:] ** 2, axis=0), variance, rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu"])
+@pytest.mark.parametrize("name", ["linear", "relu", "leaky_relu", "erf"])
 def test_closed_hermite_coefficients_are_those_by_quadrature(name):
     phi, a, s = EVERY[name], np.array([0.3, -1.1, 0.0, 2.0]), np.array([0.5, 0.2, 1.5, 1e-3])
     by_quadrature = hermite(phi.value, phi.kinks, a, s, 9)

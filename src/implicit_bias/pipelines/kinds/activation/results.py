@@ -25,5 +25,5 @@ def summary(planned: int, table: pd.DataFrame) -> Record:
     for name, rows in table.groupby("activation", sort=False):
         if len(rows["width"].unique()) > 1 and (rows["frozen_rms"] > 0).all():
             slope = np.polyfit(np.log(rows["width"].astype(float)), np.log(rows["frozen_rms"].astype(float)), 1)[0]
-            made[f"metric/slope_{name}"] = float(slope)
+            made[f"metric/slope_{str(name).replace(':', '.')}"] = float(slope)
     return made

@@ -8,6 +8,7 @@ from math import pi, sqrt
 import numpy as np
 from scipy.special import erf, ndtr
 
+from implicit_bias.theory.named import named
 from implicit_bias.theory.networks.activation import closed
 from implicit_bias.theory.problem import Array
 
@@ -98,14 +99,12 @@ ACTIVATIONS = {
 
 
 def activation(name: str) -> Activation:
-    """An activation by name.
+    """The activation of a name, or of an import path `package.module:object`, which `own_activation` makes.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none.
     """
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
-    return ACTIVATIONS[name]
+    return named("activation", name, ACTIVATIONS, Activation)
 
 
 PROBES = np.linspace(-3.05, 3.05, 62)

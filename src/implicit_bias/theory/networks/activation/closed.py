@@ -98,11 +98,25 @@ def _erf_variance(a: Array, s: Array) -> Array:
     return 2 / pi * half * total
 
 
+def _erf_hermite(a: Array, s: Array, degree: int) -> Array:
+    """By Stein's identity: s^l times the l-th derivative in a of the mean erf(c a), c = (1 + 2 s^2)^{-1/2}."""
+    c = 1 / np.sqrt(1 + 2 * s * s)
+    x = c * a
+    rows = np.empty((degree + 1, *np.broadcast(a, s).shape))
+    rows[0] = erf(x)
+    before, row = np.zeros_like(x), 2 / sqrt(pi) * (s * c) * np.exp(-x * x)  # row_l = (s c)^l erf^(l)(x)
+    for order in range(1, degree + 1):
+        rows[order] = row / sqrt(factorial(order))
+        before, row = row, -2 * (s * c) * (x * row + (order - 1) * (s * c) * before)
+    return rows
+
+
 ERF = Integrals(
     mean=lambda a, s: erf(a / np.sqrt(1 + 2 * s * s)),
     variance=_erf_variance,
     dual=lambda p, q, c: 2 / pi * np.arcsin(np.clip(2 * c / np.sqrt((1 + 2 * p) * (1 + 2 * q)), -1, 1)),
     dual_slope=lambda p, q, c: 4 / pi / np.sqrt((1 + 2 * p) * (1 + 2 * q) - 4 * c * c),
+    hermite=_erf_hermite,
 )
 """Of the error function; the duals are those of Williams (1997, eq. 11) and their derivative."""
 

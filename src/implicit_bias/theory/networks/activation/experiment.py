@@ -9,18 +9,27 @@ from scipy.optimize import brentq
 from implicit_bias.theory.checks import check
 from implicit_bias.theory.experiment import output_times
 from implicit_bias.theory.networks.activation.descent import gradient_descent
+from implicit_bias.theory.networks.activation.exponential import Reference
 from implicit_bias.theory.networks.activation.flow import choose_integrator, gradient_flow
 from implicit_bias.theory.networks.activation.frozen import deviation_law, frozen_law, frozen_part
 from implicit_bias.theory.networks.activation.network import Model, neuron_imbalance, predictions
 from implicit_bias.theory.networks.activation.points import Points
-from implicit_bias.theory.networks.activation.references import kernel_change, kernel_prediction, tangent_kernel
+from implicit_bias.theory.networks.activation.references import kernel_change, kernel_prediction
 from implicit_bias.theory.networks.activation.run import Run
 from implicit_bias.theory.networks.activation.stabilized import Spectrum
+from implicit_bias.theory.networks.activation.tangent import Tangent
 from implicit_bias.theory.problem import Array
 from implicit_bias.theory.solvers.registry import whole_iterations
 from implicit_bias.theory.solvers.stopping import Stop
 
-SOLVERS = ("gradient_flow", "gradient_descent", "momentum", "flow_explicit", "flow_stabilized")
+SOLVERS = (
+    "gradient_flow",
+    "gradient_descent",
+    "momentum",
+    "flow_explicit",
+    "flow_stabilized",
+    "flow_exponential",
+)
 KERNEL_SIZE = 1500
 """Up to this size n m the kernel at initialisation is diagonalised, to choose integrator and output times."""
 
@@ -63,10 +72,17 @@ def reduce_network(model: Model, points: Points, U: Array, V: Array) -> Network:
 
 
 class Outlook(NamedTuple):
-    """The linearised flow at initialisation: largest eigenvalue of the kernel, time to the loss that ends the run."""
+    """The linearised flow at initialisation.
+
+    Attributes:
+        largest: largest eigenvalue of the kernel.
+        horizon: time to the loss that ends the run.
+        movement: relative movement of the kernel up to there, to first order; None above KERNEL_SIZE.
+    """
 
     largest: float
     horizon: float
+    movement: float | None
 
 
 def linearized_outlook(model: Model, R: Array, stop: Stop) -> Outlook:
@@ -74,29 +90,31 @@ def linearized_outlook(model: Model, R: Array, stop: Stop) -> Outlook:
 
     Above KERNEL_SIZE only the mean rate of the residual is known, which makes the horizon too short.
     """
-    E = model.motion_at(R).E
+    tangent = Tangent.at(model, model.hidden(R), R[model.samples.problem.r :])
+    E = model.samples.Y - tangent.S @ tangent.V.T
     level = 0.5 * float(np.sum(E * E)) - model.floor
     target = max(stop.excess, 1e-26 * level)
-    if E.size <= KERNEL_SIZE:
-        m, n = E.shape[1], E.shape[0]
-        w, Q = np.linalg.eigh(tangent_kernel(model, R).transpose(0, 2, 1, 3).reshape(m * n, m * n))
-        weights = 0.5 * (Q.T @ E.T.ravel()) ** 2
-        moving = w > len(w) * np.finfo(float).eps * max(w[-1], 0.0)
-        w, weights, largest = w[moving], weights[moving], float(w[-1])
+    reference = Reference(tangent) if E.size <= KERNEL_SIZE else None
+    if reference is not None:
+        e = reference.hat(E)
+        w, weights = reference.rates[~reference.blind], 0.5 * e[~reference.blind] ** 2
+        largest = float(w[-1]) if w.size else 0.0
     else:
-        G, spectrum = model.lift(model.motion_at(R).G), Spectrum(model)
-        spectrum.update(model.hidden(R), R[model.samples.problem.r :], E)
+        G, spectrum = model.lift(tangent.gradient(E)), Spectrum(model)
+        spectrum.update(model.hidden(R), tangent.V, E)
         w, weights = np.array([float(np.vdot(G, G)) / (2 * (level + model.floor))]), np.array([level])
         largest = spectrum.radius
     if not w.size or not w[-1] > 0:
-        return Outlook(0.0, min(1.0, stop.t_max))
+        return Outlook(0.0, min(1.0, stop.t_max), None)
 
     def gap(log_t: float) -> float:
         return float(np.log(max(weights @ np.exp(-2 * w * np.exp(log_t)), 1e-300)) - np.log(max(target, 1e-300)))
 
     low, high = -np.log(w[-1]) - 30, np.log(1e3 / w[0])
-    horizon = np.exp(brentq(gap, low, high)) if gap(low) > 0 > gap(high) else 1 / w[0]
-    return Outlook(largest, float(min(horizon, stop.t_max)))
+    horizon = float(min(np.exp(brentq(gap, low, high)) if gap(low) > 0 > gap(high) else 1 / w[0], stop.t_max))
+    if reference is None:
+        return Outlook(largest, horizon, None)
+    return Outlook(largest, horizon, kernel_change(model, R, R + model.lift(reference.frozen_move(e, horizon))))
 
 
 def train(
@@ -138,7 +156,7 @@ def train(
         return gradient_descent(model, R, step_size, iterations, stop, momentum * (solver == "momentum")), solver
     method = solver.removeprefix("flow_")
     if solver == "gradient_flow":
-        method = choose_integrator(model, outlook.largest * outlook.horizon, tol)
+        method = choose_integrator(model, outlook.largest * outlook.horizon, tol, outlook.movement)
     return gradient_flow(model, R, times, stop, method, tol), method
 
 
@@ -183,7 +201,7 @@ def measure(
     r, R = problem.r, run.R
     own = predictions(phi, R[r:], points.seen @ R[:r], network.frozen)
     law = frozen_law(model, R, points, sigma_U)
-    deviation = deviation_law(model, R, points, sigma_U)
+    deviation = deviation_law(model, R, points, sigma_U, law)
     V0 = network.R[r:]
     start = (
         phi.value(model.hidden(network.R)) @ V0.T,

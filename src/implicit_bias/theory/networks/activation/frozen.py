@@ -92,7 +92,12 @@ def prediction_band(model: Model, R: Array, points: Points, sigma_U: float, delt
 
 
 def joint_covariance(
-    model: Model, R: Array, points: Points, sigma_U: float, degree: int | None = None
+    model: Model,
+    R: Array,
+    points: Points,
+    sigma_U: float,
+    degree: int | None = None,
+    law: FrozenLaw | None = None,
 ) -> tuple[Array, float]:
     """(N m, N m) covariance of all predictions, points outermost, and a bound on the error of an entry.
 
@@ -100,10 +105,11 @@ def joint_covariance(
     coefficients of phi(a + s xi), rho the correlation of the two xi; cut at `degree`, the rest is at most
     |rho|^(degree + 1) times what the coefficients leave of the standard deviations.
 
-    Args: as `frozen_law`; degree None takes the first one, up to 12, at which |rho|^(degree + 1) <= 1e-6.
+    Args: as `frozen_law`; degree None takes the first one, up to 12, at which |rho|^(degree + 1) <= 1e-6; law is that
+        of `frozen_law` if it is known.
     """
     seen, s, V = _parts(model, R, points, sigma_U)
-    law, (N, m) = frozen_law(model, R, points, sigma_U), (len(seen), len(V))
+    law, (N, m) = law or frozen_law(model, R, points, sigma_U), (len(seen), len(V))
     unit = points.unseen / np.where(points.unseen_norms > 0, points.unseen_norms, 1.0)[:, None]
     rho = np.clip(unit @ unit.T, -1, 1)
     if degree is None:
@@ -127,15 +133,15 @@ def joint_covariance(
     return total.reshape(N * m, N * m), float(apart.max())
 
 
-def deviation_law(model: Model, R: Array, points: Points, sigma_U: float) -> NormLaw:
+def deviation_law(model: Model, R: Array, points: Points, sigma_U: float, law: FrozenLaw | None = None) -> NormLaw:
     """Law of the root mean square over the points of the deviation of the predictions from their mean.
 
     Its rms is exact at every width. Its distribution is that of jointly Gaussian deviations with the exact covariance
     (to the error of `joint_covariance`): exact if phi is linear, the limit of many neurons otherwise.
 
-    Args: as `frozen_law`.
+    Args: as `frozen_law`; law is what that returns if it is known.
     """
-    covariance, _ = joint_covariance(model, R, points, sigma_U)
+    covariance, _ = joint_covariance(model, R, points, sigma_U, law=law)
     spectrum = np.linalg.eigvalsh(covariance)
     spectrum = np.where(spectrum > len(spectrum) * np.finfo(float).eps * spectrum[-1], spectrum, 0.0)
     exact = np.trace(covariance) / (spectrum.sum() or 1.0)

@@ -7,6 +7,7 @@ import numpy as np
 from implicit_bias.theory.networks.activation.gaussian import duals
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.points import Points
+from implicit_bias.theory.networks.activation.tangent import Tangent
 from implicit_bias.theory.problem import Array
 
 
@@ -74,20 +75,8 @@ def kernel_prediction(
 
 
 def tangent_kernel(model: Model, R: Array) -> Array:
-    """(m, m, n, n) blocks K_op of the tangent kernel of the samples at R: E_o' = -sum_p K_op E_p.
-
-    K_op = [o = p] S S^T + (Z Z^T) * (D diag(v_o * v_p) D^T), S = phi(H), D = phi'(H), * elementwise.
-    """
-    V = R[model.samples.problem.r :]
-    S, D = model.phi.evaluate(model.hidden(R))
-    gram, own = model.samples.Z @ model.samples.Z.T, S @ S.T
-    K = np.empty((len(V), len(V), len(S), len(S)))
-    for o, p in zip(*np.triu_indices(len(V)), strict=True):
-        K[o, p] = gram * ((D * (V[o] * V[p])) @ D.T)
-        if o == p:
-            K[o, o] += own
-        K[p, o] = K[o, p]
-    return K
+    """(m, m, n, n) blocks of the tangent kernel of the samples at R (r + m, h), as `Tangent.kernel` has them."""
+    return Tangent.at(model, model.hidden(R), R[model.samples.problem.r :]).kernel()
 
 
 def kernel_change(model: Model, R0: Array, R: Array) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.steps import FlowStep, first_step, next_step, size
+from implicit_bias.theory.networks.activation.tangent import Tangent
 from implicit_bias.theory.problem import Array
 
 DAMPING, MARGIN, REFRESH = 2 / 13, 1.1, 5
@@ -99,29 +100,21 @@ class Spectrum:
 
     def update(self, H: Array, V: Array, E: Array) -> int:
         """Bring `radius` up to date at H, V with residual E; returns the kernel products taken, gradients in cost."""
-        S, slope = self._model.phi.evaluate(H)
+        tangent = Tangent.at(self._model, H, V)
         vector: Array = (
             self._vector if self._vector.size else E + 1e-3 * size(E) * np.cos(np.arange(E.size)).reshape(E.shape)
         )
         largest, count = 0.0, 0
         while count < 50:
             vector = vector / (size(vector) or 1.0)
-            vector = kernel_product(self._model, S, slope, V, vector)
+            vector = tangent.product(vector)
             largest, before, count = size(vector), largest, count + 1
             if abs(largest - before) <= 0.01 * largest:
                 break
         self._vector = vector
-        second = float(self._model.samples.problem.sigma[0]) * size(E) * float(np.abs(slope).max())
+        second = float(self._model.samples.problem.sigma[0]) * size(E) * float(np.abs(tangent.slope).max())
         self.radius = MARGIN * largest + second
         return count
-
-
-def kernel_product(model: Model, S: Array, slope: Array, V: Array, u: Array) -> Array:
-    """(n, m) tangent kernel times u (n, m) where phi(H) = S and phi'(H) = slope."""
-    C = np.empty((len(S) + len(V), S.shape[1]))
-    np.matmul(u, V, out=C[: len(S)])
-    C[: len(S)] *= slope
-    return (model.hidden_change(C) * slope) @ V.T + S @ (u.T @ S).T
 
 
 class _Hermite:
