@@ -1,6 +1,7 @@
 """Networks with activations: a descent step beside what a user would write, the gradients of a flow beside DOP853's."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from implicit_bias.theory.networks.activation.flow import gradient_flow
 from implicit_bias.theory.problem import Array
 from tests.benchmarks.harness import duration, installed, interleaved, one_core, ratio, table
 
-N, D, ETA = 100, 400, 5e-3
-STEP = 2 * ETA / N
+N, D, STEP = 100, 400, 1e-6
+"""Samples, inputs, and a step on L that is stable at every width here."""
 Steps = Callable[[int], None]
 Weights = Callable[[], tuple[Array, Array]]
 
@@ -91,7 +92,7 @@ def descent_steps(h: int, steps: int, repeats: int) -> None:
     ours = NetworkDescent(model, R, STEP)
     functions: dict[str, Callable[[], Any]] = {"this package": lambda: ours.run(steps, 0.0)}
     for name, rival in RIVALS.items():
-        functions[name] = lambda run=rival(*data)[0]: run(steps)
+        functions[name] = partial(rival(*data)[0], steps)
     found = interleaved(functions, repeats)
     best = found["NumPy, our best"]
     table(
