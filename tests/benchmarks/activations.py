@@ -14,8 +14,8 @@ from implicit_bias.theory.networks.activation.flow import gradient_flow
 from implicit_bias.theory.problem import Array
 from tests.benchmarks.harness import duration, installed, interleaved, one_core, ratio, table
 
-N, D, ETA = 100, 400, 5e-3
-STEP = 2 * ETA / N
+N, D, STEP = 100, 400, 1e-6
+"""Samples, inputs, and a step on L that is stable at every width here."""
 Steps = Callable[[int], None]
 Weights = Callable[[], tuple[Array, Array]]
 

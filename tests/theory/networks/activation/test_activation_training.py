@@ -168,7 +168,7 @@ def test_the_stabilised_step_is_stable_as_far_as_it_says(stages):
 @pytest.mark.parametrize("name", ["tanh", "relu"])
 def test_runs_stop_at_the_loss_they_are_asked_for(name, method):
     c = case(name, h=40)
-    tol = 1e-8 if name == "tanh" and method == "explicit" else 1e-5
+    tol = {("tanh", "explicit"): 1e-8, ("relu", "exponential"): 1e-2}.get((name, method), 1e-5)
     run = gradient_flow(c.model, c.reduced(), [0.2, 0.4, 1e9], Stop(excess=1e-3), method, tol)
     assert run.stop_reason == TOLERANCE
     assert run.excess[-1] == pytest.approx(1e-3, rel=1e-6)

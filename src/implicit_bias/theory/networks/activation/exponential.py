@@ -28,7 +28,7 @@ TO_MONOMIALS = np.linalg.inv(np.vander(NODES, increasing=True))
 KEPT = np.array([0, 1, 3])
 WITHOUT = np.zeros((4, 4))
 """(4, 4) coefficients of the polynomial through values at all nodes but the third."""
-WITHOUT[np.ix_(np.arange(3), KEPT)] = np.linalg.inv(np.vander(NODES[KEPT], increasing=True))
+WITHOUT[:3, KEPT] = np.linalg.inv(np.vander(NODES[KEPT], increasing=True))
 _FACTORIALS = np.array([factorial(p) for p in ORDERS], float)
 _MOST_SWEEPS, _CONTRACTION, _CLOSE = 8, 0.5, 0.1
 _LARGEST_MOVE = 0.3  # of what the first sweep may change of a step, relative to the step
