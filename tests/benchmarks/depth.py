@@ -10,7 +10,6 @@ from implicit_bias.theory.networks.deep import DeepDescent, gaussian_deep, reduc
 from implicit_bias.theory.problem import Array
 from implicit_bias.theory.solvers.stopping import Stop
 from tests.benchmarks.harness import (
-    conditioned,
     duration,
     figure_1_problem,
     installed,
@@ -20,6 +19,7 @@ from tests.benchmarks.harness import (
     seconds,
     table,
 )
+from tests.support.oracles import conditioned_problem
 from tests.theory.networks.deep.references import dense_layers, total
 
 N, D, ETA = 100, 400, 5e-3
@@ -160,7 +160,7 @@ def depth(quick: bool = False) -> None:
     for layers in (3, 6) if quick else (3, 4, 6, 8, 10):
         rows.append(["rank 2", layers, "1e+06", *training(small, layers, 10**6, 1e-3, stop)])
     for cond in (10, 1e6):
-        problem = conditioned(20 if quick else 100, cond, D=400)
+        problem = conditioned_problem(20 if quick else 100, 1, cond)
         name = f"cond(Sigma_x) = {cond:g}, to t = inf"
         rows.append([name, 3, "1e+04", *training(problem, 3, 10**4, 1e-4, Stop(), "flow_exponential")])
     table("data | L | h | CPU time | method | steps | levels | directions | leak", rows)

@@ -1,7 +1,8 @@
 """Fixed-step gradient descent, exactly that of the full network, on its reduced state."""
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
@@ -32,8 +33,19 @@ def largest_step_estimate(problem: Problem, state: State) -> float:
     return problem.n / largest if largest > 0 else np.inf
 
 
-class Iterates(Protocol):
-    """What a run by steps of fixed size consists of."""
+class Steps(Protocol):
+    """What takes steps of fixed size."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the state has left the finite numbers."""
+
+    def run(self, iterations: int, excess: float) -> int:
+        """Take up to `iterations` steps, fewer if L - L* reaches `excess`; return how many were taken."""
+
+
+class Iterates(Steps, Protocol):
+    """What a run of a two-layer network by steps of fixed size consists of."""
 
     @property
     def R(self) -> Array:
@@ -42,13 +54,6 @@ class Iterates(Protocol):
     @property
     def still(self) -> bool:
         """Whether nothing but the gradient moves the state."""
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the state has left the finite numbers."""
-
-    def run(self, iterations: int, excess: float) -> int:
-        """Take up to `iterations` steps, fewer if L - L* reaches `excess`; return how many were taken."""
 
 
 class Descent:
@@ -168,34 +173,72 @@ def descend(
     recorder = Recorder(problem, state.R, stepwise=stepwise)
     speed0 = np.linalg.norm(velocity(problem, state.R))
     last = int(min(stop.t_max / step * (1 + 1e-12), 2.0**62))
-    done, targets = 0, iter(iterations)
     recorder.record(0.0, state.R)
     if excess_loss(problem, state.R) <= stop.excess:
         return recorder.trajectory(state.R, TOLERANCE, 0)
     if speed0 == 0:
         return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
+    allowed = partial(largest_step_estimate, problem, state)
+    for stretch in stretches(descent, iterations, last, stop.excess, step_size, allowed):
+        R, done = descent.R, stretch.done
+        reason = TOLERANCE
+        if not stretch.short:
+            reason = _end_of_run(problem, watch, done * step, descent, stop, float(speed0), done >= last)
+        if stretch.taken and (reason or stretch.wanted):
+            recorder.record(done * step, R @ O.T)
+        if reason:
+            return recorder.trajectory(R @ O.T, reason, done)
+    raise AssertionError("stretches are endless")
+
+
+class Stretch(NamedTuple):
+    """Steps between two samples: all done so far, those taken since, whether they ended early, whether it was asked."""
+
+    done: int
+    taken: int
+    short: bool
+    wanted: bool
+
+
+def stretches(
+    iterates: Steps,
+    iterations: Iterable[int],
+    last: int,
+    excess: float,
+    step_size: float,
+    allowed: Callable[[], float],
+) -> Iterator[Stretch]:
+    """Take steps up to each iteration in turn, then up to twice as many again and again.
+
+    Args:
+        iterates: what takes the steps.
+        iterations: increasing positive iterations; may be endless.
+        last: no step is taken beyond this iteration.
+        excess: steps end where L - L* reaches it.
+        step_size: step on the averaged loss, for messages.
+        allowed: step that the linearised descent allows, for messages.
+
+    Raises:
+        ValueError: iterations do not increase.
+        DivergenceError: the iterates left the finite numbers.
+    """
+    done, targets = 0, iter(iterations)
     while True:
         requested = next(targets, None)
         target = min(2 * done + 1 if requested is None else requested, last)
         if target < done:
             raise ValueError(f"iterations must increase, got {target} after {done}")
         with np.errstate(over="ignore", invalid="ignore"):
-            taken = descent.run(target - done, stop.excess)
-            diverged = descent.diverged
-        reason = TOLERANCE if taken < target - done else ""
+            taken = iterates.run(target - done, excess)
+            diverged = iterates.diverged
+        short = taken < target - done
         done += taken
-        R = descent.R
         if diverged:
             raise DivergenceError(
                 f"gradient descent diverged before iteration {done} with step_size {step_size:g}; the kernel at "
-                f"initialisation allows about 2 / lambda_max = {largest_step_estimate(problem, state):.3g}"
+                f"initialisation allows about 2 / lambda_max = {allowed():.3g}"
             )
-        if not reason:
-            reason = _end_of_run(problem, watch, done * step, descent, stop, float(speed0), done >= last)
-        if taken and (reason or requested is not None):
-            recorder.record(done * step, R @ O.T)
-        if reason:
-            return recorder.trajectory(R @ O.T, reason, done)
+        yield Stretch(done, taken, short, requested is not None)
 
 
 def _end_of_run(

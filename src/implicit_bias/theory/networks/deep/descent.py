@@ -1,6 +1,7 @@
 """Fixed-step gradient descent of a deep network, exactly that of the full one up to the leak, on its reduced layers."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
@@ -9,7 +10,7 @@ from implicit_bias.theory.networks.deep.dynamics import excess_loss, flat, kerne
 from implicit_bias.theory.networks.deep.record import DeepRecorder, DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.descent import OVERFLOW, DivergenceError
+from implicit_bias.theory.solvers.descent import OVERFLOW, check_step, stretches
 from implicit_bias.theory.solvers.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop
 
 
@@ -102,9 +103,7 @@ def deep_descent(
         DivergenceError: the iterates left the finite numbers.
         LeakError: the run leaks more than leak_tol.
     """
-    if not 0 < step_size < np.inf:
-        raise ValueError(f"step_size must be positive and finite, got {step_size}")
-    step = float(problem.flow_time(1, step_size))
+    step = check_step(problem, step_size)
     descent, recorder = DeepDescent(problem, state.layers, step), DeepRecorder(problem, state, leak_tol)
     recorder.record(0.0, state.layers)
     speed0 = _speed(problem, state.layers)
@@ -113,29 +112,15 @@ def deep_descent(
     if speed0 == 0:
         return recorder.trajectory(state.layers, STATIONARY, 0)
     last = int(min(stop.t_max / step * (1 + 1e-12), 2.0**62))
-    done, targets = 0, iter(iterations)
-    while True:
-        requested = next(targets, None)
-        target = min(2 * done + 1 if requested is None else requested, last)
-        if target < done:
-            raise ValueError(f"iterations must increase, got {target} after {done}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            taken = descent.run(target - done, stop.excess)
-            diverged = descent.diverged
-        reason = TOLERANCE if taken < target - done else ""
-        done += taken
-        if diverged:
-            raise DivergenceError(
-                f"gradient descent diverged before iteration {done} with step_size {step_size:g}; the kernel at "
-                f"initialisation allows about 2 / lambda_max = {largest_deep_step(problem, state):.3g}"
-            )
-        layers = descent.layers
-        if not reason:
-            reason = _end_of_run(problem, layers, stop, speed0, done >= last)
-        if taken and (reason or requested is not None):
+    allowed = partial(largest_deep_step, problem, state)
+    for stretch in stretches(descent, iterations, last, stop.excess, step_size, allowed):
+        layers, done = descent.layers, stretch.done
+        reason = TOLERANCE if stretch.short else _end_of_run(problem, layers, stop, speed0, done >= last)
+        if stretch.taken and (reason or stretch.wanted):
             recorder.record(done * step, layers)
         if reason:
             return recorder.trajectory(layers, reason, done)
+    raise AssertionError("stretches are endless")
 
 
 def _speed(problem: Problem, layers: Layers) -> float:
