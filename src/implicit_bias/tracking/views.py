@@ -58,8 +58,8 @@ def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> di
 
 
 def _flat(compare: Mapping[str, Any]) -> dict[str, Any]:
-    """Runs one by one, sorted by their first result."""
-    return {"groupBy": None, "orderByKey": _column("metrics", compare["results"][0]), "orderByAsc": True}
+    """Runs one by one, the smallest result first."""
+    return {"groupBy": None, "orderByAsc": True}
 
 
 def saved_view(name: str, state: Mapping[str, Any], created: int) -> str:
@@ -91,8 +91,8 @@ def _state(
     columns = [_column("params", name) for name in params] + [_column("metrics", name) for name in _columns(compare)]
     return {
         "searchFilter": searched,
-        "orderByKey": "attributes.end_time",  # by start, the page would add the parent, as a run of no group
-        "orderByAsc": True,
+        "orderByKey": _column("metrics", compare["results"][0]),  # by time the page adds the parent, a run of no group
+        "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "selectedColumns": columns,
