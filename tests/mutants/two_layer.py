@@ -87,12 +87,17 @@ MUTANTS = [
             "growing = A.T @ R[: problem.r] - BT @ R[problem.r :]",
         ),
         ("floor = 0.5 * float(np.sum(s2[width:]))", "floor = 0.5 * float(np.sum(s2[:width]))"),
+        ("np.abs(slopes + 2)", "np.abs(slopes - 2)"),
     ),
     *mutants(
         "solvers/orbit.py",
         "solvers/test_exponential.py",
         ("D = (2 / 3) * (full - 2 * half)", "D = (1 / 3) * (full - 2 * half)"),
         ("return full / 2 - D, full / 2 + D", "return full / 2 + D, full / 2 - D"),
+        (
+            "apply(second, core2, apply(first, core1, T[-1]))",
+            "apply(first, core1, apply(second, core2, T[-1]))",
+        ),
         ("(Q * (2 * np.sinh(f / 2) ** 2)) @ QT", "(Q * np.sinh(f / 2) ** 2) @ QT"),
         ("np.swapaxes(X, -1, -2) @ U1, V], axis=-2)", "-np.swapaxes(X, -1, -2) @ U1, V], axis=-2)"),
     ),
@@ -112,6 +117,7 @@ MUTANTS = [
         "solvers/exponential.py",
         "solvers/test_exponential.py",
         ("(U1 @ (U1.T @ F) + F @ (V @ V.T))", "(U1 @ (U1.T @ F) - F @ (V @ V.T))"),
+        ("self._integral(weights) - X[2 * done]", "self._integral(weights)"),
         ("self.reference.hat(residual(self.problem, R)) - e", "e - self.reference.hat(residual(self.problem, R))"),
     ),
     *mutants(

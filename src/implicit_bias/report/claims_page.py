@@ -7,6 +7,7 @@ import pandas as pd
 
 from implicit_bias.report.claims import COLUMNS
 from implicit_bias.sweeps.studies import Verification
+from implicit_bias.theory.claims.degenerate import KINDS
 
 HEAD = """# Claims, checked
 
@@ -18,6 +19,7 @@ weights for the deterministic claims, {seeds} data sets with {draws} networks ea
 
 Problems have n up to 7, D up to 11, m up to 3, any rank, condition number of Σx up to 316, noise from 0.001 to 1,
 widths from 1 to r + m + 9, and layers of independent scale; a quarter of the runs are followed to their end.
+Every fourth problem is degenerate, these kinds in turn: {kinds}.
 *Hypotheses met* counts the problems on which a claim says anything, *held* those of them on which it was true.
 *Worst* is, by kind:
 
@@ -75,7 +77,7 @@ def claims_page(
     for name in ("worst", "median"):
         shown[name] = [f"{value:.2g}" for value in shown[name]]
     lemma = frequencies.drop(columns=["alpha", "thm2", "thm2_F"]).groupby("width").mean().reset_index()
-    sizes = v.model_dump() | {"alphas": len(v.alphas), "claimed": 1 - v.delta}
+    sizes = v.model_dump() | {"alphas": len(v.alphas), "claimed": 1 - v.delta, "kinds": ", ".join(KINDS)}
     parts = [
         HEAD.format(**sizes, violations=int(table["violations"].sum())),
         *_failed(errors),

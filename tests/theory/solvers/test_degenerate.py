@@ -15,7 +15,7 @@ from implicit_bias.theory.networks.hidden import row_space
 from implicit_bias.theory.networks.two_layer import State, imbalance_spectrum, reduce_network
 from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.descent import gradient_descent
-from implicit_bias.theory.solvers.equilibria import decays_algebraically, kind_of_rest, losses_at_rest
+from implicit_bias.theory.solvers.equilibria import decays_algebraically, escape, kind_of_rest, losses_at_rest
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.stopping import ALGEBRAIC, SADDLE, SLOW, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
@@ -281,6 +281,13 @@ def test_descent_rests_at_an_exact_saddle_and_calls_a_slow_mode_slow() -> None:
     R = np.array([[1.0, 0.0], [0.0, 1.0], [0.3, 0.1]])
     run = gradient_descent(slow, State(R=R, U2=np.zeros((0, 2)), r=2, h=2), 0.1, [], Stop(stationary=1e-4))
     assert run.stop_reason == SLOW
+
+
+def test_the_sum_of_the_layers_leaves_a_saddle_and_their_difference_does_not() -> None:
+    # at the origin F = diag(1, 1/2): u + v grows as exp(f t), u - v decays as exp(-f t)
+    problem, state = modes([1.0, 0.5], [0.0, 1e-9])
+    assert escape(problem, state.R) == pytest.approx((0.5 * 2e-9, 0.5), rel=1e-6)
+    assert escape(problem, state.R * np.array([[1.0], [1], [-1], [-1]])) == (0.0, 0.0)
 
 
 def test_losses_of_equilibria() -> None:
