@@ -281,7 +281,7 @@ def test_bad_arguments_are_named():
 
 @pytest.mark.slow
 def test_wide_spectra_take_a_tenth_of_the_gradients_of_dop853():
-    """cond(Sigma_x) = 1e3, at equal error of the final state; DOP853 is scipy's, at its best tolerance of six."""
+    """cond(Sigma_x) = 1e3, at equal error of the final state; DOP853 is scipy's, at its best tolerance of eight."""
     rng = np.random.default_rng(0)
     X, Y, _ = draw_data(30, 80, 1, rng, "geometric", 1e3)
     model = Model(read_samples(X, Y), activation("erf"))
@@ -293,12 +293,11 @@ def test_wide_spectra_take_a_tenth_of_the_gradients_of_dop853():
         return model.lift(model.motion_at(y.reshape(R.shape)).G).ravel()
 
     peers = []
-    for rtol in 10.0 ** np.arange(-2, -8, -1):
+    for rtol in 10.0 ** np.arange(-2, -10, -1):
         run = solve_ivp(rhs, (0, T), R.ravel(), method="DOP853", rtol=rtol, atol=rtol * np.abs(R).max())
         peers.append((np.linalg.norm(run.y[:, -1].reshape(R.shape) - truth), run.nfev))
-    for tol in (1e-3, 1e-4, 1e-5):
+    for tol in (1e-3, 1e-4):
         ours = gradient_flow(model, R, [], Stop(t_max=T), "exponential", tol)
         error = np.linalg.norm(ours.R - truth)
         fewest = min(count for found, count in peers if found <= error)
-        print(tol, error, ours.evaluations, fewest)
         assert 10 * ours.evaluations <= fewest
