@@ -47,6 +47,8 @@ LEVELS = 2
 RATES = 40
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
+QUICK = 0.1
+"""Seconds below which a trial is mostly the cost of starting it: then the difference to a longer one counts."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,16 @@ def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:
     stop = Stop(excess=(sweep.stop.tolerance or 0.0) * problem.n / 2, t_max=t_max)
     step = float(problem.flow_time(1, sweep.step_size))
     iterations = min(estimate_horizon(problem, state, stop) / step, sweep.stop.max_iterations)
-    start = time.process_time()
+
+    def timed(count: int) -> float:
+        start = time.process_time()
+        gradient_descent(problem, state, step, iter([count]), Stop(t_max=count * step))
+        return time.process_time() - start
+
     try:
-        gradient_descent(problem, state, step, iter([TRIAL]), Stop(t_max=TRIAL * step))
+        timed(1)  # what is made once
+        few = timed(TRIAL)
+        each = few / TRIAL if few > QUICK else (timed(21 * TRIAL) - few) / (20 * TRIAL)
     except DivergenceError:
         return 0.0
-    return iterations * (time.process_time() - start) / TRIAL
+    return iterations * max(each, 0.0)
