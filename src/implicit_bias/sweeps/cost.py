@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from implicit_bias.sweeps.disk import sweep_bytes
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.theory.experiment import estimate_horizon
+from implicit_bias.theory.experiment import estimate_horizon, train
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.prediction import predict_band
@@ -27,7 +27,7 @@ from implicit_bias.theory.networks.activation.samples import Samples
 from implicit_bias.theory.networks.deep.dynamics import velocity
 from implicit_bias.theory.networks.deep.starts import gaussian_deep
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
+from implicit_bias.theory.solvers.descent import DivergenceError
 from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.stopping import Stop
 
@@ -177,7 +177,7 @@ def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:
 
     def timed(count: int) -> float:
         start = time.process_time()
-        gradient_descent(problem, state, step, iter([count]), Stop(t_max=count * step))
+        train(problem, state, "gradient_descent", sweep.step_size, Stop(t_max=count * step), points=5, tol=1e-6)
         return time.process_time() - start
 
     try:
