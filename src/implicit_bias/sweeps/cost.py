@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from implicit_bias.sweeps.disk import sweep_bytes
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.theory.experiment import estimate_horizon
+from implicit_bias.theory.experiment import estimate_horizon, train
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.prediction import predict_band
@@ -30,7 +30,7 @@ from implicit_bias.theory.networks.deep.dynamics import velocity
 from implicit_bias.theory.networks.deep.starts import gaussian_deep
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Problem
-from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
+from implicit_bias.theory.solvers.descent import DivergenceError
 from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.stopping import Stop
 
@@ -52,6 +52,8 @@ RESTARTS = 0.5
 RATES = 40
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
+QUICK = 0.1
+"""Seconds below which a trial is mostly the cost of starting it: then the difference to a longer one counts."""
 
 
 @dataclass(frozen=True)
@@ -186,9 +188,16 @@ def _descent(problem: Problem, sweep: Sweep, point: Point) -> float:
     stop = Stop(excess=(sweep.stop.tolerance or 0.0) * problem.n / 2, t_max=t_max)
     step = float(problem.flow_time(1, sweep.step_size))
     iterations = min(estimate_horizon(problem, state, stop) / step, sweep.stop.max_iterations)
-    start = time.process_time()
+
+    def timed(count: int) -> float:
+        start = time.process_time()
+        train(problem, state, "gradient_descent", sweep.step_size, Stop(t_max=count * step), points=5, tol=1e-6)
+        return time.process_time() - start
+
     try:
-        gradient_descent(problem, state, step, iter([TRIAL]), Stop(t_max=TRIAL * step))
+        timed(1)  # what is made once
+        few = timed(TRIAL)
+        each = few / TRIAL if few > QUICK else (timed(21 * TRIAL) - few) / (20 * TRIAL)
     except DivergenceError:
         return 0.0
-    return iterations * (time.process_time() - start) / TRIAL
+    return iterations * max(each, 0.0)
