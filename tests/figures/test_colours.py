@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import implicit_bias.figures
-from implicit_bias.figures import style
+from implicit_bias.figures import interactive, style
 from implicit_bias.figures.imbalance import RATIOS
 from tests.support.vision import DEFICIENCIES, difference, lab, least_difference, linear_rgb
 
@@ -55,7 +55,7 @@ def test_every_colour_differs_from_the_page_and_from_bands(colour):
 
 
 def test_figures_draw_with_colours_of_the_palette_alone():
-    known = {*PALETTE, style.LIGHT, "#8C8C8C"}  # the last is the middle of RATIOS
+    known = {*PALETTE, style.LIGHT, interactive.NEUTRAL, "#8C8C8C"}  # the last is the middle of RATIOS
     for file in Path(implicit_bias.figures.__file__).parent.glob("*.py"):
         for colour in re.findall(r"#[0-9A-Fa-f]{6}\b|(?<=color=\")[a-z:]+(?=\")", file.read_text("utf-8")):
             assert colour in {*known, "white", "none"}, f"{file.name}: {colour}"

@@ -98,15 +98,15 @@ BASE = {"title": "t", "widths": [10], "seeds": [0], "alpha": [0.5], "step_size":
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"figure": "width", "depths": [2, 3]}, "go together"),
-        ({"figure": "depth"}, "go together"),
+        ({"figure": "width", "depths": [2, 3]}, "leave out depths"),
+        ({"figure": "depth"}, "give depths other than 2"),
         ({"figure": "depth", "depths": [3], "initialization": ["uniform"]}, "gaussian"),
         ({"figure": "depth", "depths": [0]}, "greater than or equal to 1"),
         ({"figure": "depth", "depths": [3], "inner_gain": -1.0}, "inner_gain"),
         ({"figure": "depth", "depths": [3], "leak_tol": 0.0}, "leak_tol"),
         ({"figure": "depth", "depths": [3], "alpha": [0.4, 0.5]}, "one alpha"),
         ({"figure": "scales", "depths": [3], "alpha": [0.4, 0.5], "widths": [9, 10]}, "at one width"),
-        ({"figure": "scales", "alpha": [0.4, 0.5]}, "go together"),
+        ({"figure": "scales", "alpha": [0.4, 0.5]}, "give depths other than 2"),
     ],
 )
 def test_bad_parameters_are_named(settings, message):

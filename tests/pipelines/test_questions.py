@@ -35,7 +35,7 @@ from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.synthetic import draw_data
-from implicit_bias.tracking.marks import written
+from implicit_bias.tracking.marks import saved_file
 from tests.support.project import REPOSITORY
 
 FALSE_ALARM = 1e-4
@@ -250,7 +250,7 @@ def test_a_version_without_a_drawing_leaves_the_earlier_ones(tmp_path: Path) -> 
     version("1").save(Figure())
     version("2").save("no held-out rows")
     assert version("3").load() == b""
-    assert written(version("3")) is None
+    assert saved_file(version("3")) is None
     assert (tmp_path / "questions.png/1/questions.png").read_bytes().startswith(b"\x89PNG")
 
 

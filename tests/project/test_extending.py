@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from implicit_bias.figures import png, point_figure
 from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main
@@ -66,7 +67,8 @@ def taken_away():
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Saves a section's Python as a module that can be imported."""
+    """Saves a section's Python as a module that can be imported, in worker processes too: they start with the test."""
+    get_reusable_executor().shutdown(wait=True)
 
     def save(name: str, heading: str):
         (tmp_path / f"{name}.py").write_text(code(heading))

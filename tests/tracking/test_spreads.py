@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from implicit_bias.tracking.spreads import agreement, grouped, separation, spread
+from implicit_bias.tracking.spreads import agreement, grouped, moments, separation
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, max_value=1e308, min_value=-1e308)
 
@@ -18,7 +18,7 @@ numbers = st.floats(allow_nan=False, allow_infinity=False, max_value=1e308, min_
 @given(st.lists(numbers, min_size=2, max_size=8))
 def test_a_spread_is_that_of_exact_arithmetic(values: list[float]) -> None:
     """Within rounding of the largest value, at any size: squares of the values neither overflow nor underflow."""
-    found = spread(values)
+    found = moments(values)
     exact = [Fraction(value) for value in values]
     largest = max(map(abs, exact), default=Fraction(0))
     slack = Fraction(2) ** -48 * largest + Fraction(sys.float_info.min)
@@ -32,11 +32,11 @@ def test_a_spread_is_that_of_exact_arithmetic(values: list[float]) -> None:
 
 
 def test_infinity_as_mlflow_stores_it() -> None:
-    stored = spread([1.0, sys.float_info.max])
+    stored = moments([1.0, sys.float_info.max])
     assert stored["mean"] == math.inf
     assert math.isnan(stored["sd"])
-    assert math.isnan(spread([-sys.float_info.max, math.inf])["mean"])
-    assert spread([3.0]) == {"mean": 3.0, "sd": None, "count": 1}
+    assert math.isnan(moments([-sys.float_info.max, math.inf])["mean"])
+    assert moments([3.0]) == {"mean": 3.0, "sd": None, "count": 1}
 
 
 def pair(a: float, b: float, sd: float | None = None) -> list[dict[str, float | None]]:
@@ -59,7 +59,7 @@ def test_widths_are_compared_with_each_other() -> None:
     rows = [(h, seed, (1 + seed) / h) for h in (1, 100) for seed in (0.0, 0.01)]
     first = pd.DataFrame(rows, columns=["width", "seed", "distance"])
     second = first.assign(distance=2 * first["distance"])
-    whole = {"distance": [spread(first["distance"].tolist()), spread(second["distance"].tolist())]}
+    whole = {"distance": [moments(first["distance"].tolist()), moments(second["distance"].tolist())]}
     groups = grouped([first, second], ("width",), ("distance",))
     assert [group["group"] for group in groups] == [{"width": 1}, {"width": 100}]
     assert agreement(whole, [])["within_spread"] == ["distance"]

@@ -11,7 +11,6 @@ from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.hooks.encodings import speak_any_encoding
 from implicit_bias.hooks.misspelt import PARAMETERS, meant_by, read_by, unread
 from implicit_bias.hooks.siblings import is_ours, ours
-from implicit_bias.sweeps.parameters import OF_TWO_LAYERS, Sweep
 from implicit_bias.tracking.marks import marks_of
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ PARALLEL = (
     "ParallelRunner runs nodes in processes of its own, where points cannot be computed in parallel or tracked: use "
     "SequentialRunner, the default, or ThreadRunner; `workers` of a sweep says in how many processes its points are run"
 )
+OF_TWO_LAYERS = "two_layers"
+"""Tag of nodes that know the paper's network alone."""
 ASYNC = "--async cannot save points as they are done: leave it out; ThreadRunner runs nodes at the same time"
 
 
@@ -112,9 +113,14 @@ def _refuse_runner(pipeline: "Pipeline", catalog: "Catalog") -> None:
 
 def _refuse_kinds(pipeline: "Pipeline", catalog: "Catalog") -> None:
     """Refuse stages that know the paper's network alone where a sweep trains others."""
-    for node in filter(is_ours, pipeline.nodes):
-        for name in node.inputs if OF_TWO_LAYERS in node.tags else ():
-            sweep = catalog[name].load() if name.startswith(PARAMETERS) and name in catalog else None
+    nodes = [node for node in pipeline.nodes if OF_TWO_LAYERS in node.tags and is_ours(node)]
+    if not nodes:
+        return
+    from implicit_bias.sweeps.parameters import Sweep
+
+    for node in nodes:
+        for name in node.inputs:
+            sweep = catalog[name].load() if name.startswith(PARAMETERS) and catalog.exists(name) else None
             if isinstance(sweep, Sweep) and sweep.kind != "two_layer":
                 trained = f"depths {sweep.depths}" if sweep.kind == "deep" else f"activations {sweep.activations}"
                 raise RunRefused(

@@ -149,10 +149,6 @@ class Point:
         return "silent" if self.case == BALANCED else initialization(self.initialization).law
 
 
-OF_TWO_LAYERS = "two_layers"
-"""Tag of the nodes that know the paper's network alone."""
-
-
 class Sweep(Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 

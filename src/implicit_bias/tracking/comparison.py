@@ -8,7 +8,7 @@ import numpy as np
 from mlflow.entities import Run
 
 from implicit_bias.tracking.reader import Reader, points_table
-from implicit_bias.tracking.spreads import Spread, agreement, grouped, spread
+from implicit_bias.tracking.spreads import Spread, agreement, grouped, moments
 
 GROUPS = ("activation", "width", "alpha", "case", "initialization", "solver")
 """Params by which the points of a sweep are grouped: what a sweep may vary, other than seeds."""
@@ -93,8 +93,8 @@ def _metrics(run: Run, points: Sequence[Run], sweeps: bool) -> dict[str, Spread]
         for name, value in point.data.metrics.items():
             if "/" not in name:
                 values.setdefault(name, []).append(value)
-    found = {name: spread(values[name]) for name in sorted(values)}
-    whole = {name: spread([value]) for name, value in run.data.metrics.items() if "/" not in name} if sweeps else {}
+    found = {name: moments(values[name]) for name in sorted(values)}
+    whole = {name: moments([value]) for name, value in run.data.metrics.items() if "/" not in name} if sweeps else {}
     return whole | found
 
 

@@ -19,9 +19,9 @@ from implicit_bias.tracking.marks import (
     STARTING,
     Mark,
     pass_on,
+    saved_file,
     sweeps_of,
     whole_plan,
-    written,
 )
 from implicit_bias.tracking.outbox import Outbox
 
@@ -327,5 +327,5 @@ def picture_of(mark: Mark, dataset: Any) -> Path | None:
     """The file to look at that a dataset has saved, None if it is not one."""
     if mark.role not in FILE_ROLES:
         return None
-    path = written(dataset)
+    path = saved_file(dataset)
     return path if path is not None and path.suffix in PICTURE_SUFFIXES else None

@@ -111,7 +111,7 @@ def _meant(given: str, known: Sequence[str]) -> str:
     return f"; did you mean {meant[0]}?" if meant else ""
 
 
-def written(dataset: Any) -> Path | None:
+def saved_file(dataset: Any) -> Path | None:
     """The local file or folder a dataset has just saved, the newest version of it if it is versioned.
 
     None where there was no reason to draw it: no file, or an empty one.
@@ -160,7 +160,7 @@ def pass_on(mark: Mark, name: str, data: Any, dataset: Any, sweep: "TrackedSweep
         case "section":
             sweep.section(str(data.get("kind", "")))
         case "figure" | "table" | "report":
-            if (path := written(dataset)) is not None:
+            if (path := saved_file(dataset)) is not None:
                 sweep.file(path, mark.artifact or path.name)
 
 

@@ -14,7 +14,7 @@ Spread = dict[str, Any]
 Pair = Sequence[Spread | None]
 
 
-def spread(values: Sequence[float]) -> Spread:
+def moments(values: Sequence[float]) -> Spread:
     """Mean, standard deviation (None of one value) and number of values.
 
     Neither overflows unless the result itself does. The largest float counts as infinite, as MLflow's databases store
@@ -51,7 +51,7 @@ def grouped(tables: Sequence[pd.DataFrame], by: Iterable[str], metrics: Iterable
         {
             "group": dict(zip(varied, map(_plain, key), strict=True)),
             "metrics": {
-                name: [spread(found[0]), spread(found[1])]
+                name: [moments(found[0]), moments(found[1])]
                 for name in common
                 if all(found := [part[key][name].dropna().tolist() for part in (first, second)])
             },

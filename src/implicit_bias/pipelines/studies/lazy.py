@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.hooks.preflight import OF_TWO_LAYERS
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
 from implicit_bias.pipelines.reporting import join_metrics
@@ -14,7 +15,7 @@ from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
-from implicit_bias.sweeps.parameters import OF_TWO_LAYERS, Point, Sweep
+from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
 from implicit_bias.theory.comparisons.companions import Companion, gaps, infinite_width_companion, linearized_companion
 from implicit_bias.theory.comparisons.infinite_width import infinite_width_flow

@@ -7,7 +7,7 @@ from implicit_bias.theory.claims import bias
 from implicit_bias.theory.claims import imbalance as claims
 from implicit_bias.theory.claims.check import SLACK, Check, worst
 from implicit_bias.theory.claims.degenerate import KINDS, degenerate
-from implicit_bias.theory.claims.depth import deep_claims
+from implicit_bias.theory.claims.depth import deep_claims, has_deep, no_deep_claims
 from implicit_bias.theory.claims.network import (
     Network,
     balanced,
@@ -90,13 +90,13 @@ def _short_time(problem: Problem, state: State) -> float:
     return min(2 / kernel_range(problem, state.R)[1], 2 / force)
 
 
-def check_problem(rng: np.random.Generator) -> dict[str, Check]:
+def check_problem(rng: np.random.Generator, deep: bool = True) -> dict[str, Check]:
     """Draw one problem and check every deterministic claim on it; one run in four is followed to its end."""
     network = draw_network(rng)
-    return check_network(network, np.inf if rng.random() < 0.25 else SHORT, rng)
+    return check_network(network, np.inf if rng.random() < 0.25 else SHORT, rng, deep)
 
 
-def check_network(network: Network, periods: float, rng: np.random.Generator) -> dict[str, Check]:
+def check_network(network: Network, periods: float, rng: np.random.Generator, deep: bool = True) -> dict[str, Check]:
     """Check every deterministic claim on a network, on its run over so many `periods` 1 / lambda_max(K(0)).
 
     `rng` draws what some claims need besides: mixes of layers, the Q of balanced networks, an exponent, deep networks.
@@ -111,7 +111,7 @@ def check_network(network: Network, periods: float, rng: np.random.Generator) ->
         **_bias_claims(network, after, trajectory),
         **_balanced_claims(network, t, rng),
         "ntk": _ntk_claim(network, after, t, rng.uniform(0.25, 0.5)),
-        **deep_claims(network, rng),
+        **(deep_claims(network, rng) if deep else no_deep_claims()),
     }
 
 
@@ -212,4 +212,7 @@ def check_index(seed: int, index: int) -> dict[str, Check]:
     """Check the problem of an index, drawn from its own stream of `seed`."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0, index)))
     kind = kind_of(index)
-    return check_network(degenerate(kind, draw_network(rng), rng), SHORT, rng) if kind else check_problem(rng)
+    deep = has_deep(index)
+    return (
+        check_network(degenerate(kind, draw_network(rng), rng), SHORT, rng, deep) if kind else check_problem(rng, deep)
+    )
