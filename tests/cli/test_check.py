@@ -206,6 +206,7 @@ def test_costs_grow_with_what_is_computed(solver: str) -> None:
     assert in_two_processes.memory > one.memory
 
 
+@pytest.mark.slow
 def test_a_project_is_checked_and_a_missing_dataset_named(tmp_path: Path) -> None:
     project = kedro_new(tmp_path)
     X, Y = tables(n=5, D=9)

@@ -172,6 +172,7 @@ def run(pipeline: Pipeline, catalog: DataCatalog) -> None:
     SequentialRunner().run(pipeline, catalog)
 
 
+@pytest.mark.slow
 def test_a_wide_and_a_tall_problem_run_in_one_catalog(tmp_path: Path) -> None:
     problems = {"wide": tables(n=5, D=2000, m=2, seed=1), "tall": tables(n=30, D=6, m=1, seed=2)}
     problems["tall"][0]["x5"] = problems["tall"][0]["x4"]  # rank 5 below D = 6

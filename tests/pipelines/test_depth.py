@@ -57,6 +57,7 @@ def test_runs_are_whole_networks_up_to_the_leak(table):
     np.testing.assert_allclose(wide["law_rms_run"], wide["law_rms"], rtol=0.02)  # spread of order h^-1/2
 
 
+@pytest.mark.slow
 def test_depth_2_is_the_two_layer_sweep(table, tmp_path):
     project = make_project(tmp_path)
     project.run(*SMOKE[:1], SMOKE[1].replace("depths=1 2 3", "depths=2").replace("figure=depth", "figure=width"))
@@ -73,6 +74,7 @@ def test_a_run_that_is_repeated_computes_nothing(finished):
     assert "train: 12 of 12 were done before" in output
 
 
+@pytest.mark.slow
 def test_an_exhausted_budget_fails_its_points_alone_and_says_what_to_change(tmp_path):
     project = make_project(tmp_path)
     output = project.run(*SMOKE[:1], SMOKE[1].replace("most_weights=20000", "most_weights=100"))

@@ -104,6 +104,7 @@ def test_cases_share_their_end_to_end_start_and_flow_meets_descent(finished):
         assert np.ptp(pair["distance"]) <= 0.05 * pair["distance"].mean()
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(finished, tmp_path):
     parallel = make_project(tmp_path)
     parallel.run("--pipelines=width_sweep", "--params=width_sweep.workers=2")
@@ -118,6 +119,7 @@ def test_results_do_not_depend_on_the_number_of_workers(finished, tmp_path):
                 np.testing.assert_array_equal(serial[array], other[array], err_msg=array)
 
 
+@pytest.mark.slow
 def test_a_diverging_point_fails_alone(tmp_path):
     project = make_project(tmp_path)
     output = project.run("--pipelines=imbalance_sweep", "--params=imbalance_sweep.step_size=20")
@@ -158,6 +160,7 @@ def test_bad_parameters_are_refused_before_any_work(tmp_path, override, message)
     assert not list(project.path.glob("data/smoke/06_models/*/*"))
 
 
+@pytest.mark.slow
 def test_alpha_outside_the_theorems_is_said_and_run(tmp_path):
     project = make_project(tmp_path)
     output = project.run("--pipelines=width_sweep", "--params=width_sweep.alpha=0.2")

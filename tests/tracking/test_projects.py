@@ -144,6 +144,7 @@ def test_the_kedro_command_is_tracked(kedro_project: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_killed_runs_say_so(kedro_project: Path, tmp_path: Path) -> None:
     """Ctrl-C and SIGTERM close the runs at once; after SIGKILL the next run does."""
     signals = {signal.SIGINT: 1, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}

@@ -53,6 +53,7 @@ def test_the_page_shows_the_table(finished, table):
         assert f"| {row.claim} | {row.statement} |" in page
 
 
+@pytest.mark.slow
 def test_a_problem_that_fails_is_an_error_of_its_own(finished, table, tmp_path):
     project = make_project(tmp_path)
     broken = project.path / "sitecustomize.py"
@@ -79,6 +80,7 @@ def test_a_problem_that_fails_is_an_error_of_its_own(finished, table, tmp_path):
     assert (project.path / REPORTING / "claims.png").is_file()
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(finished, table, tmp_path):
     parallel = make_project(tmp_path)
     parallel.run("--pipelines=verification", "--params=verification.workers=2")
