@@ -62,7 +62,7 @@ def test_panels_show_tables_parameters_and_what_a_stage_does(viz: str) -> None:
     table, parameters = shown(viz, "width_sweep.table")["preview"], shown(viz, "params:width_sweep")["parameters"]
     assert {"point", "width", "seed", "distance"} <= set(table["columns"])
     assert parameters["width_sweep"]["widths"] == [20, 40]
-    assert "Train every point by gradient flow or gradient descent" in shown(viz, "train_points")["code"]
+    assert "Train every point by its solver" in shown(viz, "train_points")["code"]
 
 
 def test_every_pipeline_can_be_chosen(viz: str) -> None:

@@ -267,6 +267,7 @@ def test_all_faults_are_said_at_once() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the .model_fields. attribute:DeprecationWarning")  # of Kedro
+@pytest.mark.slow
 def test_namespaces_of_other_environments_are_passed_over_in_the_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///nowhere/there-is-none.db")

@@ -135,7 +135,9 @@ def test_means_of_another_metric_per_width(here: Path) -> None:
     assert "neither run has the metric 'distances': they have " in refused.output
 
 
-@pytest.mark.parametrize("scale", [2.6e226, 1e308, np.inf])
+@pytest.mark.parametrize(
+    "scale", [2.6e226, pytest.param(1e308, marks=pytest.mark.slow), pytest.param(np.inf, marks=pytest.mark.slow)]
+)
 def test_enormous_distances_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: float) -> None:
     """Of a descent that left every scale; JSON has no infinity."""
     monkeypatch.chdir(tmp_path)
@@ -161,6 +163,7 @@ def test_enormous_distances_are_compared(tmp_path: Path, monkeypatch: pytest.Mon
     assert "distance" in found["differ"]
 
 
+@pytest.mark.slow
 def test_standard_output_is_the_answer_alone(tracked: tuple[Path, str, str], tmp_path: Path) -> None:
     """In a project, where Kedro logs as soon as it is imported."""
     project = tmp_path / "project"

@@ -213,6 +213,7 @@ def test_the_planner_says_what_it_took_for_a_header_and_can_be_told(
     assert json.loads(told.stdout)["r"] == 1  # rows 0 1 2, 3 4 5, ... without their mean
 
 
+@pytest.mark.slow
 def test_the_planner_reads_datasets_of_the_catalog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project")
     SPECTRA.to_csv(project.path / "x.csv", index=False)

@@ -69,6 +69,7 @@ def test_depth_2_is_the_two_layer_sweep(table, tmp_path):
         np.testing.assert_allclose(deep[name], two.loc[deep.index, name], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_repeated_computes_nothing(finished):
     output = finished.run(*SMOKE)
     assert "train: 12 of 12 were done before" in output

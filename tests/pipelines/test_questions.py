@@ -78,6 +78,7 @@ def trained_networks() -> tuple[np.ndarray, np.ndarray]:
     return np.array(predictions), np.array(grams)
 
 
+@pytest.mark.slow
 def test_trained_networks_predict_within_the_exact_band() -> None:
     predictions, grams = trained_networks()
     X_test, _ = test_rows()

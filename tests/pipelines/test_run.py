@@ -142,13 +142,13 @@ def test_a_diverging_point_fails_alone(tmp_path):
     ("override", "message"),
     [
         ("width_sweep.widths=0", "greater than or equal to 1"),
-        ("width_sweep.widths=1.5", "valid integer"),
-        ("width_sweep.stop.tolerance=-1", "greater than 0"),
-        ("width_sweep.step_size=0", "greater than 0"),
+        pytest.param(*("width_sweep.widths=1.5", "valid integer"), marks=pytest.mark.slow),
+        pytest.param(*("width_sweep.stop.tolerance=-1", "greater than 0"), marks=pytest.mark.slow),
+        pytest.param(*("width_sweep.step_size=0", "greater than 0"), marks=pytest.mark.slow),
         ("width_sweep.unknown_key=1", "Extra inputs are not permitted"),
-        ("width_sweep.initialization=zeros", "gaussian"),
+        pytest.param(*("width_sweep.initialization=zeros", "gaussian"), marks=pytest.mark.slow),
         ("width_sweep.problem=nowhere", "gaussian-draw=0, whitened-draw=0"),
-        ("data.gaussian.n=0", "greater than or equal to 1"),
+        pytest.param(*("data.gaussian.n=0", "greater than or equal to 1"), marks=pytest.mark.slow),
     ],
 )
 def test_bad_parameters_are_refused_before_any_work(tmp_path, override, message):

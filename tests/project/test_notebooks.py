@@ -11,7 +11,14 @@ NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.py"))
 KEDRO = "ignore:Accessing the 'model_fields' attribute:DeprecationWarning"  # Kedro 1.7 with Pydantic 2.11
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+SLOW = {"wide_and_ill_conditioned"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_notebook_runs(path):
     text = path.read_text("utf-8")
     assert "\nassert " in text

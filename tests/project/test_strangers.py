@@ -325,6 +325,7 @@ path.sketch: 1, 100, 2
 """
 
 
+@pytest.mark.slow
 def test_a_persons_matplotlibrc_does_not_reach_our_figures(tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text(RC)
     (tmp_path / "plain").write_text("")

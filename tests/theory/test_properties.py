@@ -24,5 +24,5 @@ def networks(draw):
 @settings(max_examples=25)
 @given(network=networks(), seed=st.integers(0, 10_000), periods=st.sampled_from([problems.SHORT, 150.0]))
 def test_no_claim_is_violated_on_any_network(network, seed, periods):
-    checks = problems.check_network(network, periods, np.random.default_rng(seed))
+    checks = problems.check_network(network, periods, np.random.default_rng(seed), deep=False)
     assert {name: check for name, check in checks.items() if check.violated and name not in COUNTEREXAMPLES} == {}

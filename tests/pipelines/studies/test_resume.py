@@ -131,6 +131,7 @@ def test_starts_of_near_ratios_are_told_apart() -> None:
     assert list(study.points()) == ["ratio=0.1", "ratio=1", "ratio=1.0000001", "ratio=1e+16", "ratio=100"]
 
 
+@pytest.mark.slow
 def test_a_verification_of_parts_is_that_of_one_run() -> None:
     v = Verification(problems=40, seeds=3, draws=2, widths=[1000, 2000], alphas=[0.5], workers=1)
     plan = verification.plan_verification(v)

@@ -157,7 +157,8 @@ def test_left_end_of_figure_1_is_met_by_the_corrected_curve():
         assert np.mean(traces) == pytest.approx(limit + correction.value / h, abs=norm.isf(FALSE_ALARM / 2) * error)
 
 
-@pytest.mark.parametrize("r", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("r", [1, 3, 30])
+@pytest.mark.slow
 def test_standard_error_of_the_estimated_correction_is_that_of_its_draws(r):
     """A solver whose ||V||^2 is g_VV^2 + ||g_1V||^2 of the initial Gram matrix has coefficient 2 + r, exactly."""
     problem, runs = make_problem(r, 1, r + 3), 400

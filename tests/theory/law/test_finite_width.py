@@ -18,7 +18,7 @@ from implicit_bias.theory.solvers.stopping import Stop
 from tests.support.laws import FALSE_ALARM, make_problem
 
 
-@pytest.mark.parametrize("m", [1, 3])
+@pytest.mark.parametrize("m", [1, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("a", "b", "error"), [(1.0, 1.0, 0.025), (5.0, 5.0, 0.02), (0.2, 4.0, 0.005), (10.0, 0.1, 0.05)]
 )

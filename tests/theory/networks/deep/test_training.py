@@ -143,7 +143,7 @@ def test_both_integrators_agree_on_mildly_stiff_data():
     )
 
 
-@pytest.mark.parametrize("method", ["explicit", "exponential"])
+@pytest.mark.parametrize("method", ["explicit", pytest.param("exponential", marks=pytest.mark.slow)])
 def test_the_stop_is_where_the_loss_is_met(method):
     problem, state = start_of("three layers")
     run = deep_flow(problem, state, [0.5, 1.0], Stop(excess=1e-6), method, 1e-9)
