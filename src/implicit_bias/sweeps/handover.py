@@ -2,9 +2,10 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from implicit_bias.theory.problem import Array, Problem
+if TYPE_CHECKING:
+    from implicit_bias.theory.problem import Array, Problem
 
 Record = dict[str, Any]
 """What a stage has found of a point, flat: its fields as arrays, and what is tracked of it under "metric/<name>",
@@ -21,16 +22,16 @@ Params = dict[str, str | int | float | bool | None]
 class DataFields(TypedDict):
     """A data set: X (n, D), Y (n, m), the held-out rows, and how it was made, as JSON."""
 
-    X: Array
-    Y: Array
-    Theta: NotRequired[Array]
-    X_test: NotRequired[Array]
-    Y_test: NotRequired[Array]
+    X: "Array"
+    Y: "Array"
+    Theta: "NotRequired[Array]"
+    X_test: "NotRequired[Array]"
+    Y_test: "NotRequired[Array]"
     rounding: NotRequired[float]
-    x_shift: NotRequired[Array]
-    x_size: NotRequired[Array]
-    y_shift: NotRequired[Array]
-    y_size: NotRequired[Array]
+    x_shift: "NotRequired[Array]"
+    x_size: "NotRequired[Array]"
+    y_shift: "NotRequired[Array]"
+    y_size: "NotRequired[Array]"
     drawn: NotRequired[str]
     preparation: NotRequired[str]
 
@@ -39,13 +40,13 @@ class ProblemFields(TypedDict):
     """The fields of a `Problem`."""
 
     n: int
-    sigma: Array
-    Phi1: Array
-    Y_tilde: Array
+    sigma: "Array"
+    Phi1: "Array"
+    Y_tilde: "Array"
     loss_floor: float
 
 
-def problem_fields(problem: Problem) -> ProblemFields:
+def problem_fields(problem: "Problem") -> ProblemFields:
     """The fields of a problem."""
     return {
         "n": problem.n,

@@ -29,6 +29,7 @@ def table(finished) -> pd.DataFrame:
     return pd.read_csv(finished.path / REPORTING / "descent_points.csv")
 
 
+@pytest.mark.slow
 def test_every_start_is_tracked_with_its_figures(finished, table):
     client = MlflowClient(finished.store)
     experiment = client.get_experiment_by_name("implicit_bias")
@@ -43,6 +44,7 @@ def test_every_start_is_tracked_with_its_figures(finished, table):
     assert files >= {"descent_points.csv", "descent_gaps.png", "descent_steps.png", "report.html"}
 
 
+@pytest.mark.slow
 def test_the_report_has_its_figures_and_what_they_show(finished):
     page = (finished.path / REPORTING / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 2
@@ -67,6 +69,7 @@ def test_other_data_and_other_code_are_another_plan(monkeypatch):
     assert plan(0) != first
 
 
+@pytest.mark.slow
 def test_the_table_holds_what_theory_says(table):
     assert list(table["point"]) == ["ratio=0.1", "ratio=1", "ratio=10", "balanced"]
     np.testing.assert_allclose(table["gap_order"], 1, atol=0.2)
