@@ -93,10 +93,14 @@ class LiveSweep:
         self.run = self.run or store.open(plan)
 
     def rejoin(self, store: "Store", experiment: str, catalog: "Catalog") -> None:
-        """Go on with its last run, of which this one is a later part."""
+        """Continue its last run, of which this one is a later part.
+
+        A figure that is drawn by itself before there is one, from the plan alone, starts it.
+        """
         name, self.earlier = self.earlier, None
         if name is not None and self.run is None and (dataset := catalog[name]).exists():
-            self.run = store.rejoin(whole_plan(dataset.load(), self.name, experiment, dataset))
+            plan = whole_plan(dataset.load(), self.name, experiment, dataset)
+            self.run = store.rejoin(plan) or (store.open(plan) if self.roles == {"figure"} else None)
 
     def pass_on(self, mark: Mark, name: str, data: Any, dataset: Any) -> None:
         """Send what a dataset has saved; with the first evaluation what an earlier run has trained."""
@@ -132,7 +136,7 @@ class LiveSweep:
         """How a part that went well ends the run; None of one that ends the points, which decide."""
         if self.roles & set(ENDING) or not run.waiting():
             return None
-        return "SCHEDULED" if self.roles & set(STARTING) - {"plan"} else run.before
+        return "SCHEDULED" if self.roles & set(STARTING) - {"plan"} else run.before or "SCHEDULED"
 
 
 class LiveRun:
