@@ -11,24 +11,8 @@ from implicit_bias.hooks.misspelt import meant_by, unread
 from implicit_bias.hooks.preflight import InputHooks, RunRefused
 from implicit_bias.sweeps.data import OwnData
 from implicit_bias.sweeps.parameters import Sweep
-from tests.support.tracking import (  # noqa: F401 fixtures
-    KEYS,
-    PNG,
-    complete,
-    conf_catalog,
-    fresh_database,
-    plan,
-    project,
-    read,
-    run,
-    runs_of,
-    steps,
-    store,
-)
 
 OWN = Pipeline(implicit_bias.create_pipeline(namespace="lib"))
-
-
 READ = {"lib.own_data", "lib.reparametrization", "lib.width_sweep", "data"}
 
 

@@ -27,14 +27,12 @@ from implicit_bias.tracking.provenance import COMMIT, git_tags
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.store import Store
 from tests.support.tracking import (  # noqa: F401 fixtures
-    KEYS,
     PNG,
     complete,
     conf_catalog,
     fresh_database,
     plan,
     project,
-    read,
     run,
     runs_of,
     steps,
