@@ -17,7 +17,6 @@ from implicit_bias.figures import (
     companion_figure,
     imbalance_figure,
     png,
-    point_figure,
     rate_bias_figure,
     wide_figure,
     width_figure,
@@ -27,7 +26,6 @@ from implicit_bias.figures.widths import LAW
 
 CONST = 18.3
 STEP, SAMPLES = 5e-4, 100
-LOSSES = ("excess", "bound", "certified")
 
 
 def law(width: Any) -> dict[str, Any]:
@@ -55,19 +53,6 @@ def case(rate: float, **more: Any) -> dict[str, Any]:
     iteration = np.linspace(0, 15000, 80)
     loss = 1.2 * np.exp(-rate * iteration)
     return {"label": rf"$c={rate:g}$", "iteration": iteration, "loss": loss, "bound": 1.2 * np.sqrt(loss / 1.2), **more}
-
-
-def record(points: int = 80) -> dict[str, Any]:
-    k = np.linspace(0, 67000, points)
-    return {
-        "curve/iteration": k,
-        "curve/excess": 1.1 * np.exp(-18 * k / 67000),
-        "curve/bound": 1.1 * np.exp(-9 * k / 67000),
-        "curve/certified": 1.1 * np.exp(-14 * k / 67000),
-        "curve/distance": np.hypot(0.79, 0.9 * np.exp(-k / 9000)),
-        "curve/u2v": 0.79 - 0.03 * np.exp(-k / 9000),
-        "metric/law_rms": 0.785,
-    }
 
 
 def plane(ratios: Any, count: int = 1) -> dict[str, Any]:
@@ -117,14 +102,6 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "imbalance, bounds": lambda: imbalance_figure(
         [case(1e-3, bound=np.full(80, np.inf)), case(1e-4, bound=np.geomspace(1e9, 1e3, 80))], STEP, SAMPLES
     ),
-    "point": lambda: point_figure(record()),
-    "point, two samples": lambda: point_figure(record(2)),
-    "point, one sample": lambda: point_figure(record(1)),
-    "point, no bounds": lambda: point_figure(
-        {name: value for name, value in record().items() if name not in ("curve/bound", "curve/certified")}
-    ),
-    "point, zero loss": lambda: point_figure({**record(), "curve/excess": np.zeros(80)}),
-    "point, infinite bound": lambda: point_figure({**record(), "curve/bound": np.full(80, np.inf)}),
     "companion": lambda: companion_figure(runs(GRID, 5)),
     "companion, far": lambda: companion_figure({**runs(GRID, 5), "thm2": np.full(100, 1e28)}),
     "companion, infinite": lambda: companion_figure(
@@ -156,7 +133,7 @@ def test_figure_is_labelled_and_light(name: str) -> None:
             assert 1 <= len(ticks) <= 9
 
 
-@pytest.mark.parametrize("name", ["imbalance", "point"])
+@pytest.mark.parametrize("name", ["imbalance", "companion"])
 def test_equal_inputs_give_equal_bytes(name: str) -> None:
     image = png(FIGURES[name]())
     assert image == png(FIGURES[name]())
@@ -167,10 +144,6 @@ def test_style_stays_inside() -> None:
     before = dict(matplotlib.rcParams)
     png(FIGURES["alpha"]())
     assert dict(matplotlib.rcParams) == before
-
-
-def test_point_figure_is_small() -> None:
-    assert len(png(point_figure(record()), dpi=80)) < 60_000
 
 
 def test_bars_of_many_widths_become_a_band_and_single_runs_dots() -> None:
@@ -284,41 +257,6 @@ def test_loss_axis_ends_at_rounding_and_ignores_loose_bounds() -> None:
     assert 1e-18 < deep[0] < 1e-15
     high = FIGURES["imbalance, bounds"]().axes[1].get_ylim()[1]
     assert high < 10
-
-
-def test_point_figure_draws_the_record() -> None:
-    given = record()
-    left, right = point_figure(given).axes
-    assert [line.get_linestyle() for line in left.lines] == ["-", "--", ":"]
-    np.testing.assert_array_equal([line.get_ydata() for line in left.lines], [given[f"curve/{n}"] for n in LOSSES])
-    np.testing.assert_array_equal(right.lines[0].get_ydata(), given["curve/distance"])
-    np.testing.assert_array_equal(right.lines[1].get_ydata(), given["curve/u2v"])
-    assert right.lines[2].get_ydata()[0] == given["metric/law_rms"]
-
-
-def test_point_figure_draws_every_bound_that_says_something_else() -> None:
-    given = record()
-    given |= {"curve/margin": given["curve/bound"], "curve/restart": given["curve/bound"] ** 1.3}
-    left, _ = point_figure(given).axes
-    assert labels(left) == [
-        "measured",
-        "guaranteed: Theorem 1",
-        "certified: rate of the run",
-        "certified: restarted margin",
-    ]
-    descent = {name: value for name, value in record().items() if name != "curve/certified"}
-    left, _ = point_figure(descent | {"curve/stepwise": record()["curve/certified"]}).axes
-    assert labels(left) == ["measured", "guaranteed: Theorem 1 of the flow", "certified: step by step"]
-
-
-@pytest.mark.parametrize(("factor", "drawn_points"), [(2.0, 80), (50.0, 0), (np.inf, 0)])
-def test_point_figure_names_a_certificate_that_is_far_above(factor: float, drawn_points: int) -> None:
-    given = record()
-    _, right = point_figure(given | {"curve/path": factor * given["curve/u2v"]}).axes
-    (line,) = (line for line in right.lines if str(line.get_label()).startswith("certified"))
-    assert len(line.get_xdata()) == drawn_points
-    assert (":" in str(line.get_label())) == (drawn_points == 0)
-    assert right.get_ylim()[1] < 5
 
 
 def test_companion_figure_names_a_bound_that_is_off_the_scale() -> None:

@@ -112,7 +112,7 @@ def test_a_run_makes_one_child_per_activation_width_and_seed(tmp_path):
         assert set(run.data.metrics) >= CONTRACT | {"curve/loss", "curve/excess"}
         assert ("neuron_drift" in run.data.metrics) == (run.data.params["activation"] != "erf")
         assert not {"distance", "depth"} & (set(run.data.metrics) | set(run.data.params))
-        assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["curves.png"]
+        assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["curves.svg"]
     report = (project.path / "data/activations/08_reporting/report.html").read_text(encoding="utf-8")
     assert "Spread of predictions over seeds" in report
 
@@ -212,7 +212,7 @@ def test_seeds_are_shared_by_the_activations_and_points_are_drawn(stages):
         np.testing.assert_array_equal(first["R"], other["R"])
         np.testing.assert_array_equal(first["frozen"], other["frozen"])
     figured = Stages(sweep(widths=12, seeds=0, activations="tanh", point_figures=True), drawn())
-    assert [figure[:4] for figure in figured.figures.values()] == [b"\x89PNG"]
+    assert [figure[:4] for figure in figured.figures.values()] == [b"<svg"]
 
 
 def test_own_tables_are_swept_by_the_same_stages():

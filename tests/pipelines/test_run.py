@@ -53,7 +53,7 @@ def test_every_point_is_a_finished_child_of_its_sweep(client, sweep, points):
         assert set(child.data.metrics) >= METRICS | CURVES
         gaussian = child.data.params.get("case") != "balanced"
         assert (set(child.data.metrics) >= PREDICTED - {"thm2", "lemma_17", "lemma_18", "lemma_19"}) == gaussian
-        assert [file.path for file in client.list_artifacts(child.info.run_id)] == ["curves.png"]
+        assert [file.path for file in client.list_artifacts(child.info.run_id)] == ["curves.svg"]
 
 
 def test_names_tell_the_sweeps_apart(client):

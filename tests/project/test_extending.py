@@ -130,9 +130,7 @@ def test_a_bound_and_its_claim():
     found = record()
     assert found["metric/met/monotone"] == 1
     assert found["metric/monotone_worst"] <= 1
-    assert "certified: loss at the start" in [
-        text.get_text() for text in point_figure(found).axes[0].get_legend().get_texts()
-    ]
+    assert "certified: loss at the start" in [line.label for line in point_figure(found).panels[0].lines]
     table = pd.DataFrame({"monotone_worst": [1.1, 0.9], "met/monotone": [1.0, 1.0]})
     assert _faults(table, 0) == ["1 point exceeds what is certified: loss at the start."]
     assert catalogue()[-1].statement == "the loss of a gradient flow never grows"

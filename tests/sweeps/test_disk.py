@@ -96,4 +96,4 @@ def test_a_quota_on_artifacts_costs_no_point_and_sync_sends_the_rest(tmp_path):
     found = children(project)
     assert [run.info.status for run in found] == ["FINISHED"] * POINTS
     client = MlflowClient(project.store)
-    assert all([file.path for file in client.list_artifacts(run.info.run_id)] == ["curves.png"] for run in found)
+    assert all([file.path for file in client.list_artifacts(run.info.run_id)] == ["curves.svg"] for run in found)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.sketch import Line, Panel, Sketch
 from implicit_bias.figures.style import (
     BLACK,
     BLUE,
@@ -28,6 +29,7 @@ from implicit_bias.figures.style import (
     group,
     panels,
     positive,
+    span,
 )
 
 ACROSS = 3
@@ -135,7 +137,7 @@ def frozen_figure(points: Table, delta: float) -> Figure:
     return figure
 
 
-def activation_point_figure(record: Mapping[str, Any]) -> Figure:
+def activation_point_figure(record: Mapping[str, Any]) -> Sketch:
     """One run: its loss, and its predictions at the test rows next to the frozen law.
 
     Args:
@@ -144,19 +146,24 @@ def activation_point_figure(record: Mapping[str, Any]) -> Figure:
     own, mean, std = (floats(record[name]).ravel() for name in ("predictions", "mean", "std"))
     order = np.argsort(mean, kind="stable")
     rank = np.arange(1, order.size + 1)
-    with panels(2, (6.8, 2.7)) as (figure, (left, right)):
-        left.plot(record["curve/iteration"], positive(record["curve/excess"]), color=BLUE)
-        low, high = mean[order] - 2 * std[order], mean[order] + 2 * std[order]
-        right.fill_between(rank, low, high, color=LIGHT, lw=0, label="frozen law, mean ± 2 std")
-        right.plot(rank, mean[order], color=BLACK, lw=1)
-        right.plot(rank, own[order], **dots("network", BLUE, order.size))
-        fit_axis(left, "x", record["curve/iteration"], log=False)
-        fit_axis(left, "y", record["curve/excess"], log=True)
-        fit_axis(right, "x", rank, log=False)
-        top = max(float(high.max()), float(own.max()))
-        bottom = min(float(low.min()), float(own.min()))
-        fit_axis(right, "y", [bottom, top + 0.3 * (top - bottom)], log=False, zero=False)
-        right.legend(loc="upper left")
-        left.set(xlabel="iteration k", ylabel="excess loss")
-        right.set(xlabel="test rows, in order of the mean", ylabel="prediction")
-    return figure
+    low, high = mean[order] - 2 * std[order], mean[order] + 2 * std[order]
+    iteration, excess = record["curve/iteration"], record["curve/excess"]
+    loss = Panel(
+        [Line(iteration, positive(excess), BLUE, "measured")],
+        span(iteration, log=False),
+        span(excess, log=True),
+        "iteration k",
+        "excess loss",
+    )
+    predictions = Panel(
+        [
+            Line(rank, low, LIGHT, "frozen law, ± 2 std", upper=high),
+            Line(rank, mean[order], BLACK, "its mean"),
+            Line(rank, own[order], BLUE, "network", "o"),
+        ],
+        span(rank, log=False),
+        span(low, high, own, log=False, zero=False),
+        "test rows, in order of the mean",
+        "prediction",
+    )
+    return Sketch("Excess loss of one run, and its predictions beside the frozen law", [loss, predictions])

@@ -1,11 +1,14 @@
 """What figures show, in words, from one row per point."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from implicit_bias.figures.numerals import number, spread
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PLACES: dict[str, Callable[[object], str]] = {
     "case": str,
@@ -15,7 +18,7 @@ PLACES: dict[str, Callable[[object], str]] = {
 """What tells points apart, seeds aside, and how it is written."""
 
 
-def flow_gaps(points: pd.DataFrame) -> str:
+def flow_gaps(points: "pd.DataFrame") -> str:
     """The gap between the losses of a network and of its two companion flows, smallest and largest."""
     names = {"lin_loss": "linearised", "inf_loss": "infinite-width"}
     return " ".join(
@@ -25,7 +28,7 @@ def flow_gaps(points: pd.DataFrame) -> str:
     )
 
 
-def kernel(points: pd.DataFrame) -> str:
+def kernel(points: "pd.DataFrame") -> str:
     """How far the kernel moves, and how well the closed form knows the final rate at the largest width."""
     told = f"The kernel moves by {_range(points, 'kernel_move')}, relative to its size at the start."
     if "limit_rate" not in points:
@@ -36,7 +39,7 @@ def kernel(points: pd.DataFrame) -> str:
     return f"{told} At {at} the closed form of the final rate is within {number(100 * off, 2)} % of the simulated one."
 
 
-def early(points: pd.DataFrame) -> str:
+def early(points: "pd.DataFrame") -> str:
     """How far a run leaves the ridge path, and what stopping early is worth, at the largest width."""
     widest = _widest(points)
     told = (
@@ -53,7 +56,7 @@ def early(points: pd.DataFrame) -> str:
     )
 
 
-def law(points: pd.DataFrame) -> str:
+def law(points: "pd.DataFrame") -> str:
     """Root mean square of distance over the law before training, over all runs, with its standard error."""
     if not {"distance", "law_rms"} <= set(points):
         return ""
@@ -64,7 +67,7 @@ def law(points: pd.DataFrame) -> str:
     return f"Over all {len(known):,} runs the root mean square of distance over law is {spread(root, error)}."
 
 
-def universality(points: pd.DataFrame) -> str:
+def universality(points: "pd.DataFrame") -> str:
     """Root mean square of distance over law at the largest width, for each kind of entries."""
     if not {"initialization", "distance", "law_rms"} <= set(points):
         return ""
@@ -77,7 +80,7 @@ def universality(points: pd.DataFrame) -> str:
     return f"Root mean square of distance over law at {_width(widest['width'].iloc[0])}: {', '.join(told)}."
 
 
-def depth(points: pd.DataFrame) -> str:
+def depth(points: "pd.DataFrame") -> str:
     """How far from the min-norm solution networks of each depth end at the largest width, and what it costs."""
     widest = _widest(points).groupby("depth")
     root = widest["distance"].apply(lambda each: _root_mean_square(each)[0])
@@ -95,7 +98,7 @@ def depth(points: pd.DataFrame) -> str:
     return " ".join(filter(None, told))
 
 
-def scales(points: pd.DataFrame) -> str:
+def scales(points: "pd.DataFrame") -> str:
     """How far kernels move at the largest and the smallest initial scales, at each depth."""
     if points.empty or "alpha" not in points:
         return ""
@@ -109,7 +112,7 @@ def scales(points: pd.DataFrame) -> str:
     return f"At alpha = {ends[0]:g} and {ends[1]:g} the kernel moves by {', '.join(told)}."
 
 
-def plane(points: pd.DataFrame) -> str:
+def plane(points: "pd.DataFrame") -> str:
     """Which ratio of scales is fastest, slowest, and nearest to the min-norm solution."""
     if not {"case", "rate", "distance"} <= set(points) or set(points["case"]) <= {"balanced"}:
         return ""
@@ -127,14 +130,14 @@ def plane(points: pd.DataFrame) -> str:
     return "; ".join(told) + "."
 
 
-def ends_of_width(points: pd.DataFrame) -> str:
+def ends_of_width(points: "pd.DataFrame") -> str:
     """The mean distance at the smallest and at the largest width."""
     means = points.groupby("width")["distance"].mean()
     ends = [f"{number(means.iloc[i], 3)} at width {number(float(means.index[i]))}" for i in (0, -1)]
     return f"The mean distance is {ends[0]}" + (f" and {ends[1]}." if len(means) > 1 else ".")
 
 
-def final_losses(points: pd.DataFrame) -> str:
+def final_losses(points: "pd.DataFrame") -> str:
     """The mean loss of each case at the end."""
     ends = points.groupby("case", sort=False)["loss"].mean()
     return "Mean loss at the end: " + ", ".join(f"case {case} {number(loss, 3)}" for case, loss in ends.items()) + "."
@@ -147,7 +150,7 @@ def _root_mean_square(values: "pd.Series[float]") -> tuple[float, float]:
     return root, float(squares.std() / np.sqrt(len(values)) / (2 * root)) if len(values) > 1 else 0.0
 
 
-def _widest(points: pd.DataFrame) -> pd.DataFrame:
+def _widest(points: "pd.DataFrame") -> "pd.DataFrame":
     return points[points["width"] == points["width"].max()]
 
 
@@ -155,7 +158,7 @@ def _width(width: float) -> str:
     return f"h = {number(float(width))}"
 
 
-def _named(points: pd.DataFrame) -> pd.DataFrame:
+def _named(points: "pd.DataFrame") -> "pd.DataFrame":
     """The points, cases named by their ratio of scales."""
     if "case" not in points:
         return points
@@ -167,7 +170,7 @@ def _named(points: pd.DataFrame) -> pd.DataFrame:
     return points.assign(case=names)
 
 
-def _range(points: pd.DataFrame, column: str) -> str:
+def _range(points: "pd.DataFrame", column: str) -> str:
     """The smallest and the largest mean of a column over the seeds, and where they are."""
     points = _named(points)
     varied = [name for name in PLACES if name in points and len(points[name].unique()) > 1]
@@ -182,7 +185,7 @@ def _range(points: pd.DataFrame, column: str) -> str:
     return " to ".join(ends)
 
 
-def frozen(points: pd.DataFrame) -> str:
+def frozen(points: "pd.DataFrame") -> str:
     """How near the deviations of the runs are to the law's, root mean square over the seeds, by activation."""
     told = []
     for name, rows in points.groupby("activation", sort=False):
@@ -193,7 +196,7 @@ def frozen(points: pd.DataFrame) -> str:
     return f"Root mean square over all runs, over that of the law: {', '.join(told)}." if told else ""
 
 
-def kernel_distance(points: pd.DataFrame) -> str:
+def kernel_distance(points: "pd.DataFrame") -> str:
     """The mean distance to the kernel predictor at the smallest and the largest width, by activation."""
     ends = points[points["width"].isin([points["width"].min(), points["width"].max()])]
     told = [

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
-from implicit_bias.figures.legends import DEEPEST, clear_legend, room_of_legend
+from implicit_bias.figures.legends import DEEPEST
+from implicit_bias.figures.sketch import Line, Panel, Sketch
 from implicit_bias.figures.style import (
     BLACK,
     BLUE,
@@ -16,12 +17,12 @@ from implicit_bias.figures.style import (
     PURPLE,
     VERMILLION,
     Array,
-    fit_axis,
+    Span,
     floats,
     largest,
     number,
-    panels,
     positive,
+    span,
 )
 from implicit_bias.theory.bounds.registry import BEFORE, RUN_BOUNDS
 
@@ -29,11 +30,11 @@ NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and n
 COLOURS = {"before": (VERMILLION, ORANGE), "flow": (GREEN, PURPLE), "descent": (GREEN, PURPLE)}
 
 
-def point_figure(record: Mapping[str, Any]) -> Figure:
+def point_figure(record: Mapping[str, Any]) -> Sketch:
     """One run: its loss below its bounds, and its way to the min-norm solution.
 
-    Its labels are plain text, since mathtext would take half as long again, and a sweep has many points. A bound that
-    runs along another one is not drawn again; a certificate of the distance that is far above it is named only.
+    A bound that runs along another one is not drawn again; a certificate of the distance that is far above it is
+    named only.
 
     Args:
         record: `curve/iteration`, `curve/excess`, `curve/distance`, `curve/u2v`; where there are such, the bounds
@@ -41,45 +42,50 @@ def point_figure(record: Mapping[str, Any]) -> Figure:
             `curve/path` and `curve/law` of the distance, and the law's `metric/law_rms`.
     """
     iteration = record["curve/iteration"]
-    with panels(2, (6.8, 2.7)) as (figure, (left, right)):
-        left.plot(iteration, positive(record["curve/excess"]), color=BLUE, label="measured")
-        drawn: list[Array] = []
-        for name, style, colour, label in _loss_bounds():
-            curve = positive(record.get(f"curve/{name}", ()))
-            if curve.size and not any(_alike(curve, other) for other in drawn):
-                drawn.append(curve)
-                of_flow = " of the flow" if style == "--" and "curve/certified" not in record else ""
-                left.plot(iteration, curve, style, color=colour, label=label + of_flow)
-        shown = [record["curve/distance"], record["curve/u2v"]]
-        right.plot(iteration, shown[0], color=BLUE, label="distance to min-norm")
-        right.plot(iteration, shown[1], color=ORANGE, label="its part ‖U₂Vᵀ‖")
-        if "metric/law_rms" in record:
-            right.axhline(record["metric/law_rms"], color=BLACK, lw=1, label="law (rms)")
-        for name, colour, label in (("law", BLACK, "law, bound given V"), ("path", GREEN, "certified from the run")):
-            if f"curve/{name}" not in record:
-                continue
-            curve = floats(record[f"curve/{name}"])
-            if near := float(np.max(curve)) < NEAR * max(map(largest, shown)):
-                shown.append(curve)
-            beside = "" if near else f": {number(float(f'{curve[-1]:.2g}'))}"
-            right.plot(iteration if near else [], curve if near else [], ":", color=colour, label=label + beside)
-        for ax in (left, right):
-            fit_axis(ax, "x", iteration, log=False)
-            ax.legend(loc="upper right")
-        fit_axis(
-            left,
-            "y",
-            record["curve/excess"],
-            log=True,
-            floor=DEEPEST,
-            room=room_of_legend(record["curve/excess"], left),
-        )
-        fit_axis(right, "y", *shown)
-        if max(curve[-1] for curve in shown) > 0.5 * max(map(largest, shown)):
-            clear_legend(right)
-        left.set(xlabel="iteration k", ylabel="excess loss")
-        right.set(xlabel="iteration k", ylabel="Frobenius norm")
-    return figure
+    steps = span(iteration, log=False)
+    loss = span(record["curve/excess"], log=True, floor=DEEPEST)
+    losses, (distances, distance) = list(_losses(record, iteration)), _distances(record, iteration)
+    return Sketch(
+        "Excess loss and distance to the min-norm solution of one run, with their bounds, against iterations",
+        [
+            Panel(losses, steps, loss, "iteration k", "excess loss"),
+            Panel(distances, steps, distance, "iteration k", "Frobenius norm"),
+        ],
+    )
+
+
+def _losses(record: Mapping[str, Any], iteration: ArrayLike) -> Iterator[Line]:
+    """The loss, and each bound of it that says something else than those before."""
+    yield Line(iteration, positive(record["curve/excess"]), BLUE, "measured")
+    drawn: list[Array] = []
+    for name, style, colour, label in _loss_bounds():
+        curve = positive(record.get(f"curve/{name}", ()))
+        if curve.size and not any(_alike(curve, other) for other in drawn):
+            drawn.append(curve)
+            of_flow = " of the flow" if style == "--" and "curve/certified" not in record else ""
+            yield Line(iteration, curve, colour, label + of_flow, style)
+
+
+def _distances(record: Mapping[str, Any], iteration: ArrayLike) -> tuple[list[Line], Span]:
+    """The distance and what is known of it, and the axis that shows them."""
+    shown = [record["curve/distance"], record["curve/u2v"]]
+    lines = [
+        Line(iteration, shown[0], BLUE, "distance to min-norm"),
+        Line(iteration, shown[1], ORANGE, "its part ‖U₂Vᵀ‖"),
+    ]
+    if "metric/law_rms" in record:
+        level = np.full(np.shape(iteration), float(record["metric/law_rms"]))
+        lines.append(Line(iteration, level, BLACK, "law (rms)"))
+    for name, colour, label in (("law", BLACK, "law, bound given V"), ("path", GREEN, "certified")):
+        if f"curve/{name}" not in record:
+            continue
+        curve = floats(record[f"curve/{name}"])
+        if float(np.max(curve)) < NEAR * max(map(largest, shown)):
+            shown.append(curve)
+            lines.append(Line(iteration, curve, colour, label, ":"))
+        else:
+            lines.append(Line([], [], colour, f"{label}: {number(float(f'{curve[-1]:.2g}'))}", ":"))
+    return lines, span(*shown)
 
 
 def _loss_bounds() -> Iterator[tuple[str, str, str, str]]:

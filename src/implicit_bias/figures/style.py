@@ -5,6 +5,7 @@ Layouts and ticks are fixed in advance, which keeps drawing fast and equal input
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
 
@@ -191,20 +192,29 @@ def panels(
         yield figure, axes
 
 
-def fit_axis(
-    ax: Axes,
-    axis: Literal["x", "y"],
-    *values: ArrayLike,
-    log: bool | None = None,
-    zero: bool = True,
-    floor: float = 0.0,
-    room: float = 1.0,
-) -> None:
+@dataclass(frozen=True)
+class Span:
+    """What an axis shows.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        log: whether it is logarithmic.
+        ticks: where its ticks are.
+        labels: what is written at them.
+    """
+
+    low: float
+    high: float
+    log: bool
+    ticks: Array
+    labels: Sequence[str]
+
+
+def span(*values: ArrayLike, log: bool | None = None, zero: bool = True, floor: float = 0.0, room: float = 1.0) -> Span:
     """Scale, limits and ticks of an axis that shows the values.
 
     Args:
-        ax: the panel.
-        axis: which of its axes.
         values: everything to show; values that are not finite or from MOST_SHOWN on do not count, on a logarithmic
             axis neither do those that are not positive.
         log: whether the axis is logarithmic; None decides by the range of the values.
@@ -218,20 +228,32 @@ def fit_axis(
         log = bool(shown.size) and 0 < LOG_FROM * smallest(shown) < largest(shown)
     if log:
         shown = shown[shown > 0]
-    low, high = (shown.min(), shown.max()) if shown.size else (1.0, 1.0)
+    low, high = (float(shown.min()), float(shown.max())) if shown.size else (1.0, 1.0)
     if log:
         low, high = max(low, floor * high), high * room
         margin = (high / low) ** 0.04 if high > low else 2.0
         low, high = low / margin, high * margin
-        ticks, labels = log_ticks(low, high)
-    else:
-        margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
-        near_zero = zero and 0 <= low < 0.6 * high
-        low, high = 0.0 if near_zero else low - margin, high + margin
-        ticks, labels = linear_ticks(low, high)
-    ax.set(**{f"{axis}scale": "log" if log else "linear", f"{axis}lim": (low, high)})
+        return Span(low, high, log, *log_ticks(low, high))
+    margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
+    near_zero = zero and 0 <= low < 0.6 * high
+    low, high = 0.0 if near_zero else low - margin, high + margin
+    return Span(low, high, log, *linear_ticks(low, high))
+
+
+def fit_axis(
+    ax: Axes,
+    axis: Literal["x", "y"],
+    *values: ArrayLike,
+    log: bool | None = None,
+    zero: bool = True,
+    floor: float = 0.0,
+    room: float = 1.0,
+) -> None:
+    """Give an axis the scale, limits and ticks that show the values; see `span`."""
+    fitted = span(*values, log=log, zero=zero, floor=floor, room=room)
+    ax.set(**{f"{axis}scale": "log" if fitted.log else "linear", f"{axis}lim": (fitted.low, fitted.high)})
     ticker = ax.xaxis if axis == "x" else ax.yaxis
-    ticker.set_ticks(ticks, labels)
+    ticker.set_ticks(fitted.ticks, fitted.labels)
     ticker.set_ticks([], minor=True)
 
 

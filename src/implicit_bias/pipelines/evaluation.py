@@ -41,7 +41,7 @@ def evaluate_points(
         trajectories: point -> loader of a Trajectory's fields.
 
     Yields:
-        point -> its figure (PNG), and point -> its metrics and curves.
+        point -> its figure (SVG), and point -> its metrics and curves.
     """
 
     def drawn(key: str, record: Record) -> bool:
@@ -78,9 +78,9 @@ def evaluate_point(
     record = KINDS[sweep.kind](point, sweep, problem, state, trajectory, *rows)
     if not sweep.point_figures:
         return record
-    from implicit_bias.figures import activation_point_figure, png, point_figure
+    from implicit_bias.figures import activation_point_figure, point_figure
 
-    figure = png(activation_point_figure(record) if sweep.kind == "activation" else point_figure(record))
+    figure = (activation_point_figure if sweep.kind == "activation" else point_figure)(record).svg()
     return record | {"figure": figure, "figure_checksum": checksum(figure)}
 
 

@@ -8,9 +8,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from kedro.io.core import DatasetError
 
 from implicit_bias.errors import ImplicitBiasError
@@ -18,6 +17,9 @@ from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Loaders, Record, failed, failure_of
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.points import require, run_points
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STALE = "is of other parameters, data or numerics: run what makes it again, the pipeline"
 MISSING = "holds nothing of this point: run the stage that makes it"
@@ -154,7 +156,7 @@ def stamp(fingerprint: str) -> str:
     return f"sha256:{fingerprint}"
 
 
-def check_table(stage: Stage, table: pd.DataFrame, fingerprints: Mapping[str, str], column: str = "point") -> None:
+def check_table(stage: Stage, table: "pd.DataFrame", fingerprints: Mapping[str, str], column: str = "point") -> None:
     """Refuse a table whose rows are not of the records that there should be.
 
     Args:

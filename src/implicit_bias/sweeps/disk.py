@@ -12,7 +12,7 @@ POINT = 130e3
 """Files of a point and its values in MLflow, without its arrays, curves and figure."""
 CURVE_POINT = 1.5e3
 """What a recorded iteration adds to the files of a point and to MLflow's database."""
-FIGURE = 60e3
+FIGURE = 20e3
 """The figure of a point, in its folder and again among the artifacts."""
 
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.theory.initialization.registry import Law, initialization
 from implicit_bias.theory.named import named
 from implicit_bias.theory.problem import Array, Problem
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from implicit_bias.sweeps.parameters import Sweep
 
 REGISTRY = "implicit_bias.figures.registry"
@@ -29,7 +29,7 @@ NETWORKS = {
 """Kind of network -> what it is called, and how a sweep comes to have it."""
 
 
-def silent(points: pd.DataFrame) -> str:
+def silent(points: "pd.DataFrame") -> str:
     """What is said of points of which there is nothing to say."""
     return ""
 
@@ -47,8 +47,8 @@ class Words:
 
     title: str
     caption: str
-    finding: Callable[[pd.DataFrame], str] = silent
-    alt: Callable[[pd.DataFrame], str] | None = None
+    finding: Callable[["pd.DataFrame"], str] = silent
+    alt: Callable[["pd.DataFrame"], str] | None = None
 
 
 COMPANION = Words("Companion", "")
@@ -67,7 +67,7 @@ class Results:
     """
 
     sweep: "Sweep"
-    table: pd.DataFrame
+    table: "pd.DataFrame"
     problems: list[Problem]
     evaluation: Callable[[str], Record]
 
@@ -77,7 +77,7 @@ class Results:
         return columns(self.table)
 
 
-def columns(table: pd.DataFrame) -> dict[str, Array]:
+def columns(table: "pd.DataFrame") -> dict[str, Array]:
     """A table as one array per column."""
     return {str(name): column.to_numpy() for name, column in table.items()}
 

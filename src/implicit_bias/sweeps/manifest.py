@@ -220,9 +220,9 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
 
 
 def _point_description(point: Point, sweep: Sweep) -> str:
-    drawn = ". The artifact curves.png shows its loss and distance with their bounds"
+    drawn = ". The artifact curves.svg shows its loss and distance with their bounds"
     if point.activation:
-        drawn = ". The artifact curves.png shows its predictions and the frozen law"
+        drawn = ". The artifact curves.svg shows its predictions and the frozen law"
         return (
             f"Width {point.width:,}, activation {point.activation}, σ_U = {point.sigma_u:.3g}, "
             f"σ_V = {point.sigma_v:.3g}, seed {point.seed}, trained by {point.solver.replace('_', ' ')} on "

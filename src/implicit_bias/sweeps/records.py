@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import lru_cache, partial
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from implicit_bias.sweeps.compute import (
     ReadStored,
@@ -23,6 +21,9 @@ from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
 from implicit_bias.sweeps.points import require
 from implicit_bias.theory.named import modules
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 POINTS_SAY = frozenset(
     {
@@ -100,7 +101,7 @@ class Fingerprints:
         """The record that a stage has made of a point; see `resume.load`."""
         return load(stage, records, key, self.of(stage, key))
 
-    def check(self, stage: Stage, table: pd.DataFrame) -> None:
+    def check(self, stage: Stage, table: "pd.DataFrame") -> None:
         """Refuse a table of points that are not those of the sweep; see `resume.check_table`."""
         check_table(stage, table, {key: self.of(stage, key) for key in self.points})
 

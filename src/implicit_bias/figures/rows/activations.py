@@ -1,15 +1,17 @@
 """The figure of a sweep over activations: the spread of predictions over seeds, and its parts."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from implicit_bias.figures.activations import activations_figure, frozen_figure
 from implicit_bias.figures.findings import frozen, kernel_distance
 from implicit_bias.sweeps.figure import Results, SweepFigure, Words
 from implicit_bias.theory.problem import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _spread(results: Results) -> Any:
@@ -20,7 +22,7 @@ def _runs(results: Results) -> Any:
     return frozen_figure(results.columns, results.sweep.delta)
 
 
-def spreads(table: pd.DataFrame, load: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+def spreads(table: "pd.DataFrame", load: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
     """Spread of the predictions over seeds, and its parts, by activation.
 
     By the law of total variance the variance over networks is the mean of that by the frozen law, given the run, plus

@@ -1,13 +1,14 @@
 """Figures over widths at one scale of the initial weights, or at several."""
 
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from implicit_bias.figures.findings import ends_of_width, law
 from implicit_bias.figures.rows.law import GUARANTEES, guarantees, law_of_sweep
 from implicit_bias.figures.widths import alpha_figure, companion_figure, wide_figure, width_figure
 from implicit_bias.sweeps.figure import Results, SweepFigure, Words, columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAPERS = 0.5
 """The alpha of the paper."""

@@ -8,7 +8,7 @@ from math import ceil, log, log1p, pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.stats import chi2
+from scipy.special import chdtr, chdtrc, chdtri, gammaincinv
 
 from implicit_bias.theory.checks import probability
 from implicit_bias.theory.law.roots import roots
@@ -81,8 +81,8 @@ class NormLaw:
             return np.where(points < 0, float(upper), float(not upper))
         ratios = np.clip(points.ravel() / sqrt(self.weights[0]), 0, 1e150) ** 2
         if self.weights[-1] == self.weights[0]:
-            tail = chi2.sf if upper else chi2.cdf
-            return np.asarray(tail(ratios, self.dof * self.weights.size)).reshape(points.shape)
+            tail = chdtrc if upper else chdtr
+            return np.asarray(tail(self.dof * self.weights.size, ratios)).reshape(points.shape)
         weights = self.weights / self.weights[0]
         return chi_square_mix_tail(ratios, weights, self.dof, upper).reshape(points.shape)
 
@@ -90,8 +90,8 @@ class NormLaw:
         if not self.weights.size:
             return 0.0
         top = self.weights[0]
-        invert = chi2.isf if upper else chi2.ppf
-        low, high = (float(invert(p, dof)) for dof in (self.dof, self.dof * self.weights.size))
+        dofs = np.array([self.dof, self.dof * self.weights.size])
+        low, high = map(float, chdtri(dofs, p) if upper else 2 * gammaincinv(dofs / 2, p))
         if self.weights[-1] == top:
             return sqrt(high) * sqrt(top)
         complement = (p > 0.5) != upper

@@ -1,12 +1,16 @@
 """What the points of a sweep say together."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 
 from implicit_bias.sweeps.handover import Record
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def summary(planned: int, table: pd.DataFrame) -> Record:
+
+def summary(planned: int, table: "pd.DataFrame") -> Record:
     """Aggregate metrics of the sweep, and slopes of the law's standard deviation against width.
 
     Args:
