@@ -95,8 +95,8 @@ def test_curves_are_where_the_ticks_say() -> None:
 
 
 def test_gaps_stay_gaps() -> None:
-    y = [1.0, 2.0, np.nan, 3.0, -1.0, 4.0, 5.0]
-    panel = Panel([Line(np.arange(7), y, "#0072B2")], span([0, 6], log=False), span([1, 5], log=True), "x", "y")
+    y = [1.0, 2.0, np.nan, 3.0, -1.0, 4.0, 5.0, 0.0]
+    panel = Panel([Line(np.arange(8), y, "#0072B2")], span([0, 7], log=False), span([1, 5], log=True), "x", "y")
     (path,) = (
         path.get("d")
         for path in ET.fromstring(Sketch("gaps", [panel]).svg()).iter(f"{SVG}path")

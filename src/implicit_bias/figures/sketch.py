@@ -103,7 +103,8 @@ def _places(span: Span, values: ArrayLike) -> Array:
     array, low, high = floats(values), span.low, span.high
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if span.log:
-            array, low, high = np.log(array), float(np.log(low)), float(np.log(high))
+            array = np.log(np.where(array > 0, array, np.nan))
+            low, high = float(np.log(low)), float(np.log(high))
         place = (array - low) / (high - low)
     return np.where(np.isnan(place), np.nan, np.clip(place, -BEYOND, 1 + BEYOND))
 

@@ -92,6 +92,8 @@ DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
 
 MOST_SHOWN = 1e300
 """From here on an axis would end beyond the largest number."""
+DECADES = 1e-307, 1e307
+"""Where a logarithmic axis ends at the latest."""
 LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
 
 
@@ -216,7 +218,7 @@ def span(*values: ArrayLike, log: bool | None = None, zero: bool = True, floor: 
 
     Args:
         values: everything to show; values that are not finite or from MOST_SHOWN on do not count, on a logarithmic
-            axis neither do those that are not positive.
+            axis neither do those up to 1 / MOST_SHOWN.
         log: whether the axis is logarithmic; None decides by the range of the values.
         zero: whether a linear axis starts at 0 when the values come near it.
         floor: smallest value shown on a logarithmic axis, relative to the largest.
@@ -227,12 +229,12 @@ def span(*values: ArrayLike, log: bool | None = None, zero: bool = True, floor: 
     if log is None:
         log = bool(shown.size) and 0 < LOG_FROM * smallest(shown) < largest(shown)
     if log:
-        shown = shown[shown > 0]
+        shown = shown[shown > 1 / MOST_SHOWN]
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (1.0, 1.0)
     if log:
-        low, high = max(low, floor * high), high * room
-        margin = (high / low) ** 0.04 if high > low else 2.0
-        low, high = low / margin, high * margin
+        low, high = max(low, floor * high), min(high * room, MOST_SHOWN)
+        margin = float(10 ** (0.04 * (np.log10(high) - np.log10(low)))) if high > low else 2.0
+        low, high = max(low / margin, DECADES[0]), min(high * margin, DECADES[1])
         return Span(low, high, log, *log_ticks(low, high))
     margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
     near_zero = zero and 0 <= low < 0.6 * high
