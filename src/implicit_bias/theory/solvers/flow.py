@@ -1,7 +1,6 @@
 """Gradient flow of a reduced state, by any integrator: output times, stopping, record."""
 
 from collections.abc import Iterable, Iterator, Sized
-from functools import partial
 from itertools import chain, pairwise
 
 import numpy as np
@@ -67,13 +66,12 @@ def gradient_flow(
     R0, O = own_directions(state.R)
     recorder = Recorder(problem, state.R)
     recorder.record(0.0, state.R)
-    speed0 = _speed(problem, state.R)
     if excess_loss(problem, state.R) <= stop.excess:
         return recorder.trajectory(state.R, TOLERANCE, 0)
-    if speed0 == 0:
+    if not np.any(velocity(problem, state.R)):
         return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
     way: list[tuple[float, float]] = []
-    for count, step in enumerate(_steps(problem, R0, method, tol, max(stop.stationary, tol) * speed0), start=1):
+    for count, step in enumerate(INTEGRATORS[method](problem, R0, tol), start=1):
         end, reason = _end_of_run(problem, step, stop, tol)
         for t, R in pending.states(problem, step, min(step.t1, end)):
             recorder.record(t, R @ O.T)
@@ -85,26 +83,6 @@ def gradient_flow(
             return recorder.trajectory(R, reason, count)
         way.append((step.t1, excess_loss(problem, step.R)))
     raise AssertionError("integrators yield steps until the run ends")
-
-
-def _steps(problem: Problem, R: Array, method: str, tol: float, slow: float) -> Iterator[Step]:
-    """Steps of an integrator. One without an endless step is relieved once the speed is below `slow`.
-
-    Speed does not tell arrival from a slow mode or from a saddle: the exponential flow does, and steps over both.
-    """
-    for step in INTEGRATORS[method](problem, R, tol):
-        yield step
-        if step.t1 < np.inf and method == "explicit" and _speed(problem, step.R) <= slow:
-            break
-    else:
-        return
-    start = step.t1
-    for later in exponential_steps(problem, step.R, tol):
-        yield Step(later.t0 + start, later.t1 + start, later.R, partial(_later, later, start))
-
-
-def _later(step: Step, start: float, t: float) -> Array:
-    return step.at(t - start)
 
 
 def _end_of_run(problem: Problem, step: Step, stop: Stop, tol: float) -> tuple[float, str]:
@@ -122,10 +100,6 @@ def _end_of_run(problem: Problem, step: Step, stop: Stop, tol: float) -> tuple[f
     if step.t1 == np.inf:
         return np.inf, kind_of_rest(problem, step.R)
     return np.inf, ""
-
-
-def _speed(problem: Problem, R: Array) -> float:
-    return float(np.linalg.norm(velocity(problem, R)))
 
 
 def _crossing(problem: Problem, step: Step, excess: float) -> float:
