@@ -5,9 +5,7 @@ P' = -H (P - P_end) with the Hessian H of the loss, which knows of F what P feel
 eigenvectors make the linear part exact. See docs/integrator.md, "Narrow networks".
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +20,10 @@ LARGEST_HESSIAN = 400
 """Unknowns (r + m) k' up to which the Hessian is made and diagonalised."""
 _MOST_SWEEPS = 12
 _MOST_REJECTIONS = 60
-_NEAR_SADDLE = 1e-3
+_NEAR_SADDLE = 1e-3  # speed over ||F|| ||P||
+_REACHED = 1e-24  # least loss over that of 0, at which a target is in reach
+_NEAREST = 1e-11  # to the end, relative to P, that is asked for before the last step
+_LARGEST_GROWTH = 2.0  # of the exponent of a growing mode in one step
 
 
 def jacobian(problem: Problem, P: Array) -> Array:
@@ -62,6 +63,73 @@ def best_product(problem: Problem, width: int) -> Array:
     return best
 
 
+def velocities(problem: Problem, P: Array) -> Array:
+    """Velocity (T, k, k') of a stack of states P."""
+    U1, V = P[:, : problem.r], P[:, problem.r :]
+    sigma = problem.sigma[:, None]
+    F = sigma * (problem.Y_tilde - sigma * (U1 @ np.swapaxes(V, 1, 2)))
+    return np.concatenate([F @ V, np.swapaxes(F, 1, 2) @ U1], axis=1)
+
+
+@dataclass
+class Linear:
+    """The flow about a state R (k, k') at time t0: P' = velocity(R) + J (P - R) + what is of higher order.
+
+    Attributes:
+        rates, Q: eigenvalues (n,) and eigenvectors (n, n) of J, n = k k'.
+        start: (n,) velocity at R, in eigenvectors.
+        imbalance: (k', k') Lambda, which all states of the flow have.
+    """
+
+    problem: Problem
+    R: Array
+    t0: float
+    rates: Array = field(init=False)
+    Q: Array = field(init=False)
+    start: Array = field(init=False)
+    imbalance: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rates, self.Q = np.linalg.eigh(jacobian(self.problem, self.R))
+        self.start = self.Q.T @ velocity(self.problem, self.R).ravel()
+        self.imbalance = imbalance_matrix(self.R, self.problem.r)
+
+    def way(self, theta: Array, h: float, n: Array) -> Array:
+        """(T, n) P - R at theta h by variation of constants, in eigenvectors.
+
+        Args:
+            n: (6, n) monomial coefficients, over a step of size h, of the velocity without its linear part.
+        """
+        weights = Weights.at(theta, h, -self.rates[:, None])
+        return weights.residual(np.zeros((1, 1)), n[..., None])[..., 0]
+
+    def collocate(self, h: float, enough: float) -> Array | None:
+        """The n of a step of size h by fixed-point sweeps until its end changes by `enough`; None if they diverge."""
+        values, moved, change = np.tile(self.start, (NODES.size, 1)), np.zeros((1, self.start.size)), np.inf
+        largest = np.linalg.norm(self.R)
+        for sweep in range(_MOST_SWEEPS):
+            n: Array = TO_MONOMIALS @ values
+            before, moved = moved[-1], self.way(NODES[1:], h, n)
+            last, change = change, float(np.linalg.norm(moved[-1] - before))
+            if not np.max(np.abs(moved)) <= largest or (sweep > 2 and change > last):
+                return None
+            if change <= enough:
+                return n
+            P = self.R + (moved @ self.Q.T).reshape(-1, *self.R.shape)
+            values[1:] = velocities(self.problem, P).reshape(len(P), -1) @ self.Q - self.rates * moved
+        return None
+
+    def state(self, way: Array) -> Array:
+        """(k, k') the state R + way, way (n,) in eigenvectors, put back to the imbalance of R."""
+        return restore(self.R + (self.Q @ way).reshape(self.R.shape), self.problem.r, self.imbalance)
+
+    def step(self, h: float, n: Array) -> Step:
+        def at(t: float) -> Array:
+            return self.state(self.way(np.array([(t - self.t0) / h]), h, n)[0])
+
+        return Step(self.t0, self.t0 + h, at(self.t0 + h), at)
+
+
 @dataclass
 class Narrow:
     """Steps of the flow where the width keeps it from its target.
@@ -85,7 +153,7 @@ class Narrow:
         """None if k' hidden directions R (k, k') reach the target, or are too many for a Hessian."""
         width = R.shape[1]
         floor, next_loss = losses_at_rest(problem, width)
-        if floor <= 1e-24 * np.sum(problem.Y_tilde**2) or R.size > LARGEST_HESSIAN:
+        if floor <= _REACHED * np.sum(problem.Y_tilde**2) or R.size > LARGEST_HESSIAN:
             return None
         return cls(problem, tol, next_loss, best_product(problem, width))
 
@@ -104,79 +172,33 @@ class Narrow:
         Raises:
             ArithmeticError: rounding errors keep the tolerance from being met.
         """
+        size = float(np.linalg.norm(R))
         if excess_loss(self.problem, R) < self.next_loss:
             end = settler(self.problem.r, R)(self.best)
-            if np.linalg.norm(end - R) <= max(self.tol, 1e-11) * np.linalg.norm(R):
-                return self._last(t, R, end)
-        rates, Q = np.linalg.eigh(jacobian(self.problem, R))
-        start, size = Q.T @ velocity(self.problem, R).ravel(), self.tol * np.linalg.norm(R)
-        h = self.h or self.tol ** (1 / 6) * float(np.linalg.norm(R) / np.linalg.norm(start))
-        h = min(h, 2 / max(rates[-1], 1e-300))
+            if np.linalg.norm(end - R) <= max(self.tol, _NEAREST) * size:
+                return last_step(self.problem, t, R, end)
+        linear = Linear(self.problem, R, t)
+        h = self.h or self.tol ** (1 / 6) * size / float(np.linalg.norm(linear.start))
+        h = min(h, _LARGEST_GROWTH / max(linear.rates[-1], 1e-300))
         for _ in range(_MOST_REJECTIONS):
-            n = self._collocate(R, rates, Q, start, h, 0.03 * size)
+            n = linear.collocate(h, 0.03 * self.tol * size)
             if n is None:
                 h *= 0.3
                 continue
-            error = 0.05 * np.linalg.norm(self._moved(rates, h, n[-1] * DROPPED[:, None]))
-            made, h = h, h * float(np.clip(0.9 * (size / max(error, 1e-300)) ** (1 / 6), 0.2, 6.0))
-            if error <= size:
-                self.h = h
-                return self._made(t, R, made, lambda theta: Q @ self._moved(rates, made, n, theta))
+            error = 0.05 * float(np.linalg.norm(linear.way(np.ones(1), h, DROPPED[:, None] * n[-1])))
+            self.h = h * min(max(0.9 * (self.tol * size / max(error, 1e-300)) ** (1 / 6), 0.2), 6.0)
+            if error <= self.tol * size:
+                return linear.step(h, n)
+            h = self.h
         raise ArithmeticError(f"no step from t = {t:g} meets tol = {self.tol:g} in floating point")
 
-    def _collocate(self, R: Array, rates: Array, Q: Array, start: Array, h: float, enough: float) -> Array | None:
-        """Monomial coefficients (6, n) of the velocity without its linear part over the step, or None.
 
-        Args:
-            rates, Q: eigenvalues (n,) and eigenvectors (n, n) of the Jacobian at R.
-            start: velocity at R in these.
-            enough: change of the step's end at which sweeps stop.
-        """
-        weights = Weights.at(NODES[1:], h, -rates[:, None])
-        values = np.tile(start, (NODES.size, 1))
-        moved = np.zeros((NODES.size - 1, start.size))
-        change = np.inf
-        for sweep in range(_MOST_SWEEPS):
-            n = TO_MONOMIALS @ values
-            before, moved = moved, weights.residual(np.zeros((1, 1)), n[..., None])[..., 0]
-            last, change = change, float(np.linalg.norm(moved[-1] - before[-1]))
-            if not np.max(np.abs(moved)) <= np.linalg.norm(R) or (sweep > 2 and change > last):
-                return None
-            if change <= enough:
-                return n
-            P = R + (moved @ Q.T).reshape(-1, *R.shape)
-            values[1:] = velocities(self.problem, P).reshape(len(P), -1) @ Q - rates * moved
-        return None
+def last_step(problem: Problem, t0: float, R: Array, end: Array) -> Step:
+    """From R (k, k') to the minimum `end` beside it, at the rates of the Hessian there."""
+    linear = Linear(problem, end, t0)
+    left, rates = linear.Q.T @ (R - end).ravel(), np.minimum(linear.rates, 0.0)
 
-    def _moved(self, rates: Array, h: float, n: Array, theta: float = 1.0) -> Array:
-        """Way (n,) made at theta h, in eigenvectors."""
-        weights = Weights.at(np.array([theta]), h, -rates[:, None])
-        return weights.residual(np.zeros((1, 1)), n[..., None])[0, :, 0]
+    def at(t: float) -> Array:
+        return end if t == np.inf else linear.state(np.exp(rates * (t - t0)) * left)
 
-    def _made(self, t: float, R: Array, h: float, way: Callable[[float], Array]) -> Step:
-        at = partial(self._at, t, R, h, way)
-        return Step(t, t + h, at(t + h), at)
-
-    def _at(self, t0: float, R: Array, h: float, way: Callable[[float], Array], t: float) -> Array:
-        r = self.problem.r
-        return restore(R + way((t - t0) / h).reshape(R.shape), r, imbalance_matrix(R, r))
-
-    def _last(self, t0: float, R: Array, end: Array) -> Step:
-        rates, Q = np.linalg.eigh(jacobian(self.problem, end))
-        left = Q.T @ (R - end).ravel()
-
-        def at(t: float) -> Array:
-            if t == np.inf:
-                return end
-            P = end + (Q @ (np.exp(np.minimum(rates, 0.0) * (t - t0)) * left)).reshape(R.shape)
-            return restore(P, self.problem.r, imbalance_matrix(end, self.problem.r))
-
-        return Step(t0, np.inf, end, at)
-
-
-def velocities(problem: Problem, P: Array) -> Array:
-    """Velocity (T, k, k') of a stack of states P."""
-    U1, V = P[:, : problem.r], P[:, problem.r :]
-    sigma = problem.sigma[:, None]
-    F = sigma * (problem.Y_tilde - sigma * (U1 @ np.swapaxes(V, 1, 2)))
-    return np.concatenate([F @ V, np.swapaxes(F, 1, 2) @ U1], axis=1)
+    return Step(t0, np.inf, end, at)
