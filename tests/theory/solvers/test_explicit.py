@@ -93,3 +93,12 @@ def test_the_flow_scales_with_powers_of_two_exactly() -> None:
     for step, other in zip(plain, explicit_steps(scaled, b * START, 1e-6), strict=True):
         np.testing.assert_allclose(other.R / b, step.R, rtol=1e-11)
         assert other.t1 * a**2 * b**2 == pytest.approx(step.t1, rel=1e-11)
+
+
+def test_a_slow_end_takes_bounded_work() -> None:
+    # a balanced mode without a target decays as u' = -u^3, for ever slower
+    problem = Problem(n=1, sigma=np.ones(1), Phi1=np.eye(1), Y_tilde=np.zeros((1, 1)), loss_floor=0.0)
+    steps = list(explicit_steps(problem, np.array([[0.7], [0.7]]), 1e-8))
+    assert len(steps) < 1500
+    t = next(step for step in steps if step.t1 > 1e7).at(1e7)
+    np.testing.assert_allclose(t, (0.7**-2 + 2e7) ** -0.5, rtol=1e-5)

@@ -15,6 +15,7 @@ from implicit_bias.theory.solvers.trajectory import Step, residual, velocity
 _STABLE = 6.0  # lambda_max(K) h up to which a step is stable
 _ARRIVAL = 0.1  # ||X|| left to go for the last step, over what it may be at most
 _MOST_REJECTIONS = 60
+_MOST_STEPS = 1000
 
 
 def field(problem: Problem) -> Field:
@@ -41,8 +42,8 @@ def field(problem: Problem) -> Field:
 def explicit_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
     """Integrate the reduced flow by DOP853 until the exponential flow can go to its end in one step.
 
-    That one takes over, too, once the speed is below `tol` of the initial one: speed does not tell arrival from a slow
-    mode or from a saddle, and the exponential flow steps over both.
+    That one takes over, too, once the speed is below `tol` of the initial one, since speed does not tell arrival from a
+    slow mode or from a saddle, and the exponential flow steps over both; and after 1000 steps.
 
     Args:
         problem: the reparametrised problem.
@@ -65,7 +66,9 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     run, dense = RungeKutta8(field(problem), R), RungeKutta8(field(problem), R)
     speed = _norm(run.velocity)
     slow, h = tol * speed, accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300)
-    while speed > slow:
+    for _ in range(_MOST_STEPS):
+        if speed <= slow:
+            break
         size = _norm(R)
         if speed <= checked and speed * h <= _STABLE * near * size:
             left = left_to_go(problem, R)

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 import numpy as np
 from scipy.optimize import brentq
 
-from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.networks.hidden import own_directions
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Array, Problem
@@ -17,8 +17,8 @@ from implicit_bias.theory.solvers.stopping import ALGEBRAIC, STATIONARY, TIME_LI
 from implicit_bias.theory.solvers.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
 
 INTEGRATORS: dict[str, Integrator] = {"explicit": explicit_steps, "exponential": exponential_steps}
-EXPLICIT_REACH, EXPLICIT_SIZE = 100.0, 60
-"""The explicit method is chosen while lambda_max(K) T and the size k of the state are below these numbers."""
+EXPLICIT_REACH, EXPLICIT_WORK = 1000.0, 60_000.0
+"""The explicit method is chosen while lambda_max(K) T, and this times the size k of the state, are below these."""
 
 FOREVER = Stop()
 
@@ -30,10 +30,12 @@ def choose_integrator(problem: Problem, state: State, stop: Stop, horizon: float
     """Name of the cheaper integrator for a run of about flow time T = horizon.
 
     An explicit step resolves 1 / lambda_max(K) and is cheap; an exponential one does not, and needs an
-    eigendecomposition. A run that no loss and no time limit ends goes to t = infinity, which the latter alone reaches.
+    eigendecomposition. A run that no loss and no time limit ends goes to t = infinity, where the latter keeps Lambda
+    to rounding.
     """
     endless = stop.excess == 0 and horizon < stop.t_max
-    easy = problem.k <= EXPLICIT_SIZE and kernel_range(problem, state.R)[1] * horizon <= EXPLICIT_REACH
+    reach = kernel_largest(problem, state.R) * horizon
+    easy = reach <= EXPLICIT_REACH and reach * problem.k <= EXPLICIT_WORK
     return "explicit" if easy and not endless else "exponential"
 
 
@@ -110,7 +112,7 @@ def _crossing(problem: Problem, step: Step, excess: float) -> float:
 
     late = step.t1
     if late == np.inf:
-        late = step.t0 + 1 / max(kernel_range(problem, step.R)[1], 1e-300)
+        late = step.t0 + 1 / max(kernel_largest(problem, step.R), 1e-300)
         while gap(late) > 0:
             late = step.t0 + 2 * (late - step.t0)
     if gap(step.t0) <= 0:

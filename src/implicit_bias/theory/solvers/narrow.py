@@ -105,10 +105,10 @@ class Linear:
 
     def collocate(self, h: float, enough: float) -> Array | None:
         """The n of a step of size h by fixed-point sweeps until its end changes by `enough`; None if they diverge."""
-        values, moved, change = np.tile(self.start, (NODES.size, 1)), np.zeros((1, self.start.size)), np.inf
-        largest = np.linalg.norm(self.R)
+        moved: Array = np.zeros((1, self.start.size))
+        values, largest, change = np.tile(self.start, (NODES.size, 1)), np.linalg.norm(self.R), np.inf
         for sweep in range(_MOST_SWEEPS):
-            n: Array = TO_MONOMIALS @ values
+            n = TO_MONOMIALS @ values
             before, moved = moved[-1], self.way(NODES[1:], h, n)
             last, change = change, float(np.linalg.norm(moved[-1] - before))
             if not np.max(np.abs(moved)) <= largest or (sweep > 2 and change > last):
