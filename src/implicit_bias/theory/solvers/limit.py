@@ -10,7 +10,7 @@ from implicit_bias.theory.solvers.orbit import exponential
 from implicit_bias.theory.solvers.reference import NODES, TO_MONOMIALS, Reference, Weights
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
-_FIRST_PANEL = 0.5  # times 1 / rate of the fastest mode that is alive
+_FIRST_PANEL = 0.5  # times 1 / lambda_max(K)
 _ROUNDING = 1e-17  # ||X|| of the next correction, with which none is made
 
 
@@ -52,13 +52,11 @@ class Tail:
         reference: kernel of the limit, in whose coordinates all is.
         product: (r, m) M.
         e: (r, m) hat(E) at the start.
-        alive: entries of e above this share of the largest are resolved from the start.
     """
 
     reference: Reference
     product: Array
     e: Array
-    alive: float
     _panels: list[tuple[float, float, Array, Array, Array]] = field(default_factory=list)
 
     def at(self, t: float) -> Array:
@@ -69,8 +67,7 @@ class Tail:
 
     def _panel(self, t: float) -> tuple[float, float, Array, Array, Array]:
         if not self._panels:
-            fastest = np.max(self.reference.L[np.abs(self.e) >= self.alive * np.max(np.abs(self.e))])
-            self._panels.append(self._make(0.0, _FIRST_PANEL / float(fastest), self.e))
+            self._panels.append(self._make(0.0, _FIRST_PANEL / float(np.max(self.reference.L)), self.e))
         while t > sum(self._panels[-1][:2]):
             start, length, _, _, end = self._panels[-1]
             self._panels.append(self._make(start + length, 2 * length, end))
@@ -100,7 +97,7 @@ def limit(problem: Problem, R: Array, t0: float, tol: float) -> Step | None:
     if np.linalg.norm(reference.left_to_go(reference.hat(residual(problem, end)))) > tol:
         return None
     product, e = end[: problem.r] @ end[problem.r :].T, reference.hat(residual(problem, R))
-    tail = Tail(reference, product, e, alive=0.1 * float(np.sqrt(tol)))
+    tail = Tail(reference, product, e)
 
     def at(t: float) -> Array:
         if t == np.inf:
