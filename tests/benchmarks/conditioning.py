@@ -1,18 +1,14 @@
 """Steps, time and error of the exponential integrator against conditioning and tolerance.
 
-    OPENBLAS_NUM_THREADS=1 python tests/benchmarks/conditioning.py
+    OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.conditioning
 
 Errors are relative: of P, the largest over 60 times spread over the run; of the excess loss, the largest while it is
 above 1e-24 of its start. Both against the same integrator at tolerance 1e-12, which the tests compare to other methods.
 """
 
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "theory"))
 
 from implicit_bias.theory.networks.two_layer import imbalance_matrix
 from implicit_bias.theory.problem import Array, Problem

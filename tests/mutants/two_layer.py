@@ -110,8 +110,8 @@ MUTANTS = [
         "solvers/limit.py",
         "solvers/test_exponential.py solvers/test_degenerate.py",
         ("settle((problem.Y_tilde - E)", "settle((problem.Y_tilde + E)"),
-        ("(X @ M.T + M @ XT) @ F", "(X @ M.T - M @ XT) @ F"),
-        ("F @ (XT @ M + M.T @ X)", "F @ (XT @ M - M.T @ X)"),
+        ("X @ (MT @ F) + M @ (XT @ F)", "X @ (MT @ F) - M @ (XT @ F)"),
+        ("F @ (XT @ M + MT @ X)", "F @ (XT @ M - MT @ X)"),
     ),
     *mutants(
         "solvers/exponential.py",
@@ -124,7 +124,13 @@ MUTANTS = [
         "solvers/flow.py",
         "solvers/test_flow.py",
         ("- np.log(excess))", "+ np.log(excess))"),
-        ("max(stop.stationary, tol) * speed0", "max(stop.stationary, tol)"),
+    ),
+    *mutants(
+        "solvers/explicit.py",
+        "solvers/test_explicit.py",
+        ("tol * speed,", "tol,"),
+        ("gram + c_j * np.eye(len(gram))", "gram - c_j * np.eye(len(gram))"),
+        ("run.step(t - t0)", "run.step(t)"),
     ),
     *mutants(
         "bounds/before.py",

@@ -1,21 +1,49 @@
 """The gradient flow by an explicit Runge-Kutta method: best where the problem is well conditioned."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import partial
 
 import numpy as np
-from scipy.integrate import DOP853
+from scipy.linalg.blas import dnrm2
 
-from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.trajectory import Step, velocity
+from implicit_bias.theory.solvers.exponential import LOOSEST, exponential_steps
+from implicit_bias.theory.solvers.limit import limit
+from implicit_bias.theory.solvers.runge_kutta import Field, RungeKutta8
+from implicit_bias.theory.solvers.trajectory import Step, residual, velocity
 
-RESOLUTION = 3.0
-"""A step is at most this many times 1 / lambda_max(K): near the stability limit, about 6, the dense output is wrong."""
+_STABLE = 6.0  # lambda_max(K) h up to which a step is stable
+_ARRIVAL = 0.1  # ||X|| left to go for the last step, over what it may be at most
+_MOST_REJECTIONS = 60
+_MOST_STEPS = 1000
+
+
+def field(problem: Problem) -> Field:
+    """The flow's field for a Runge-Kutta method."""
+    r, sigma = problem.r, problem.sigma[:, None]
+    pull, decay = sigma * problem.Y_tilde, -(sigma**2)
+    F = np.empty(pull.shape)
+
+    def bind(P: Array, out: Array) -> Callable[[], None]:
+        U1, V, FT, VT, dU1, dV = P[:r], P[r:], F.T, P[r:].T, out[:r], out[r:]
+
+        def evaluate() -> None:
+            np.dot(U1, VT, F)
+            np.multiply(F, decay, F)
+            np.add(F, pull, F)
+            np.dot(F, V, dU1)
+            np.dot(FT, U1, dV)
+
+        return evaluate
+
+    return bind
 
 
 def explicit_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
-    """Integrate the reduced flow by DOP853, order 8 with order 7 dense output (Hairer, Norsett, Wanner 1993).
+    """Integrate the reduced flow by DOP853 until the exponential flow can go to its end in one step.
+
+    That one takes over, too, once the speed is below `tol` of the initial one, since speed does not tell arrival from a
+    slow mode or from a saddle, and the exponential flow steps over both; and after 1000 steps.
 
     Args:
         problem: the reparametrised problem.
@@ -29,23 +57,72 @@ def explicit_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
     """
     if not 1e-13 <= tol < 1:
         raise ValueError(f"tol must be in [1e-13, 1), got {tol}")
-    shape = R0.shape
-
-    def rhs(_: float, y: Array) -> Array:
-        return velocity(problem, y.reshape(shape)).ravel()
-
-    if not np.any(R0):
-        yield Step(0.0, np.inf, R0, lambda _: R0)
-        return
-    local = max(tol / 100, 1e-13)
-    solver = DOP853(rhs, 0.0, R0.ravel(), np.inf, rtol=local, atol=local * np.max(np.abs(R0)))
-    while True:
-        solver.max_step = RESOLUTION / kernel_largest(problem, solver.y.reshape(shape))
-        message = solver.step()
-        if solver.status == "failed":
-            raise ArithmeticError(f"the explicit flow failed at t = {solver.t:.6g}: {message}")
-        yield Step(solver.t_old, solver.t, solver.y.reshape(shape), _dense(cache(solver.dense_output), shape))
+    return _steps(problem, np.array(R0, float), tol)
 
 
-def _dense(output: Callable[[], Callable[[float], Array]], shape: tuple[int, ...]) -> Callable[[float], Array]:
-    return lambda t: output()(t).reshape(shape)
+def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
+    """The generator behind `explicit_steps`, its arguments checked."""
+    t, accuracy, near, checked = 0.0, max(tol / 100, 1e-13), _ARRIVAL * np.sqrt(min(tol, LOOSEST)), np.inf
+    run, dense = RungeKutta8(field(problem), R), RungeKutta8(field(problem), R)
+    speed = _norm(run.velocity)
+    slow, h = tol * speed, accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300)
+    for _ in range(_MOST_STEPS):
+        if speed <= slow:
+            break
+        size = _norm(R)
+        if speed <= checked and speed * h <= _STABLE * near * size:
+            left = left_to_go(problem, R)
+            if left <= near and (last := limit(problem, R, t, tol)):
+                yield last
+                return
+            checked = speed * min(near / left, 1.0)
+        allowed = accuracy * size
+        for _ in range(_MOST_REJECTIONS):
+            run.step(h)
+            made, error = h, run.error(h)
+            h *= min(max(0.9 * (allowed / max(error, 1e-300)) ** (1 / 8), 0.2), 6.0) if np.isfinite(error) else 0.1
+            if error <= allowed:
+                break
+        else:
+            raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: no step meets tol = {tol:g}")
+        before, R = R, run.end.copy()
+        yield Step(t, t + made, R, partial(_dense, dense, t, before))
+        t += made
+        run.restart(R)
+        speed = _norm(run.velocity)
+    for later in exponential_steps(problem, R, tol):
+        yield Step(later.t0 + t, later.t1 + t, later.R, partial(_later, later, t))
+
+
+def _norm(R: Array) -> float:
+    return float(dnrm2(R.reshape(-1)))  # no overflow where squares do
+
+
+def _rate(problem: Problem, R: Array) -> float:
+    """How fast the residual and the state move, relatively: the larger of ||K(E)|| / ||E|| and ||P'|| / ||P||."""
+    r, moved, E = problem.r, velocity(problem, R), residual(problem, R)
+    KE = problem.sigma[:, None] * (moved[:r] @ R[r:].T + R[:r] @ moved[r:].T)
+    return max(_norm(KE) / max(_norm(E), 1e-300), _norm(moved) / max(_norm(R), 1e-300))
+
+
+def left_to_go(problem: Problem, R: Array) -> float:
+    """||X_inf||, X_inf = int F to t = infinity were the kernel frozen at R (k, k'): A(X_inf) = diag(1 / sigma) E."""
+    U1, V = R[: problem.r], R[problem.r :]
+    c, Q = np.linalg.eigh(V @ V.T)
+    gram, missing = U1 @ U1.T, (problem.min_norm_coordinates - U1 @ V.T) @ Q
+    try:
+        X = [np.linalg.solve(gram + c_j * np.eye(len(gram)), e) for c_j, e in zip(c, missing.T, strict=True)]
+    except np.linalg.LinAlgError:
+        return float("inf")
+    return float(np.linalg.norm(X))
+
+
+def _dense(run: RungeKutta8, t0: float, R: Array, t: float) -> Array:
+    """State at time t by a step of its own from R, the state at t0."""
+    run.restart(R)
+    run.step(t - t0)
+    return run.end.copy()
+
+
+def _later(step: Step, start: float, t: float) -> Array:
+    return step.at(t - start)

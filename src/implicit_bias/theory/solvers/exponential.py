@@ -17,6 +17,7 @@ from scipy.linalg.blas import dnrm2
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import Watch, gather
 from implicit_bias.theory.solvers.limit import limit
+from implicit_bias.theory.solvers.narrow import Narrow
 from implicit_bias.theory.solvers.orbit import LINKS, Chain, apply, cf4, chain, core, exponential
 from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Reference, Weights, left_product, phi
 from implicit_bias.theory.solvers.trajectory import Step, residual
@@ -160,6 +161,15 @@ def _dense(segment: Segment, t0: float, basis: Array, t: float) -> Array:
     return segment.move((t - t0) / segment.h)[0] @ basis.T
 
 
+def _turned(step: Step, basis: Array) -> Step:
+    """A step of a state in hidden directions of its own, in those of the run."""
+    return Step(step.t0, step.t1, step.R @ basis.T, partial(_turned_at, step, basis))
+
+
+def _turned_at(step: Step, basis: Array, t: float) -> Array:
+    return step.at(t) @ basis.T
+
+
 def _still(R: Array, _: float) -> Array:
     return R
 
@@ -187,12 +197,20 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
 def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     """The generator behind `exponential_steps`, its arguments checked. R is kept in hidden directions of its own."""
     t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
-    basis, watch = np.eye(R.shape[1]), Watch(problem)
+    basis, watch, narrow = np.eye(R.shape[1]), Watch(problem), Narrow.of(problem, R, tol)
     E = smooth = residual(problem, R)
     while True:
         if watch.rests(t, R):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
             return
+        if narrow and narrow.suits(R):
+            step = narrow.step(t, R)
+            yield _turned(step, basis)
+            if step.t1 == np.inf:
+                return
+            t, R, moved = step.t1, step.R, np.inf
+            E = smooth = residual(problem, R)
+            continue
         fresh = moved >= _STALE_MOVE
         if fresh:
             reference, moved = Reference.at(problem, R, _SPREAD), 0.0

@@ -1,13 +1,12 @@
 """Gradient flow of a reduced state, by any integrator: output times, stopping, record."""
 
 from collections.abc import Iterable, Iterator, Sized
-from functools import partial
 from itertools import chain, pairwise
 
 import numpy as np
 from scipy.optimize import brentq
 
-from implicit_bias.theory.kernel import kernel_range
+from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.networks.hidden import own_directions
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Array, Problem
@@ -18,8 +17,8 @@ from implicit_bias.theory.solvers.stopping import ALGEBRAIC, STATIONARY, TIME_LI
 from implicit_bias.theory.solvers.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
 
 INTEGRATORS: dict[str, Integrator] = {"explicit": explicit_steps, "exponential": exponential_steps}
-EXPLICIT_REACH, EXPLICIT_SIZE = 100.0, 60
-"""The explicit method is chosen while lambda_max(K) T and the size k of the state are below these numbers."""
+EXPLICIT_REACH, EXPLICIT_WORK = 1000.0, 60_000.0
+"""The explicit method is chosen while lambda_max(K) T, and this times the size k of the state, are below these."""
 
 FOREVER = Stop()
 
@@ -31,10 +30,12 @@ def choose_integrator(problem: Problem, state: State, stop: Stop, horizon: float
     """Name of the cheaper integrator for a run of about flow time T = horizon.
 
     An explicit step resolves 1 / lambda_max(K) and is cheap; an exponential one does not, and needs an
-    eigendecomposition. A run that no loss and no time limit ends goes to t = infinity, which the latter alone reaches.
+    eigendecomposition. A run that no loss and no time limit ends goes to t = infinity, where the latter keeps Lambda
+    to rounding.
     """
     endless = stop.excess == 0 and horizon < stop.t_max
-    easy = problem.k <= EXPLICIT_SIZE and kernel_range(problem, state.R)[1] * horizon <= EXPLICIT_REACH
+    reach = kernel_largest(problem, state.R) * horizon
+    easy = reach <= EXPLICIT_REACH and reach * problem.k <= EXPLICIT_WORK
     return "explicit" if easy and not endless else "exponential"
 
 
@@ -67,13 +68,12 @@ def gradient_flow(
     R0, O = own_directions(state.R)
     recorder = Recorder(problem, state.R)
     recorder.record(0.0, state.R)
-    speed0 = _speed(problem, state.R)
     if excess_loss(problem, state.R) <= stop.excess:
         return recorder.trajectory(state.R, TOLERANCE, 0)
-    if speed0 == 0:
+    if not np.any(velocity(problem, state.R)):
         return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
     way: list[tuple[float, float]] = []
-    for count, step in enumerate(_steps(problem, R0, method, tol, max(stop.stationary, tol) * speed0), start=1):
+    for count, step in enumerate(INTEGRATORS[method](problem, R0, tol), start=1):
         end, reason = _end_of_run(problem, step, stop, tol)
         for t, R in pending.states(problem, step, min(step.t1, end)):
             recorder.record(t, R @ O.T)
@@ -85,26 +85,6 @@ def gradient_flow(
             return recorder.trajectory(R, reason, count)
         way.append((step.t1, excess_loss(problem, step.R)))
     raise AssertionError("integrators yield steps until the run ends")
-
-
-def _steps(problem: Problem, R: Array, method: str, tol: float, slow: float) -> Iterator[Step]:
-    """Steps of an integrator. One without an endless step is relieved once the speed is below `slow`.
-
-    Speed does not tell arrival from a slow mode or from a saddle: the exponential flow does, and steps over both.
-    """
-    for step in INTEGRATORS[method](problem, R, tol):
-        yield step
-        if step.t1 < np.inf and method == "explicit" and _speed(problem, step.R) <= slow:
-            break
-    else:
-        return
-    start = step.t1
-    for later in exponential_steps(problem, step.R, tol):
-        yield Step(later.t0 + start, later.t1 + start, later.R, partial(_later, later, start))
-
-
-def _later(step: Step, start: float, t: float) -> Array:
-    return step.at(t - start)
 
 
 def _end_of_run(problem: Problem, step: Step, stop: Stop, tol: float) -> tuple[float, str]:
@@ -124,10 +104,6 @@ def _end_of_run(problem: Problem, step: Step, stop: Stop, tol: float) -> tuple[f
     return np.inf, ""
 
 
-def _speed(problem: Problem, R: Array) -> float:
-    return float(np.linalg.norm(velocity(problem, R)))
-
-
 def _crossing(problem: Problem, step: Step, excess: float) -> float:
     """Time in the step at which the decreasing excess loss equals `excess`."""
 
@@ -136,7 +112,7 @@ def _crossing(problem: Problem, step: Step, excess: float) -> float:
 
     late = step.t1
     if late == np.inf:
-        late = step.t0 + 1 / max(kernel_range(problem, step.R)[1], 1e-300)
+        late = step.t0 + 1 / max(kernel_largest(problem, step.R), 1e-300)
         while gap(late) > 0:
             late = step.t0 + 2 * (late - step.t0)
     if gap(step.t0) <= 0:

@@ -11,6 +11,7 @@ from implicit_bias.theory.solvers.reference import NODES, TO_MONOMIALS, Referenc
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
 _FIRST_PANEL = 0.5  # times 1 / lambda_max(K)
+_ROUNDING = 1e-17  # ||X|| of the next correction, with which none is made
 
 
 def settler(r: int, R: Array) -> Callable[[Array], Array]:
@@ -33,6 +34,8 @@ def settler(r: int, R: Array) -> Callable[[Array], Array]:
             if not size < last / 2:
                 return P
             P = exponential(X, P)
+            if size * size <= _ROUNDING * last < np.inf:
+                return P
 
     return settle
 
@@ -43,7 +46,7 @@ class Tail:
 
     E' = -K_lim E + N, N = diag(sigma)((X M^T + M X^T) F + F (X^T M + M^T X)), M = U1 V^T, X = int_t^inf F: to first
     order in X this is -(K - K_lim) E. Fast modes die early, but what they have fed to slow ones stays. N is
-    interpolated on panels of doubling length, each resolved by the modes that are left by then.
+    interpolated on panels of doubling length, each of which resolves the modes that are left by then.
 
     Attributes:
         reference: kernel of the limit, in whose coordinates all is.
@@ -54,35 +57,33 @@ class Tail:
     reference: Reference
     product: Array
     e: Array
-    _panels: list[tuple[float, float, Array, Array]] = field(default_factory=list)
+    _panels: list[tuple[float, float, Array, Array, Array]] = field(default_factory=list)
 
     def at(self, t: float) -> Array:
         """hat(E) (r, m) at the time t after the start."""
-        start, length, e, n = self._panel(t)
+        start, length, e, n, _ = self._panel(t)
         theta = np.array([(t - start) / length])
         return Weights.at(theta, length, self.reference.L).residual(e, n)[0]
 
-    def _panel(self, t: float) -> tuple[float, float, Array, Array]:
+    def _panel(self, t: float) -> tuple[float, float, Array, Array, Array]:
         if not self._panels:
             self._panels.append(self._make(0.0, _FIRST_PANEL / float(np.max(self.reference.L)), self.e))
         while t > sum(self._panels[-1][:2]):
-            start, length, e, n = self._panels[-1]
-            e = Weights.at(np.ones(1), length, self.reference.L).residual(e, n)[0]
-            self._panels.append(self._make(start + length, 2 * length, e))
+            start, length, _, _, end = self._panels[-1]
+            self._panels.append(self._make(start + length, 2 * length, end))
         return next(panel for panel in reversed(self._panels) if panel[0] <= t)
 
-    def _make(self, start: float, length: float, e: Array) -> tuple[float, float, Array, Array]:
+    def _make(self, start: float, length: float, e: Array) -> tuple[float, float, Array, Array, Array]:
         weights = Weights.at(NODES, length, self.reference.L)
         n = np.tensordot(TO_MONOMIALS, self._fed(weights.decay * e), axes=1)
-        n = np.tensordot(TO_MONOMIALS, self._fed(weights.residual(e, n)), axes=1)
-        return start, length, e, n
+        return start, length, e, n, weights.residual(e, n)[-1]
 
     def _fed(self, e: Array) -> Array:
         """N (T, r, m) for hat(E) = e (T, r, m), in hat coordinates."""
         reference, M = self.reference, self.product
         F, X = reference.force(e), reference.left_to_go(e)
-        XT = np.swapaxes(X, -1, -2)
-        return reference.hat(reference.sigma * ((X @ M.T + M @ XT) @ F + F @ (XT @ M + M.T @ X)))
+        XT, MT = np.swapaxes(X, -1, -2), M.T
+        return reference.hat(reference.sigma * (X @ (MT @ F) + M @ (XT @ F) + F @ (XT @ M + MT @ X)))
 
 
 def limit(problem: Problem, R: Array, t0: float, tol: float) -> Step | None:
@@ -95,7 +96,8 @@ def limit(problem: Problem, R: Array, t0: float, tol: float) -> Step | None:
     reference = Reference.at(problem, end, spread=0.0)
     if np.linalg.norm(reference.left_to_go(reference.hat(residual(problem, end)))) > tol:
         return None
-    tail = Tail(reference, end[: problem.r] @ end[problem.r :].T, reference.hat(residual(problem, R)))
+    product, e = end[: problem.r] @ end[problem.r :].T, reference.hat(residual(problem, R))
+    tail = Tail(reference, product, e)
 
     def at(t: float) -> Array:
         if t == np.inf:

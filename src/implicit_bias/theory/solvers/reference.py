@@ -4,6 +4,7 @@ See docs/integrator.md, "Where the stiffness is".
 """
 
 from dataclasses import dataclass
+from functools import cache
 from math import factorial
 
 import numpy as np
@@ -21,23 +22,32 @@ DROPPED = Polynomial.fromroots(np.delete(NODES, 2)).coef
 _FACTORIALS = np.array([factorial(p) for p in range(NODES.size)], float)
 
 
+_NEAR = 1.5  # |z| up to which phi_k are summed as series
+_TERMS = 22
+
+
+@cache
+def _series(last: int) -> Array:
+    """(last + 1, terms) coefficients 1 / (k + j)! of phi_k(z) = sum_j z^j / (k + j)!."""
+    return np.array([[1 / factorial(k + j) for j in range(_TERMS)] for k in range(last + 1)])
+
+
 def phi(z: Array, last: int) -> Array:
-    """phi_0 = exp, ..., phi_last of z <= 0, phi_{k+1}(z) = (phi_k(z) - 1/k!) / z; shape (last + 1, *z.shape)."""
-    values = np.empty((last + 1, *z.shape))
-    values[0] = np.exp(z)
-    far = z < -1.5
-    x, y = z[far], z[~far]
-    upward = values[0][far]
-    downward = np.zeros_like(y)
-    for j in range(17, -1, -1):
-        downward = downward * y + 1 / factorial(last + j)
+    """phi_0 = exp, ..., phi_last of z, phi_{k+1}(z) = (phi_k(z) - 1/k!) / z; shape (last + 1, *z.shape)."""
+    flat = z.reshape(-1)
+    near = np.abs(flat) <= _NEAR
+    inverse = 1 / np.where(near, 1.0, flat)
+    values = np.empty((last + 1, flat.size))
+    np.exp(flat, values[0])
     for k in range(last):
-        upward = (upward - 1 / factorial(k)) / x
-        values[k + 1][far] = upward
-    for k in range(last, 0, -1):
-        values[k][~far] = downward
-        downward = downward * y + 1 / factorial(k - 1)
-    return values
+        np.multiply(values[k] - 1 / factorial(k), inverse, values[k + 1])
+    small = flat[near]
+    powers = np.empty((_TERMS, small.size))
+    powers[0] = 1.0
+    powers[1:] = small
+    np.multiply.accumulate(powers, axis=0, out=powers)
+    values[:, near] = _series(last) @ powers
+    return values.reshape(-1, *z.shape)
 
 
 def left_product(A: Array, M: Array) -> Array:

@@ -17,8 +17,7 @@ class Stop:
     Attributes:
         excess: the excess loss L - L* is at or below this value; 0 stops at an exact zero alone.
         stationary: for descent, the speed ||d[U1; V]/dt||_F is at or below this fraction of its initial value, not near
-            a saddle that it leaves. The explicit flow hands over to the exponential one there, which goes on to
-            t = infinity.
+            a saddle that it leaves.
         t_max: flow time limit; no state beyond it is recorded.
     """
 

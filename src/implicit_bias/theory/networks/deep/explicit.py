@@ -9,8 +9,10 @@ from scipy.integrate import DOP853
 from implicit_bias.theory.networks.deep.dynamics import Shapes, flat, kernel_largest, velocity
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.explicit import RESOLUTION
 from implicit_bias.theory.solvers.trajectory import Step
+
+RESOLUTION = 3.0
+"""A step is at most this many times 1 / lambda_max(K): near the stability limit, about 6, the dense output is wrong."""
 
 
 def explicit_steps(problem: Problem, layers: Layers, tol: float) -> Iterator[Step]:

@@ -1,0 +1,104 @@
+"""The explicit flow: order, error, what a step may do, and where the last step takes over."""
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+from implicit_bias.theory.networks.two_layer import imbalance_matrix
+from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.solvers.explicit import explicit_steps, left_to_go
+from implicit_bias.theory.solvers.reference import Reference
+from implicit_bias.theory.solvers.runge_kutta import RungeKutta8
+from implicit_bias.theory.solvers.trajectory import residual
+from tests.support.oracles import conditioned_problem, gaussian_state, tight_flow
+
+PROBLEM = conditioned_problem(5, 2, 10.0)
+START = gaussian_state(5, 2, 30)
+
+
+def rotation_field(P, out):
+    """u' = v, v' = -u."""
+    return lambda: np.copyto(out, np.array([P[1], -P[0]]))
+
+
+def test_a_step_has_order_8_and_its_estimate_order_7() -> None:
+    steps = np.array([1.6, 0.8, 0.4])
+    errors, estimates = [], []
+    for h in steps:
+        run = RungeKutta8(rotation_field, np.array([1.0, 0.5]))
+        run.step(h)
+        errors.append(np.linalg.norm(run.end - expm(h * np.array([[0, 1], [-1, 0]])) @ [1.0, 0.5]))
+        estimates.append(run.error(h))
+    np.testing.assert_allclose(np.diff(np.log2(errors)), -9, atol=0.5)
+    np.testing.assert_allclose(np.diff(np.log2(estimates)), -8, atol=0.7)
+    assert np.all(np.array(estimates) > errors)
+
+
+def test_a_step_far_too_large_is_seen_in_its_estimate() -> None:
+    run = RungeKutta8(lambda P, out: lambda: np.multiply(P * P, P, out), np.full((2, 2), 1e3))
+    run.step(1e9)
+    assert not run.error(1e9) <= 1.0
+
+
+@pytest.mark.parametrize("tol", [1e-5, 1e-7, 1e-9, 1e-11])
+def test_the_error_along_the_run_is_below_the_tolerance(tol: float) -> None:
+    steps = list(explicit_steps(PROBLEM, START, tol))
+    ends = np.array([step.t1 for step in steps[:-1]])
+    within = np.concatenate([ends[:-1] + np.diff(ends) * share for share in (0.21, 0.68)])
+    late = ends[-1] * np.array([1.1, 2.0, 4.0])
+    times = np.unique(np.concatenate([ends[-1:], ends[:-1:6], within[::7], late]))
+    found = np.array([next(s for s in steps if t <= s.t1).at(t) for t in times])
+    exact, P, before = [], START, 0.0
+    for t in times:  # one run to each time: its steps end there, and its dense output is not used
+        P, before = tight_flow(PROBLEM, P, np.array([t - before]))[0], t
+        exact.append(P)
+    assert np.max(np.linalg.norm(found - np.array(exact), axis=(1, 2))) <= tol * np.linalg.norm(START)
+    drift = [np.linalg.norm(imbalance_matrix(P, 5) - imbalance_matrix(START, 5)) for P in found]
+    assert np.max(drift) <= tol * np.sum(START**2)
+
+
+def test_the_last_step_begins_near_the_end_and_reaches_it() -> None:
+    tol = 1e-8
+    *steps, last = explicit_steps(PROBLEM, START, tol)
+    assert last.t1 == np.inf
+    np.testing.assert_allclose(last.R[:5] @ last.R[5:].T, PROBLEM.min_norm_coordinates, atol=1e-13)
+    assert left_to_go(PROBLEM, steps[-1].R) <= 0.1 * np.sqrt(tol)
+    assert np.linalg.norm(last.R - steps[-1].R) <= 0.1 * np.sqrt(tol) * np.linalg.norm(last.R) * 1.01
+    np.testing.assert_allclose(last.at(last.t0), steps[-1].R, atol=1e-12)
+
+
+def test_few_steps_are_needed() -> None:
+    assert len(list(explicit_steps(PROBLEM, START, 1e-6))) <= 25
+
+
+@pytest.mark.parametrize("m", [1, 3])
+def test_what_is_left_to_go_is_the_integral_of_the_frozen_flow(m: int) -> None:
+    problem, R = conditioned_problem(4, m, 30.0), gaussian_state(4, m, 20)
+    reference = Reference.at(problem, R, spread=0.0)
+    frozen = np.linalg.norm(reference.left_to_go(reference.hat(residual(problem, R))))
+    assert left_to_go(problem, R) == pytest.approx(frozen, rel=1e-9)
+
+
+def test_a_kernel_that_is_singular_leaves_no_last_step() -> None:
+    problem = Problem(n=2, sigma=np.ones(2), Phi1=np.eye(2), Y_tilde=np.eye(2), loss_floor=0.0)
+    assert left_to_go(problem, np.zeros((4, 2))) == np.inf
+
+
+def test_the_flow_scales_with_powers_of_two_exactly() -> None:
+    a, b = 2.0**30, 2.0**-11
+    scaled = Problem(
+        n=PROBLEM.n, sigma=a * PROBLEM.sigma, Phi1=PROBLEM.Phi1, Y_tilde=a * b**2 * PROBLEM.Y_tilde, loss_floor=0.0
+    )
+    plain = list(explicit_steps(PROBLEM, START, 1e-6))
+    for step, other in zip(plain, explicit_steps(scaled, b * START, 1e-6), strict=True):
+        np.testing.assert_allclose(other.R / b, step.R, rtol=1e-11)
+        assert other.t1 * a**2 * b**2 == pytest.approx(step.t1, rel=1e-11)
+
+
+def test_a_slow_end_takes_bounded_work() -> None:
+    # a balanced mode without a target decays as u' = -u^3, for ever slower
+    problem = Problem(n=1, sigma=np.ones(1), Phi1=np.eye(1), Y_tilde=np.zeros((1, 1)), loss_floor=0.0)
+    steps = list(explicit_steps(problem, np.array([[0.7], [0.7]]), 1e-8))
+    assert len(steps) < 1500
+    t = next(step for step in steps if step.t1 > 1e7).at(1e7)
+    np.testing.assert_allclose(t, (0.7**-2 + 2e7) ** -0.5, rtol=1e-5)
