@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.fault import Draw, Fault
@@ -40,6 +41,10 @@ FAMILIES: dict[str, tuple[int, Draw]] = {
 """Name -> how many of about a hundred faults are of it, and how one is drawn."""
 
 
+WHOLE = 0.15
+"""How many of the faults strike a run with its figures and its report; in the others it ends with the points."""
+
+
 def drawn(count: int, seed: int, kind: str) -> list[Fault]:
     """Faults of all families, or of one, in random order; every family has at least one of 24."""
     rng = random.Random(seed)
@@ -47,6 +52,7 @@ def drawn(count: int, seed: int, kind: str) -> list[Fault]:
     weights = [FAMILIES[name][0] for name in names]
     chosen = (names + rng.choices(names, weights, k=max(count - len(names), 0)))[:count]
     faults = [FAMILIES[name][1](rng) for name in chosen]
+    faults = [replace(each, whole=each.family == "files: results" or rng.random() < WHOLE) for each in faults]
     rng.shuffle(faults)
     return faults
 
@@ -55,15 +61,17 @@ def lane_of(root: Path, faults: list[Fault], results: "multiprocessing.Queue[Tri
     """Try faults one after the other in a folder."""
     os.environ["TMPDIR"] = tempfile.tempdir = str(root.with_name(f"{root.name}-tmp"))
     Path(tempfile.tempdir).mkdir()
-    lane = Lane(root)
+    lanes = {whole: Lane(root / ("whole" if whole else "points"), whole) for whole in {fault.whole for fault in faults}}
     try:
-        lane.build()
+        for lane in lanes.values():
+            lane.build()
         for fault in faults:
             try:
-                results.put(trial(lane, fault))
+                results.put(trial(lanes[fault.whole], fault))
             except Exception as error:
                 results.put(Trial(fault.family, fault.name, FAILED, f"the trial broke: {error!r}", 0.0))
-        lane.reset("new")
+        for lane in lanes.values():
+            lane.reset("new")
     finally:
         results.put(None)
 
@@ -88,7 +96,9 @@ def attempt(faults: list[Fault], lanes: int, folder: Path) -> list[Trial]:
             continue
         done.append(result)
         why = f": {result.why}" if result.why else ""
-        print(f"{len(done):4} {result.family}, {result.name}: {result.outcome}{why} ({result.seconds:.1f} s)", flush=True)
+        print(
+            f"{len(done):4} {result.family}, {result.name}: {result.outcome}{why} ({result.seconds:.1f} s)", flush=True
+        )
     for process in running:
         process.join()
     return done

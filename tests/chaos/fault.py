@@ -17,6 +17,7 @@ class Fault:
         state: the state of the project before it.
         strike: disturbs the project of a lane, and gives complaints about what was seen meanwhile.
         syncs: whether `kedro implicit-bias sync` is called before the next run.
+        whole: whether the command draws the figures and writes the report, too; or ends with the points.
     """
 
     family: str
@@ -24,6 +25,7 @@ class Fault:
     state: str
     strike: Callable[[Lane], list[str]]
     syncs: bool = False
+    whole: bool = True
 
 
 Draw = Callable[[random.Random], Fault]

@@ -23,6 +23,7 @@ class Lane:
 
     Attributes:
         root: the folder of the lane; the project, and what a trial needs beside it, are in it.
+        whole: whether the command is that of the whole pipeline.
         states: name of a state -> a copy of the project in it.
         reference: what an undisturbed run has left.
         cost: CPU seconds of an undisturbed run.
@@ -31,6 +32,7 @@ class Lane:
     """
 
     root: Path
+    whole: bool = True
     states: dict[str, Path] = field(default_factory=dict)
     reference: Contents | None = None
     cost: float = 0.0
@@ -44,6 +46,7 @@ class Lane:
 
     def build(self) -> None:
         """Make the states: `new`, `empty` (a store without runs), `half`, `finished`, `unsent`."""
+        self.root.mkdir(exist_ok=True)
         make_project(self.project)
         self._keep("new")
         before = time.process_time(), os.times().children_user + os.times().children_system
@@ -54,7 +57,7 @@ class Lane:
         self.reset("new")
         self._must(whole(self.project, _make_store))
         self._keep("empty")
-        pid = start(self.project)
+        pid = self.start()
         while "FINISHED" not in statuses(self.project):
             time.sleep(0.001)
         os.kill(pid, signal.SIGKILL)
@@ -94,7 +97,9 @@ class Lane:
         return self.run(act=sync)
 
     def _with_env(self, how: Mapping[str, Any]) -> dict[str, Any]:
-        return {**how, "env": self.env | how.get("env", {})}
+        act = how.get("act", run)
+        act = act if act is sync else partial(act, whole=self.whole)
+        return {**how, "act": act, "env": self.env | how.get("env", {})}
 
     def foreign(self) -> list[str]:
         """What is in the folder of the lane and belongs to no project."""

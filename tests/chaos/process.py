@@ -14,7 +14,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from tests.support.kills import group, warm
+from tests.support.kills import POINTS, group, warm
 
 SWEEP = {"widths": "20 40", "seeds": "0"}
 LIMIT = 150.0
@@ -77,14 +77,14 @@ def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     return remember
 
 
-def run(project: Path, workers: int = 1, optional: bool = False) -> None:
-    """The command of a trial, in the current process."""
+def run(project: Path, workers: int = 1, optional: bool = False, whole: bool = True) -> None:
+    """The command of a trial, in the current process; the whole pipeline, or all that makes the points."""
     from kedro.framework.session import KedroSession
 
     os.chdir(project)
     parameters: dict[str, Any] = {"width_sweep": SWEEP | {"workers": workers}, "tracking": {"optional": optional}}
     with KedroSession.create(project, env="smoke", runtime_params=parameters) as session:
-        session.run(pipeline_names=["width_sweep"])
+        session.run(pipeline_names=["width_sweep"], **({} if whole else POINTS))
 
 
 def sync(project: Path) -> None:

@@ -28,10 +28,11 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a project has: the parents of its sweep, the children of each by point, and its files."""
+    """What a project has: the parents of its sweep, the children of each by point, deleted runs, and its files."""
 
     parents: list[Tracked]
     children: dict[str, list[tuple[str, Tracked]]]
+    deleted: set[str]
     files: dict[str, Any]
     sound: str
 
@@ -57,13 +58,14 @@ def contents(project: Path, tracked: Path | None = None) -> Contents:
             "SELECT run_uuid, status, artifact_uri FROM runs r JOIN experiments e ON e.experiment_id = r.experiment_id"
             " WHERE e.name = ? AND r.lifecycle_stage = 'active'"
         )
+        gone = connection.execute("SELECT run_uuid FROM runs WHERE lifecycle_stage = 'deleted'").fetchall()
         runs = [_tracked(connection, tracked, *row) for row in connection.execute(query, (OURS,)).fetchall()]
     parents = [run for run in runs if "mlflow.parentRunId" not in run.tags]
     children: dict[str, list[tuple[str, Tracked]]] = {parent.run_id: [] for parent in parents}
     for run in runs:
         if "mlflow.parentRunId" in run.tags:
             children.setdefault(run.tags["mlflow.parentRunId"], []).append((run.tags.get("point", "?"), run))
-    return Contents(parents, children, files(project), sound)
+    return Contents(parents, children, {run for (run,) in gone}, files(project), sound)
 
 
 def _tracked(connection: sqlite3.Connection, folder: Path, run_id: str, status: str, uri: str) -> Tracked:

@@ -43,7 +43,9 @@ def trial(lane: Lane, fault: Fault) -> Trial:
             if result.code == 0 or not follow(lane, result):
                 break
             outcome = REFUSED
-        if result.code:
+            if act == lane.sync:
+                break
+        if result.code and not (act == lane.sync and outcome == REFUSED):
             last = [line for line in result.said.splitlines() if line.strip()][-1:]
             said.append(f"{act.__name__} ended with {result.code}: {' '.join(last)[:300]}")
     said += complaints(lane)
@@ -61,6 +63,8 @@ def follow(lane: Lane, result: Result) -> bool:
             change = "UPDATE experiments SET lifecycle_stage = 'active' WHERE experiment_id = ?"
             connection.execute(change, (int(found[1]),))
         return True
+    if "Run the pipeline again" in said:  # the trial does
+        return True
     if found := re.search(r"move (/\S+?) away", said):
         path = Path(found[1])
         (lane.root / "away").mkdir(exist_ok=True)
@@ -69,4 +73,3 @@ def follow(lane: Lane, result: Result) -> bool:
         path.rename(lane.root / "away" / f"{time.monotonic_ns()}-{path.name}")
         return True
     return False
-

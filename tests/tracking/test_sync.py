@@ -30,7 +30,8 @@ def sync(project: Path, conf_catalog: dict[str, Any]) -> list[str]:
     catalog, pipelines = DataCatalog.from_config(conf_catalog), {"width": steps("width")}
     store = Store("sqlite:///mlflow.db", project)
     return [
-        send(store, "tests", catalog, pipelines, name, outbox)[1] for name, outbox in unsent(catalog, pipelines).items()
+        send(store, "tests", catalog, pipelines, name, outbox).status
+        for name, outbox in unsent(catalog, pipelines).items()
     ]
 
 
@@ -239,7 +240,8 @@ def test_a_file_of_several_sweeps_is_sent_too(project: Path, conf_catalog: dict[
     run(project, conf_catalog, steps_and_report, settings=NOBODY)
     catalog, store = DataCatalog.from_config(conf_catalog), Store("sqlite:///mlflow.db", project)
     ((name, outbox),) = unsent(catalog, {"all": steps_and_report}).items()
-    sweep, _ = send(store, "tests", catalog, {"all": steps_and_report}, name, outbox)
+    sweep = send(store, "tests", catalog, {"all": steps_and_report}, name, outbox).sweep
+    assert sweep is not None
     assert "report.md" in {file.path for file in store.client.list_artifacts(sweep.run_id)}
 
 

@@ -29,7 +29,11 @@ EDITS = {
     "the experiment renamed": "UPDATE experiments SET name = 'mine' WHERE name = 'implicit_bias'",
 }
 """What is done -> how, in SQL."""
-FOLDERS = {"artifacts removed": "mlruns", "the lock file removed": "mlflow.db.lock", "sections removed": "data/smoke/08_reporting"}
+FOLDERS = {
+    "artifacts removed": "mlruns",
+    "the lock file removed": "mlflow.db.lock",
+    "sections removed": "data/smoke/08_reporting",
+}
 
 
 def draw(rng: random.Random) -> Fault:
