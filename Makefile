@@ -48,7 +48,7 @@ $(LOWEST): pyproject.toml constraints-lowest.txt
 	touch $@
 
 $(BROWSER): $(SETUP)
-	$(INSTALL) --quiet -e '.[browser,dask,ray,server]'
+	$(INSTALL) --quiet -e '.[browser,dask,server]'
 	$(INSTALL) --quiet --no-deps --upgrade --target $(BESIDE) kedro-mlflow
 	touch $@
 

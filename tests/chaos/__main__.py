@@ -19,8 +19,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from tests.chaos.fault import Draw, Fault
 from tests.chaos.families import disk, files, hands, proxies, signals
+from tests.chaos.fault import Draw, Fault
 from tests.chaos.lane import Lane
 from tests.chaos.page import page, table
 from tests.chaos.process import prepare

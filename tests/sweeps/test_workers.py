@@ -114,7 +114,7 @@ def test_a_call_is_taken_when_there_is_room_for_it():
     results.close()
 
 
-@pytest.mark.parametrize("backend", ["dask", "ray"])
+@pytest.mark.parametrize("backend", ["dask"])
 def test_a_backend_whose_package_is_missing_is_refused(backend, monkeypatch):
     monkeypatch.delitem(sys.modules, PACKAGES[backend], raising=False)  # of a test before this one
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])

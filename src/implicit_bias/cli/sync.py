@@ -7,7 +7,6 @@ import click
 
 from implicit_bias.cli.project import open_context, project_options
 
-
 AGAIN = "Run the pipeline again, which computes what is damaged and sends the rest: kedro run"
 
 

@@ -12,7 +12,8 @@ from typing import Any
 class Outbox:
     """What a run has saved of a sweep, kept in a file once the store is lost: a line for all of it, then one a save.
 
-    A run that is killed leaves a note of all that it has saved but the last. Of a damaged note what can be read is kept.
+    A run that is killed leaves a note of all that it has saved but the last. Of a damaged note all is kept that can be
+    read.
 
     Attributes:
         path: the file.
@@ -43,7 +44,7 @@ class Outbox:
         return outbox
 
     def _read(self, said: dict[str, Any], first: bool) -> None:
-        saved = said.get("saved") if first else said
+        saved: dict[str, Any] = said.get("saved") if first else said  # type: ignore[assignment]
         if not _names_points(saved) or not isinstance(said.get("parent") if first else None, str | None):
             self.damaged = True
             return

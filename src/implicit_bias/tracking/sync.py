@@ -108,7 +108,7 @@ def _place(mark: Mark) -> int:
 
 
 def _contents(dataset: Any, mark: Mark, wanted: list[str]) -> Iterator[tuple[str, Any]]:
-    """Point -> what a dataset holds of it, None if that cannot be read; of a dataset without points all of it, as ""."""
+    """Point -> what a dataset holds of it, None if that cannot be read; under "" all of a dataset without points."""
     if mark.role in POINT_ROLES:
         partitions = dataset.load() if wanted and dataset.exists() else {}
         for key in wanted:
