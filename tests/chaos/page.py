@@ -8,8 +8,8 @@ HEAD = """# Faults
 
 Written by `make chaos`; do not edit. Each fault disturbs a run of a small sweep, or what it has left. Then the same
 command is given again, and what there is must be what an undisturbed run leaves: every point once, whole and FINISHED,
-files equal to the last bit, figures and report, nothing RUNNING, no process left, nothing outside the project. A refusal
-counts if it says what to do, and the trial comes to the same end by doing it. What the families are:
+files equal to the last bit, figures and report, nothing RUNNING, no process left, nothing outside the project. A
+refusal counts if it says what to do, and the trial comes to the same end by doing it. What the families are:
 [Reliability](reliability.md#faults-by-the-hundred).
 
 **{count} faults, seed {seed}: {failed} failed.** {minutes:.0f} minutes elapsed, {cpu:.0f} minutes of CPU time.

@@ -129,6 +129,8 @@ def damage(uri: str) -> str:
         found = str(error)
     if found == "ok":
         return ""
+    for engine in _engines(uri):
+        engine.dispose()  # it has the file open that is to be moved
     reason = " ".join(found.split())
     return (
         f"the file is damaged ({reason}): move {path.absolute()} away and run again; "
