@@ -48,7 +48,7 @@ $(LOWEST): pyproject.toml constraints-lowest.txt
 	touch $@
 
 $(BROWSER): $(SETUP)
-	$(INSTALL) --quiet -e '.[browser,dask,ray,server]'
+	$(INSTALL) --quiet -e '.[browser,dask,server]'
 	$(INSTALL) --quiet --no-deps --upgrade --target $(BESIDE) kedro-mlflow
 	touch $@
 
@@ -94,6 +94,9 @@ lint: $(SETUP)  ## ruff, types, import contracts, spelling, plain English
 
 mutate: $(SETUP)  ## breaks formulas one by one: a test must fail for each; keeps docs/mutation.md
 	$(BIN)/python -m tests.mutation --write docs/mutation.md
+
+chaos: $(SETUP)  ## faults of every family, 500: half an hour and more; keeps docs/chaos.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.chaos --write docs/chaos.md
 
 docs-numbers: $(SETUP)  ## numbers and console output in the pages, beside what the commands give now
 	$(BIN)/python -m tests.numbers

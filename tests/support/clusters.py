@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,24 +46,6 @@ def dask_cluster(folder: Path, workers: int = 2, allowed_failures: int = 3) -> I
 
 
 @contextmanager
-def ray_cluster(folder: Path, workers: int = 2) -> Iterator[str]:
-    """The address of a Ray cluster of one node; all of its processes are gone afterwards."""
-    address, temporary = f"127.0.0.1:{free_port()}", tempfile.mkdtemp(prefix="ray")  # short, for the sake of sockets
-    head = ["ray.scripts.scripts", "start", "--head", "--block", "--num-cpus", str(workers), "--disable-usage-stats"]
-    head += ["--include-dashboard", "false", "--node-ip-address", "127.0.0.1", "--port", address.rpartition(":")[2]]
-    try:
-        with _running(folder, [[*head, "--temp-dir", temporary]], RAY):
-            _wait_for_port(address)
-            yield address
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-RAY = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-"""What a process needs to use such a cluster."""
-
-
-@contextmanager
 def _running(folder: Path, commands: list[list[str]], more: dict[str, str]) -> Iterator[None]:
     """Run modules in a folder without the project, with nothing but the installed package on their path."""
     elsewhere = folder / "elsewhere"
@@ -86,19 +67,6 @@ def _running(folder: Path, commands: list[list[str]], more: dict[str, str]) -> I
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _wait_for_port(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    end = time.monotonic() + 120
-    while True:
-        try:
-            socket.create_connection((host, int(port)), timeout=1).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
 
 
 def _wait_for_workers(address: str, workers: int) -> None:

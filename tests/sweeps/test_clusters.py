@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.workers import TRIES, compute
-from tests.support.clusters import RAY, dask_cluster, ray_cluster
+from tests.support.clusters import dask_cluster
 from tests.support.project import Project, make_project
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def kill(worker: int, project: Project) -> None:
 
 
 def start(project: Project) -> subprocess.Popen:
-    env = os.environ | RAY | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
+    env = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "kedro", "run", "--env=smoke", "--pipelines=width_sweep"],
         cwd=project.path,
@@ -112,31 +112,6 @@ def test_a_call_that_dask_gives_up_is_tried_alone_and_fails(tmp_path):
         results = dict(compute(_kill_below_zero(), calls, str, engine, 3))
     assert results.pop("-1").startswith(f"its worker process died each of {TRIES} times (KilledWorker")
     assert results == {"2": 4, "3": 9}
-
-
-def test_a_sweep_on_ray_survives_a_killed_worker(serial, tmp_path):
-    pytest.importorskip("ray")
-    with ray_cluster(tmp_path / "cluster") as address:
-        project = make_slow_project(tmp_path / "project", backend="ray", address=address)
-        process = start(project)
-        initial = project.path / "data/smoke/05_model_input/width"
-        when(lambda: len(list(initial.glob("*.npz"))) == POINTS, process)
-        kill(when(lambda: busy_ray_worker(tmp_path / "cluster"), process), project)
-        output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert_same(project, serial)
-
-
-def busy_ray_worker(folder: Path) -> int | None:
-    """A process of a cluster that computes at this moment: its title says what."""
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            busy = (process / "cmdline").read_bytes().startswith(b"ray::PoolActor.run_batch")
-            if busy and str(folder).encode() in (process / "environ").read_bytes():
-                return int(process.name)
-        except OSError:
-            continue
-    return None
 
 
 def _kill_below_zero():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from implicit_bias.pipelines.initialization import plan_points
-from implicit_bias.sweeps.clusters import PACKAGES, EngineError
+from implicit_bias.sweeps.clusters import LOOK, PACKAGES, EngineError, _watch
 from implicit_bias.sweeps.parameters import Engine, Sweep
 from implicit_bias.sweeps.workers import TRIES, _on_worker, check_engine, compute
 
@@ -114,13 +114,35 @@ def test_a_call_is_taken_when_there_is_room_for_it():
     results.close()
 
 
-@pytest.mark.parametrize("backend", ["dask", "ray"])
+@pytest.mark.parametrize("backend", ["dask"])
 def test_a_backend_whose_package_is_missing_is_refused(backend, monkeypatch):
     monkeypatch.delitem(sys.modules, PACKAGES[backend], raising=False)  # of a test before this one
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setattr(sys, "meta_path", [each for each in sys.meta_path if "editable" not in repr(each)])
     with pytest.raises(EngineError, match=rf"pip install 'kedro-implicit-bias\[{backend}\]'"):
         check_engine(Engine(backend=backend))
+
+
+def test_a_cluster_that_has_lost_its_last_worker_is_said_once(caplog):
+    looks = iter([{"a": 1}, {}, {}, {"b": 1}, {}])
+
+    class Client:
+        status = "running"
+
+        def ncores(self):
+            try:
+                return next(looks)
+            except StopIteration:
+                self.status = "closed"
+                return {}
+
+    _watch(Client(), "tcp://nowhere:1", look=0)
+    assert [record.message.partition(":1 ")[2] for record in caplog.records if ":1 " in record.message] == [
+        "has no worker left, the run waits for one; Ctrl-C ends it",
+        "has workers again",
+        "has no worker left, the run waits for one; Ctrl-C ends it",
+    ]
+    assert 3 * LOOK <= 30  # seconds within which it is said, two looks and what they take
 
 
 def test_a_sweep_without_its_cluster_is_refused_before_it_is_planned():

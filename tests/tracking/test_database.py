@@ -78,6 +78,22 @@ def test_what_holds_anything_is_not_made_anew(store: Store, project: Path, tmp_p
     assert foreign.exists()
 
 
+@pytest.mark.parametrize("damage", ["text", "cut", "page"])
+def test_a_damaged_database_is_named_with_the_way_out(store: Store, project: Path, damage: str) -> None:
+    sweep = store.open(plan())
+    complete(sweep)
+    sweep.close()
+    path = project / "mlflow.db"
+    content = path.read_bytes()
+    size = int.from_bytes(content[16:18], "big")
+    damaged = {"text": b"no database " * 999, "cut": content[: 3 * len(content) // 4 // size * size], "page": content}
+    path.write_bytes(damaged[damage] if damage != "page" else content[:-size] + b"\xff" * size)
+    with pytest.raises(TrackingError, match=rf"is damaged .*: move {path} away and run again"):
+        Store("sqlite:///mlflow.db", project)
+    path.rename(project / "away.db")
+    assert is_usable(project)
+
+
 def journal(path: Path) -> str:
     with closing(sqlite3.connect(path)) as connection:
         return str(connection.execute("PRAGMA journal_mode").fetchone()[0])

@@ -30,7 +30,8 @@ def sync(project: Path, conf_catalog: dict[str, Any]) -> list[str]:
     catalog, pipelines = DataCatalog.from_config(conf_catalog), {"width": steps("width")}
     store = Store("sqlite:///mlflow.db", project)
     return [
-        send(store, "tests", catalog, pipelines, name, outbox)[1] for name, outbox in unsent(catalog, pipelines).items()
+        send(store, "tests", catalog, pipelines, name, outbox).status
+        for name, outbox in unsent(catalog, pipelines).items()
     ]
 
 
@@ -239,8 +240,102 @@ def test_a_file_of_several_sweeps_is_sent_too(project: Path, conf_catalog: dict[
     run(project, conf_catalog, steps_and_report, settings=NOBODY)
     catalog, store = DataCatalog.from_config(conf_catalog), Store("sqlite:///mlflow.db", project)
     ((name, outbox),) = unsent(catalog, {"all": steps_and_report}).items()
-    sweep, _ = send(store, "tests", catalog, {"all": steps_and_report}, name, outbox)
+    sweep = send(store, "tests", catalog, {"all": steps_and_report}, name, outbox).sweep
+    assert sweep is not None
     assert "report.md" in {file.path for file in store.client.list_artifacts(sweep.run_id)}
+
+
+def losses(project: Path, conf_catalog: dict[str, Any]) -> list[str]:
+    """What sync could not read."""
+    catalog, pipelines = DataCatalog.from_config(conf_catalog), {"width": steps("width")}
+    store = Store("sqlite:///mlflow.db", project)
+    waiting = unsent(catalog, pipelines).items()
+    return [lost for name, outbox in waiting for lost in send(store, "tests", catalog, pipelines, name, outbox).lost]
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff\xfe\n", b"[]\n", b'{"parent": 3, "saved": {"a": []}}\n', b"null\n{}\n"]
+)
+def test_a_damaged_note_is_named_and_the_next_run_needs_none(
+    project: Path, conf_catalog: dict[str, Any], damage: bytes
+) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    note = Outbox.beside(project / "data/width_plan.json").path
+    note.write_bytes(damage)
+    assert losses(project, conf_catalog) == [str(note)]
+    assert note.read_bytes() == damage
+    run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
+    assert not note.exists()
+    assert_complete(project)
+
+
+def test_a_damaged_line_of_a_note_costs_that_line(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "plan.unsent.jsonl", "run", {"points": ["a"]})
+    outbox.write()
+    outbox.add("points", ["b"])
+    outbox.add("figure", ())
+    lines = outbox.path.read_bytes().split(b"\n")
+    outbox.path.write_bytes(b"\n".join([lines[0], lines[1][:-4], *lines[2:]]))
+    read = Outbox.beside(tmp_path / "plan.json")
+    assert read.damaged
+    assert (read.parent, read.saved) == ("run", {"points": ["a"], "figure": []})
+
+
+@pytest.mark.parametrize("folder", ["a", "b", "c"])
+def test_a_point_with_a_damaged_file_is_not_finished_and_the_others_are_sent(
+    project: Path, conf_catalog: dict[str, Any], folder: str
+) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    damaged = next((project / "data/width" / folder).iterdir())
+    if folder == "c":
+        damaged.unlink()
+    else:
+        damaged.write_bytes(damaged.read_bytes()[:40])
+    (lost,) = losses(project, conf_catalog)
+    assert damaged.stem in lost
+    (parent,), children = runs_of(project)
+    statuses = {child.data.tags["point"]: child.info.status for child in children[parent.info.run_id]}
+    assert parent.info.status == "FAILED"
+    assert {key for key, status in statuses.items() if status == "FINISHED"} == {*KEYS} - {damaged.stem}
+    assert unsent(DataCatalog.from_config(conf_catalog), {"width": steps("width")})
+    run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
+    assert_complete(project)
+
+
+@pytest.mark.parametrize("parent", ["deleted", "of another store"])
+def test_a_parent_that_cannot_be_continued_is_started_anew(
+    project: Path, conf_catalog: dict[str, Any], parent: str
+) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    first = Store("sqlite:///mlflow.db", project).open(plan(folder=str(project / "data")))
+    outbox = Outbox.beside(project / "data/width_plan.json")
+    outbox.parent = first.run_id if parent == "deleted" else "0" * 32
+    outbox.write()
+    first.client.delete_run(first.run_id)
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
+
+
+def test_a_note_of_another_plan_is_not_mixed_with_it(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    path = project / "data/width_plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"params": {"solver": "another"}}))
+    (lost,) = losses(project, conf_catalog)
+    assert "another plan" in lost
+    assert runs_of(project) == ([], {})
+
+
+def test_a_note_stays_until_the_store_has_what_it_names(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+
+    def broken(planned: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        yield {KEYS[0]: trajectory()}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(project, conf_catalog, steps("width", broken), settings={"experiment": "tests"})
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,8 @@ import click
 
 from implicit_bias.cli.project import open_context, project_options
 
+AGAIN = "Run the pipeline again, which computes what is damaged and sends the rest: kedro run"
+
 
 @click.command(
     "sync", short_help="Send to MLflow what it missed of earlier runs.", context_settings={"show_default": True}
@@ -44,7 +46,18 @@ def command(**configuration: Any) -> None:
             experiment = store.experiment_name(experiment_of(settings))
         except (FolderInUse, TrackingError) as error:
             raise click.ClickException(str(error)) from None
+        left: list[str] = []
         for plan, outbox in unsent(catalog, dict(pipelines)).items():
-            sweep, status = send(store, experiment, catalog, dict(pipelines), plan, outbox)
-            planned = len(sweep.plan["points"])
-            click.echo(f"{sweep.name}: {status}, {planned - len(sweep.missing())} of {planned} points")
+            sent = send(store, experiment, catalog, dict(pipelines), plan, outbox)
+            if sent.sweep is not None:
+                planned = len(sent.sweep.plan["points"])
+                click.echo(
+                    f"{sent.sweep.name}: {sent.status}, {planned - len(sent.sweep.missing())} of {planned} points"
+                )
+            left += sent.lost
+        if left:
+            raise click.ClickException(f"missing or damaged: {'; '.join(left)}. {AGAIN}{_env(configuration)}")
+
+
+def _env(configuration: dict[str, Any]) -> str:
+    return f" --env={configuration['env']}" if configuration.get("env") else ""

@@ -1,9 +1,10 @@
-"""Clusters that joblib can hand calls to: how Dask and Ray are reached, what their workers have, how workers die."""
+"""Clusters that joblib can hand calls to: how Dask is reached, what its workers have, how workers die."""
 
 import atexit
 import logging
-import os
 import socket
+import threading
+import time
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +25,12 @@ PATIENCE = 10
 RESTART = 120
 """Seconds to wait for a worker in place of the last one that died."""
 
-PACKAGES = {"dask": "distributed", "ray": "ray"}
+LOOK = 10
+"""Seconds between looks at whether a cluster has workers."""
+
+PACKAGES = {"dask": "distributed"}
+
+logger = logging.getLogger(__name__)
 
 
 class EngineError(ImplicitBiasError, RuntimeError):
@@ -38,13 +44,11 @@ class Cluster:
     Attributes:
         processes: how many calls it runs at once.
         options: arguments of `joblib.parallel_config`.
-        streams: whether joblib hands back each result as it is done; lists only otherwise.
         deaths: what is raised for a call whose worker died.
     """
 
     processes: int
     options: dict[str, Any]
-    streams: bool
     deaths: tuple[type[Exception], ...]
 
 
@@ -52,8 +56,8 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
     """The cluster at an address; one on this machine without it. It is kept until this process ends.
 
     Args:
-        backend: dask or ray.
-        address: tcp://host:port of a Dask scheduler; host:port or ray://host:port of a Ray cluster, or auto.
+        backend: dask.
+        address: tcp://host:port of a Dask scheduler.
         workers: processes of a cluster on this machine; -1 for one for each core.
 
     Raises:
@@ -67,7 +71,7 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
     try:
         if address and urlsplit(address if "://" in address else f"//{address}").port:
             _knock(address)
-        return {"dask": _dask, "ray": _ray}[backend](address, cpu_count() if workers == -1 else workers)
+        return {"dask": _dask}[backend](address, cpu_count() if workers == -1 else workers)
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, EngineError):
             raise
@@ -76,7 +80,7 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
 
 
 def _knock(address: str) -> None:
-    """Connect once: the clients of both clusters try for minutes."""
+    """Connect once: the client of a cluster tries for minutes."""
     parts = urlsplit(address if "://" in address else f"//{address}")
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE):
         pass
@@ -130,42 +134,27 @@ def _dask(address: str | None, workers: int) -> Cluster:
     for name in SAME:
         for worker, found in client.run(version, name, on_error="return").items():
             _same_versions(worker, {name: "" if isinstance(found, Exception) else found})
+    threading.Thread(target=_watch, args=(client, address), daemon=True).start()
     return Cluster(
         sum(client.ncores().values()),
         {"backend": Backend(client=client, wait_for_workers_timeout=RESTART)},
-        True,
         (KilledWorker,),
     )
 
 
-@cache
-def _ray(address: str | None, workers: int) -> Cluster:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-    from ray.util.joblib import register_ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    if not ray.is_initialized():
-        local = {"num_cpus": workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-        ray.init(
-            **({"address": address} if address else {"address": "local", **local}),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        atexit.register(ray.shutdown)
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ask = ray.remote(version).options(num_cpus=0, scheduling_strategy=there)
-        for name in SAME:
-            try:
-                found = ray.get(ask.remote(name))
-            except RayTaskError:
-                found = ""
-            _same_versions(node["NodeManagerHostname"], {name: found})
-    register_ray()
-    logging.getLogger("ray.util.multiprocessing.pool").setLevel(logging.ERROR)  # of arguments that joblib adds
-    options = {"backend": "ray", "ray_remote_args": {"max_restarts": 3, "max_task_retries": 3}}
-    return Cluster(int(ray.cluster_resources().get("CPU", 1)), options, False, (RayError,))
+def _watch(client: Any, address: str, look: float = LOOK) -> None:
+    """Say that a cluster has lost its last worker, for which the scheduler waits in silence, and that it has one
+    again."""
+    gone = False
+    while client.status != "closed":
+        try:
+            empty = client.status != "running" or not client.ncores()
+        except Exception:  # of a scheduler that ends
+            empty = True
+        if empty and not gone and client.status != "closed":
+            logger.warning("backend dask: %s has no worker left, the run waits for one; Ctrl-C ends it", address)
+            logger.warning("  Finished points are kept: the same command computes the others")
+        elif gone and not empty:
+            logger.warning("backend dask: %s has workers again", address)
+        gone = empty
+        time.sleep(look)

@@ -56,11 +56,10 @@ class Engine(Parameters):
     """Where the points are computed, and whether those that are done are computed again."""
 
     workers: int = Field(-1, description="worker processes; -1 means one per core, 1 none besides the main process")
-    backend: Literal["loky", "dask", "ray"] = Field("loky", description="processes of this machine, or a cluster")
+    backend: Literal["loky", "dask"] = Field("loky", description="processes of this machine, or a cluster")
     address: Annotated[str, Field(min_length=1)] | None = Field(
         None,
-        description="tcp://host:port of a Dask scheduler, host:port or ray://host:port of a Ray cluster; "
-        "by default a cluster of that kind is started on this machine",
+        description="tcp://host:port of a Dask scheduler; by default a cluster is started on this machine",
     )
     fresh: bool = Field(False, description="compute everything again, and start a new tracked run")
 
@@ -69,7 +68,7 @@ class Engine(Parameters):
         if self.workers == 0 or self.workers < -1:
             raise ValueError(f"workers must be -1 or at least 1, got {self.workers}")
         if self.address and self.backend == "loky":
-            raise ValueError(f"address is that of a cluster: set backend to dask or ray, or leave {self.address!r} out")
+            raise ValueError(f"address is that of a cluster: set backend to dask, or leave {self.address!r} out")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Where points are computed: this process, processes of this machine, a Dask or a Ray cluster, through joblib.
+"""Where points are computed: this process, processes of this machine, a Dask cluster, through joblib.
 
 Whatever the engine, a call has one BLAS thread, so that its result does not depend on where it runs; results stream
 back in windows, so that memory is bounded; and a worker process that dies takes no call with it.
@@ -25,8 +25,8 @@ from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.sweeps.clusters import Cluster, connect
 from implicit_bias.sweeps.parameters import Engine
 
-STREAMED, LISTED = 32, 4
-"""Calls handed out at a time, a worker, where each result comes back as it is done, and where all come together."""
+WINDOW = 32
+"""Calls handed out at a time, a worker."""
 
 TRIES = 3
 """How often a call is tried by itself, if its worker dies."""
@@ -79,10 +79,10 @@ def compute(
             yield from _here(function, calls)
             return
         options = {"backend": "loky", "inner_max_num_threads": 1, "initializer": _follow, "initargs": (os.getpid(),)}
-        cluster = Cluster(processes, options, streams=True, deaths=(BrokenProcessPool,))
+        cluster = Cluster(processes, options, deaths=(BrokenProcessPool,))
     else:
         cluster = connect(engine.backend, engine.address, engine.workers)
-    calls, size = iter(calls), (STREAMED if cluster.streams else LISTED) * cluster.processes
+    calls, size = iter(calls), WINDOW * cluster.processes
     left: dict[str, tuple[Any, ...]] = {}
     while True:
         try:
@@ -127,7 +127,7 @@ def _by_halves(
 
 def _pool(cluster: Cluster) -> Parallel:
     with parallel_config(n_jobs=max(cluster.processes, 2), **cluster.options):  # with one job joblib stays here
-        return Parallel(return_as="generator_unordered" if cluster.streams else "list")
+        return Parallel(return_as="generator_unordered")
 
 
 def _run(pool: Parallel, cluster: Cluster, function: Callable[..., Any], window: Calls) -> Iterator[tuple[str, Any]]:

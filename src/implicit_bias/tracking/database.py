@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 
 PATIENCE = 120.0
 """Seconds to wait for another process that sets up a database."""
+BUSY = 20.0
+"""Seconds to wait for a database that another process writes."""
 GIVEN = frozenset({"alembic_version", "experiments", "workspaces"})
 """Tables that MLflow fills while it makes them."""
 BESIDE = ("-journal", "-wal", "-shm")
@@ -111,6 +113,29 @@ def _holds_nothing(path: Path) -> bool:
         except sqlite3.DatabaseError:
             return False
     return not filled and others is None
+
+
+def damage(uri: str) -> str:
+    """What is wrong with the file of a database, in words that say what to do; "" if it is sound, or no file."""
+    path = file_of(uri)
+    if path is None or not path.exists():
+        return ""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY)) as connection:
+            found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError:  # locked, or not to be read: it may be sound
+        return ""
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found == "ok":
+        return ""
+    for engine in _engines(uri):
+        engine.dispose()  # it has the file open that is to be moved
+    reason = " ".join(found.split())
+    return (
+        f"the file is damaged ({reason}): move {path.absolute()} away and run again; "
+        f"what is in files is tracked anew, and not computed again"
+    )
 
 
 def probe(uri: str) -> None:

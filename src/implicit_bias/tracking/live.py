@@ -67,6 +67,19 @@ class LiveSweep:
         if self.outbox is None and getattr(dataset, "_filepath", None) is not None:
             self.outbox = Outbox.beside(Path(dataset._filepath))
 
+    def begin_note(self, experiment: str) -> None:
+        """Begin anew: this run saves all of it again, and the last note of the plan stays until the store has that."""
+        if self.outbox is None or self.plan is None:
+            return
+        from implicit_bias.tracking.provenance import plan_fingerprint
+
+        last, damaged = self.outbox.plan, self.outbox.damaged
+        self.outbox.plan = plan_fingerprint(whole_plan(self.plan, self.name, experiment, self.dataset))
+        if last == self.outbox.plan or damaged:
+            self.outbox.forget()
+        else:
+            self.outbox.clear()
+
     def note(self, mark: Mark, name: str, data: Any) -> None:
         """Note what has been saved; what belongs to no run is not noted."""
         if self.outbox is not None and (self.outbox.saved or mark.role in STARTING):
@@ -224,8 +237,7 @@ class LiveRun:
             if mark.role == "plan":
                 live = self._sweeps[mark.sweep]
                 live.take_plan(data, self._catalog[name])
-                if live.outbox is not None:
-                    live.outbox.clear()  # this run saves all of it again
+                live.begin_note(self._experiment)
             for live in self._of(mark):
                 live.note(mark, name, data)
             self._try(self._send, mark, name, data)
@@ -318,6 +330,9 @@ class LiveRun:
         outcomes: list[Outcome] = []
         try:
             outcomes += [live.end(store) for live in self._sweeps.values() if live.run is not None]
+            for live in self._sweeps.values():
+                if live.outbox is not None and live.run is not None and not live.run.missing():
+                    live.outbox.clear()
         except Exception as failure:
             if not is_outage(failure):
                 raise

@@ -16,6 +16,8 @@ PARENTS = "tags.process LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"
 CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
 REPORT = "report"
 """The tag of a sweep that names the kinds of its sections in the report; see report/registry.py."""
+CREATION = "creation"
+"""The tag of a sweep that repeated requests to create it share."""
 UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
 """How a run has ended that may go on; SCHEDULED: all went well, and stages that end its points are still to come."""
 WELL = ("FINISHED", "SCHEDULED")
@@ -31,6 +33,21 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
         token = page.token
         if not token:
             return runs
+
+
+def delete_twins(client: MlflowClient, experiment_id: str, run_id: str, creation: str | None) -> None:
+    """Delete what repeated requests have made beside a run: the answers to the first ones were lost on the way."""
+    if creation:
+        for twin in find_runs(client, experiment_id, f"tags.{CREATION} = '{creation}'"):
+            if twin.info.run_id != run_id:
+                discard(client, twin)
+
+
+def discard(client: MlflowClient, run: Run) -> None:
+    """End a run that nobody needs, and delete it."""
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    client.delete_run(run.info.run_id)
 
 
 def delete_tags(client: MlflowClient, run: Run, *names: str) -> None:

@@ -21,7 +21,7 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.addresses import shown
 from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet
-from implicit_bias.tracking.database import make, mend, one_at_a_time, one_writer, probe
+from implicit_bias.tracking.database import damage, make, mend, one_at_a_time, one_writer, probe
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
@@ -61,6 +61,8 @@ class Store:
                 if self.uri.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
                     with one_at_a_time(self.uri):
                         make(self.uri)
+                        if is_within(self.uri, self.project) and (damaged := damage(self.uri)):
+                            raise TrackingError(damaged)
                         probe(self.uri)  # MLflow itself retries a dead database for minutes
                         try:
                             self._connect()
@@ -99,7 +101,18 @@ class Store:
         experiment_id = self._repaired_experiment(plan)
         if run_id is None and not plan.get("fresh"):
             run_id = self._last(experiment_id, plan, *UNFINISHED)
+        if run_id is not None and not self._is_there(run_id):
+            run_id = self._last(experiment_id, plan, *UNFINISHED)
         return TrackedSweep(self.client, experiment_id, plan, self.project, run_id)
+
+    def _is_there(self, run_id: str) -> bool:
+        """Whether a run can be continued: a person may have deleted it, or it is of another store."""
+        try:
+            return str(self.client.get_run(run_id).info.lifecycle_stage) == "active"
+        except MlflowException as error:
+            if is_outage(error):
+                raise
+            return False
 
     def _repaired_experiment(self, plan: Mapping[str, Any]) -> str:
         experiment_id = self._experiment(str(plan["experiment"]))

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Metric
@@ -22,6 +23,7 @@ from implicit_bias.tracking.provenance import git_tags, place_of, plan_fingerpri
 from implicit_bias.tracking.records import TrackingError, check_record, entries, last_step, metrics_of, on_common_steps
 from implicit_bias.tracking.runs import (
     CHILD_OF,
+    CREATION,
     PARENTS,
     REPORT,
     WELL,
@@ -29,6 +31,8 @@ from implicit_bias.tracking.runs import (
     as_params,
     as_tags,
     delete_tags,
+    delete_twins,
+    discard,
     find_runs,
     folder_in_run,
     now,
@@ -107,9 +111,10 @@ class TrackedSweep:
         before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND {PARENTS}")
         self.name = next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = redacted(str(plan.get("description", ""))) + (changes(plan, before[0]) if before else "")
-        tags["mlflow.note.content"] = self.description
+        tags |= {"mlflow.note.content": self.description, CREATION: uuid4().hex}
         cut = {name: short_value(value, NOTE) for name, value in tags.items()}
         self.run_id = client.create_run(experiment_id, self._started, cut, self.name).info.run_id
+        delete_twins(client, experiment_id, self.run_id, tags[CREATION])
 
     def _describe(self) -> None:
         """Give the parent run its parameters, data sets and views."""
@@ -137,6 +142,7 @@ class TrackedSweep:
         self._sections = run.data.tags.get(REPORT, "").split()
         if self._sections:
             tags.pop(REPORT, None)
+        delete_twins(self.client, self.experiment_id, run_id, run.data.tags.get(CREATION))
         self.client.log_batch(run_id, tags=as_tags(tags))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
         delete_tags(self.client, run, "error", "missing")
@@ -304,6 +310,10 @@ class TrackedSweep:
             for point in self.points.values():
                 if point.trained and point.status == "RUNNING":
                     self._send(point, {})
+        known = {point.run_id for point in self.points.values()}
+        for run in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{self.run_id}'"):
+            if run.info.run_id not in known and run.data.tags["point"] in self.points:
+                discard(self.client, run)
         tags = {"error": first_line(error)} if error else {}
         if self._files:
             tags["pictures"] = ", ".join(sorted(self._files))

@@ -1,11 +1,16 @@
 """Sending what the store has missed of earlier runs, from the files they have left."""
 
+import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.io.core import DatasetError
+
 from implicit_bias.tracking.marks import FILE_ROLES, POINT_ROLES, Mark, marks_of, pass_on, whole_plan
 from implicit_bias.tracking.outbox import Outbox
+from implicit_bias.tracking.provenance import plan_fingerprint
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
@@ -13,6 +18,8 @@ if TYPE_CHECKING:
     from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store
     from implicit_bias.tracking.sweep import TrackedSweep
+
+logger = logging.getLogger(__name__)
 
 ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", "section", *FILE_ROLES)
 """Roles as they are sent: an evaluation ends its point."""
@@ -26,31 +33,67 @@ def unsent(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Ou
         for name in sorted(plans)
         if getattr(catalog[name], "_filepath", None) is not None
     }
-    return {name: outbox for name, outbox in outboxes.items() if outbox.saved}
+    return {name: outbox for name, outbox in outboxes.items() if outbox.saved or outbox.damaged}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a note.
+
+    Attributes:
+        sweep: the sweep in the store; None if nothing of it could be sent.
+        status: the status of its parent run.
+        lost: what could not be read; the note stays while there is any.
+    """
+
+    sweep: "TrackedSweep | None"
+    status: str
+    lost: list[str]
 
 
 def send(
     store: "Store", experiment: str, catalog: "Catalog", pipelines: dict[str, "Pipeline"], plan: str, outbox: Outbox
-) -> tuple["TrackedSweep", str]:
-    """Send what the store has missed of one sweep, and close its parent run.
+) -> Sent:
+    """Send what the store has missed of one sweep, as far as it can be read, and close its parent run.
 
-    What is there is left as it is, and the outbox stays until all of it is sent: a second attempt repeats nothing.
-
-    Returns:
-        the sweep, and the status of its parent run.
+    What is there is left as it is, and the outbox stays until all of it is sent: a second attempt repeats nothing. A
+    point of which a part cannot be read stays unfinished. A parent that was deleted, or is in another store, is started
+    anew.
     """
+    lost = [str(outbox.path)] if outbox.damaged else []
     marks = _marks(catalog, pipelines)
-    whole = whole_plan(catalog[plan].load(), marks[plan].sweep, experiment, catalog[plan])
+    try:
+        whole = whole_plan(catalog[plan].load(), marks[plan].sweep, experiment, catalog[plan])
+        fingerprint = plan_fingerprint(whole)
+    except Exception as error:  # of a file that is gone or damaged, in as many ways as there are formats
+        logger.debug("%s", error)
+        return Sent(None, "", [*lost, str(catalog[plan]._filepath)])
+    if outbox.plan not in ("", fingerprint):
+        return Sent(None, "", [*lost, f"{catalog[plan]._filepath}, which is of another plan than the note"])
+    if not outbox.saved:
+        return Sent(None, "", lost)
     sweep = store.open(whole, outbox.parent)
-    outbox.parent = sweep.run_id
-    outbox.write()
+    if not outbox.damaged:
+        outbox.parent, outbox.plan = sweep.run_id, fingerprint
+        outbox.write()
+    unread: set[str] = set()
     for dataset in sorted(outbox.saved.keys() & marks.keys(), key=lambda each: (_place(marks[each]), each)):
         mark = marks[dataset]
-        for data in _contents(catalog[dataset], mark, outbox.saved[dataset], sweep.missing()):
-            pass_on(mark, dataset, data, catalog[dataset], sweep)
+        wanted = [key for key in sweep.missing() if key in set(outbox.saved[dataset]) - unread]
+        try:
+            for key, data in _contents(catalog[dataset], mark, wanted):
+                if data is None and key:
+                    unread.add(key)
+                    lost.append(f"{dataset} of {key}")
+                else:
+                    pass_on(mark, dataset, data, catalog[dataset], sweep)
+        except DatasetError as error:
+            logger.debug("%s", error)
+            lost.append(dataset)
     status = sweep.close()
-    outbox.clear()
-    return sweep, status
+    if not lost:
+        outbox.clear()
+    return Sent(sweep, status, lost)
 
 
 def _marks(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Mark]:
@@ -64,16 +107,18 @@ def _place(mark: Mark) -> int:
     return ORDER.index(mark.role) if mark.role in ORDER else -1
 
 
-def _contents(dataset: Any, mark: Mark, keys: list[str], missing: list[str]) -> Iterator[Any]:
-    """What a dataset holds: point by point those that are missing in the store, or all of it; nothing if it is gone."""
-    if not dataset.exists():
-        return
+def _contents(dataset: Any, mark: Mark, wanted: list[str]) -> Iterator[tuple[str, Any]]:
+    """Point -> what a dataset holds of it, None if that cannot be read; under "" all of a dataset without points."""
     if mark.role in POINT_ROLES:
-        wanted = set(keys) & set(missing)
-        if wanted:
-            partitions = dataset.load()
-            yield from ({key: partitions[key]()} for key in missing if key in wanted and key in partitions)
+        partitions = dataset.load() if wanted and dataset.exists() else {}
+        for key in wanted:
+            try:
+                yield key, {key: partitions[key]()}
+            except (KeyError, DatasetError):
+                yield key, None
+    elif not dataset.exists():
+        return
     elif mark.role in FILE_ROLES:
-        yield None
+        yield "", None
     elif mark.role in ("summary", "section"):
-        yield dataset.load()
+        yield "", dataset.load()
