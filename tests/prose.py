@@ -24,7 +24,7 @@ SKIPPED = re.compile(
     r"|(?<![*\w])\*[^*\n][^*]*\*(?!\*)",  # italics
     re.MULTILINE | re.DOTALL,
 )
-FORMULA = re.compile(r"\|\||\^T\b|\^\(|\b(?:lambda|Theta|Sigma)_\w\b")
+FORMULA = re.compile(r"\|\||\^T\b|\^\(|\bSigma_\w\b")
 """Mathematics as code, which the site does not typeset."""
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.|#+|\||>)", re.MULTILINE)
 
