@@ -17,7 +17,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 PORT ?= 5000
-UI := http://127.0.0.1:$(PORT)/\#/experiments?workflowType=machine_learning
+# MLflow's page opens on traces; this address opens on the sweeps of the experiment that a new store begins with
+SWEEPS := tags.%60implicit_bias.process%60%20LIKE%20%27%25%27%20AND%20tags.plan%20LIKE%20%27%25%27%20AND%20tags.sweep%20LIKE%20%27%25%27
+UI := http://127.0.0.1:$(PORT)/\#/experiments/1/runs?workflowType=machine_learning&searchFilter=$(SWEEPS)
 
 .PHONY: setup $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 .DEFAULT_GOAL := run

@@ -24,6 +24,8 @@ SKIPPED = re.compile(
     r"|(?<![*\w])\*[^*\n][^*]*\*(?!\*)",  # italics
     re.MULTILINE | re.DOTALL,
 )
+FORMULA = re.compile(r"\|\||\^T\b|\^\(|\bSigma_\w\b")
+"""Mathematics as code, which the site does not typeset."""
 ITEM = re.compile(r"^\s*(?:[-*]|\d+\.|#+|\||>)", re.MULTILINE)
 
 
@@ -73,6 +75,12 @@ def findings(text: str, phrases: dict[str, str], longest: int) -> list[Finding]:
         Finding(number, r"\| in a table", r"‖, or \lVert in mathematics")
         for number, line in enumerate(text.splitlines(), 1)
         if line.startswith("|") and r"\|" in line
+    ]
+    code = re.sub(r"^ *```.*?^ *```$", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL)
+    found += [
+        Finding(code.count("\n", 0, match.start()) + 1, match[0], "$ around mathematics")
+        for match in re.finditer(r"`([^`\n]+)`", code)
+        if FORMULA.search(match[1])
     ]
     return sorted(found)
 

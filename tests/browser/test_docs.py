@@ -13,6 +13,8 @@ from tests.support.project import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
+MATHEMATICS = ("activations", "depth", "descent", "glossary", "law", "lazy", "metrics", "theory")
+
 
 @pytest.fixture(scope="module")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -42,12 +44,16 @@ def test_a_page_needs_only_its_folder(page: Any, site: Path, name: str) -> None:
     assert [url for url in requests if not url.startswith((site.as_uri(), "data:", "blob:"))] == []
 
 
-def test_all_mathematics_is_typeset(page: Any, site: Path) -> None:
-    page.goto((site / "glossary.html").as_uri())
+@pytest.mark.parametrize("name", MATHEMATICS)
+def test_all_mathematics_is_typeset(page: Any, site: Path, name: str) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((site / f"{name}.html").as_uri())
     page.wait_for_load_state("load")
     assert page.locator(".arithmatex").count() > 3
     assert page.locator(".arithmatex .katex").count() == page.locator(".arithmatex").count()
     assert page.locator(".katex-error").count() == 0
+    assert not errors
     assert "\\" not in page.locator(".katex-html").first.inner_text()
 
 

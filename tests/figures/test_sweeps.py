@@ -95,6 +95,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "wide, one point": lambda: wide_figure(runs([1e6], 1), law([1e6])),
     "wide, thousands": lambda: wide_figure(runs(DECADES, 200), law(DECADES)),
     "imbalance": lambda: imbalance_figure([case(1e-3), case(3e-4, certified=case(2e-4)["loss"])], STEP, SAMPLES),
+    "imbalance, late end": lambda: imbalance_figure(
+        [case(1e-3), case(1e-3) | {"iteration": 100 * case(1e-3)["iteration"]}], STEP, SAMPLES
+    ),
     "imbalance, descent": lambda: imbalance_figure([case(1e-3, descent=case(1.1e-3))], STEP, SAMPLES),
     "imbalance, floor": lambda: imbalance_figure(
         [case(1e-3, loss=np.geomspace(1, 1e-30, 80)), case(1e-3, loss=np.zeros(80))], STEP, SAMPLES

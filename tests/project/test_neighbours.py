@@ -13,6 +13,7 @@ from implicit_bias.hooks.tracking import AnotherRun, TrackingHooks
 from implicit_bias.tracking.provenance import is_dead
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.records import TrackingError
+from implicit_bias.tracking.runs import PROCESS
 from implicit_bias.tracking.store import Store
 from tests.support.tracking import (  # noqa: F401 fixtures
     KEYS,
@@ -45,9 +46,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     "tags",
     [
         {},
-        {"process": "batch"},
-        {"process": "x:y:z", "plan": "?", "sweep": ""},
-        {"process": f"{socket.gethostname()}:not a number:1", "plan": "p", "sweep": "theirs"},
+        {PROCESS: "batch"},
+        {PROCESS: "x:y:z", "plan": "?", "sweep": ""},
+        {PROCESS: f"{socket.gethostname()}:not a number:1", "plan": "p", "sweep": "theirs"},
         {"point": "0", "sweep": "width"},
     ],
 )

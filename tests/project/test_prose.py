@@ -22,6 +22,7 @@ def found(text: str) -> list[str]:
         ("The initialization is random.", "initialization"),
         ("It is in the the table.", "the the"),
         ("| `\\|x\\|` |", r"\| in a table"),
+        ("The norm `||x||_F` of it.", "`||x||_F`"),
         ("Word " * 39 + "end.", "Word Word Word Word Word Word Word Word ..."),
         ("- item\n- " + "a word " * 20, "- a word a word a word a ..."),
     ],

@@ -130,10 +130,10 @@ def test_the_page_holds_earlier_sections_and_says_so(caplog: pytest.LogCaptureFi
 
     loaders = {name: (lambda record=record: record) for name, record in (records | old).items()} | {"d": damaged}
     parsed = Element(write_report(loaders, records["b"]))
-    assert parsed.texts("h2") == ["Claims of the paper, checked", "Width sweep"]  # this run's first
+    assert parsed.texts("h2") == ["Width sweep", "Claims of the paper, checked"]  # the paper's figures first
     states = [text for _, a, text in parsed.all("p") if a.get("class") == "state"]
-    assert "an earlier run" not in states[0]
-    assert "an earlier run, 2026-03-01" in states[1]
+    assert "an earlier run, 2026-03-01" in states[0]
+    assert "an earlier run" not in states[1]
     assert "leaves out c: another version" in caplog.text
     assert "leaves out d: its section is damaged" in caplog.text
 

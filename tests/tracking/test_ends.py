@@ -14,7 +14,7 @@ import pytest
 
 from implicit_bias.tracking.provenance import is_dead, process_tag
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import WORKFLOW
+from implicit_bias.tracking.runs import PROCESS, WORKFLOW
 from implicit_bias.tracking.store import Store
 from tests.support.tracking import KEYS, complete, history, plan, read, runs_of, trajectory
 
@@ -58,8 +58,8 @@ def test_runs_of_dead_processes_are_repaired(store: Store) -> None:
     abandoned = store.open(plan())
     abandoned.log(KEYS[0], "trajectory", trajectory())
     foreign, alive = store.open(plan()), store.open(plan())
-    store.client.set_tag(abandoned.run_id, "process", f"{host}:{dead.pid}:12345")
-    store.client.set_tag(foreign.run_id, "process", f"not-{host}:{dead.pid}:12345")
+    store.client.set_tag(abandoned.run_id, PROCESS, f"{host}:{dead.pid}:12345")
+    store.client.set_tag(foreign.run_id, PROCESS, f"not-{host}:{dead.pid}:12345")
     again = Store(store.uri, store.project).open(plan())
     assert [read(store, sweep.run_id).info.status for sweep in (abandoned, foreign, alive, again)] == [
         "KILLED",

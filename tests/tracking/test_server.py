@@ -11,6 +11,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from implicit_bias.tracking.runs import PARENTS
 from tests.support.postgres import postgres
 from tests.support.project import Project, make_project
 from tests.support.servers import mlflow_server
@@ -138,7 +139,7 @@ def test_two_clients_at_once_lose_nothing(server, tmp_path, signed_in):
         assert output.strip() == "FINISHED", errors
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("together").experiment_id
-    parents = client.search_runs([experiment], "tags.process LIKE '%'")
+    parents = client.search_runs([experiment], PARENTS)
     assert sorted((run.data.tags["sweep"], run.info.status) for run in parents) == [
         ("one", "FINISHED"), ("two", "FINISHED"),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from implicit_bias.tracking.provenance import is_dead, plan_fingerprint
 from implicit_bias.tracking.reader import OtherSweep, kinds_of
 from implicit_bias.tracking.records import TrackingError, on_common_steps
+from implicit_bias.tracking.runs import PROCESS
 from implicit_bias.tracking.store import Store
 from tests.support.tracking import KEYS, PNG, complete, history, plan, read, trajectory
 
@@ -27,7 +28,7 @@ def test_the_parent_says_what_is_computed(store: Store, project: Path) -> None:
     assert tags["mlflow.note.content"] == "**Three** points"
     assert tags["version.numpy"] == np.__version__
     assert tags["mlflow.user"]
-    assert not is_dead(tags["process"])
+    assert not is_dead(tags[PROCESS])
     (given,) = run.inputs.dataset_inputs
     assert (given.dataset.name, given.dataset.digest) == ("line", "0123abcd")
     assert json.loads(given.dataset.source) == {"uri": "data/line.csv"}

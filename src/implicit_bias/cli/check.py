@@ -156,7 +156,7 @@ def _runs(pipeline: "Pipeline", instance: Instance) -> bool:
 
 
 def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any) -> list[str]:
-    """What there is to say of a pipeline for own data that can be run.
+    """Lines about a pipeline for own data that can be run.
 
     Args:
         instance: the pipeline.

@@ -29,6 +29,7 @@ from implicit_bias.figures.style import (
     largest,
     legend_room,
     linear_ticks,
+    log_ticks,
     number,
     panels,
     positive,
@@ -38,6 +39,7 @@ RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLU
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"
 PLANE = ("sigma_u", "sigma_v", "distance", "rate", "rate_bound", "law_rms", "limit_rate")
 MOST_LABELS = 12  # numbers written beside points
+LATE = 20.0  # runs that end so many times later than others need a logarithmic axis for all to be seen
 JOINED = 5  # the law of so many initial scales is a curve; that of fewer is tied to what was measured
 
 
@@ -52,17 +54,24 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
     """
     losses = [case["loss"] for case in cases]
     iterations = [case["iteration"] for case in cases]
-    with panels(2, (8.6, 3.6), top=0.55) as (figure, (left, right)):
+    ends = [largest(iteration) for iteration in iterations]
+    late = max(ends) > LATE * min(ends)
+    beside = 2.6 if late else 0.15
+    with panels(2, (8.45 + beside, 3.6), top=0.55, right=beside) as (figure, (left, right)):
         for ax, log in ((left, False), (right, True)):
             for case, colour in zip(cases, colours(len(cases)), strict=True):
                 _draw_case(ax, case, colour, certified=log)
             curves = [(case["iteration"], case[name]) for case in cases for name in ("loss", "bound") if name in case]
-            fit_axis(ax, "x", *iterations, log=False)
+            fit_axis(ax, "x", *(iteration[1:] if late else iteration for iteration in iterations), log=late)
             fit_axis(ax, "y", *losses, [] if log else headroom(ax, *curves), log=log, floor=DEEPEST)
             ax.set(xlabel=ITERATION, ylabel=EXCESS)
             _add_time_axis(ax, 2 * step_size / n)
-        left.legend(loc="upper right")
-        right.legend(handles=_case_styles(cases), loc="lower left")
+        named = left.get_legend_handles_labels()[0]
+        if late:  # losses fall across the whole panel
+            right.legend(handles=[*named, *_case_styles(cases)], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        else:
+            left.legend(loc="upper right")
+            right.legend(handles=_case_styles(cases), loc="lower left")
     return figure
 
 
@@ -151,7 +160,8 @@ def _add_time_axis(ax: Axes, unit: float) -> None:
     """An upper axis in flow time, `unit` for each iteration."""
     upper = ax.secondary_xaxis("top", functions=(lambda k: np.multiply(k, unit), lambda t: np.divide(t, unit)))
     low, high = ax.get_xlim()
-    ticks, labels = linear_ticks(low * unit, high * unit)
+    ticks, labels = (log_ticks if ax.get_xscale() == "log" else linear_ticks)(low * unit, high * unit)
     upper.tick_params(**TICKS)
     upper.set_ticks(ticks, labels)
+    upper.set_ticks([], minor=True)
     upper.set_xlabel(r"flow time $t=2\eta k/n$")

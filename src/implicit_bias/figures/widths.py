@@ -134,17 +134,20 @@ def companion_figure(points: Table, alpha: float | None = None, depth: int | Non
     """Measured distance against width and its upper bounds: how tight each guarantee is.
 
     Args:
-        points: `width`, `distance`, one entry per run; where known, `law_bound`, `certificate` and `thm2`.
+        points: `width`, `distance`, one entry per run; where known, `law_bound`, `certificate` and `thm2`, and `delta`,
+            the probability of a distance above `law_bound`.
             A bound far above everything else is named at the upper edge with its range.
         alpha: named on the axis, where the points are those of one scale h^-alpha of several.
         depth: named there, where they are those of one depth L of several.
     """
     of = [rf"$\alpha={alpha:.3g}$"] if alpha is not None else [f"$L={depth}$"] if depth is not None else []
     width = floats(points["width"])
+    delta = floats(points["delta"])[:1] if "delta" in points else floats([])
+    quantile = f"{100 * (1 - delta[0]):.4g} % quantile" if delta.size else "upper quantile"
     bounds = [
         (name, style, colour, label)
         for name, style, colour, label in (
-            ("law_bound", "-", BLACK, "law, upper quantile"),
+            ("law_bound", "-", BLACK, f"law, {quantile}"),
             ("certificate", ":", GREEN, "certified from the run"),
             ("thm2", "--", VERMILLION, "guaranteed (Theorem 2)"),
         )

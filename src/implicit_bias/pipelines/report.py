@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def write_report(sections: Loaders, *current: SectionJson) -> str:
-    """Write the page of all sections of the folder, those of this run first.
+    """Write the page of all sections of the folder: reproductions of the paper, then other sections of this run.
 
     Args:
         sections: name -> loader of every section in the folder, by this run or by an earlier one.

@@ -23,6 +23,15 @@ DIGEST = 16
 SHORTEST_RANGE = 4
 """Whole numbers in equal steps that are written as a range."""
 
+METRICS = (
+    "`law_rms` and `law_bound` are its root mean square and its bound by the law before training, `loss` the averaged "
+    "loss, `iterations` the length of the run in steps of descent, `rate` the decay of the loss at the end. Of a bound "
+    "NAME of the loss, `NAME_worst` is the largest ratio of loss to bound, at most 1, and `met/NAME` says whether its "
+    "hypotheses hold. `seconds` is the time of training; the duration that MLflow shows includes waiting for other "
+    "points. docs/metrics.md explains every metric."
+)
+"""What else a point's metrics are, in its description."""
+
 SHOWN = 3
 """Parameters that a refusal names."""
 
@@ -233,7 +242,7 @@ def _point_description(point: Point, sweep: Sweep) -> str:
     return (
         f"Width {point.width:,}, {start} start with σ_U = {point.sigma_u:.3g}, σ_V = {point.sigma_v:.3g}, "
         f"seed {point.seed}, trained by {point.solver.replace('_', ' ')} on {point.problem}. `distance` is "
-        f"‖UVᵀ − Θ̂‖_F at the end{drawn if sweep.point_figures else ''}."
+        f"‖UVᵀ − Θ̂‖_F at the end{drawn if sweep.point_figures else ''}. {METRICS}"
     )
 
 

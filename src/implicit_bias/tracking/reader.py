@@ -23,7 +23,7 @@ from implicit_bias.tracking.database import file_of
 from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import CHILD_OF, PARENTS, REPORT, WORKFLOW, find_runs, now, parameter_file
+from implicit_bias.tracking.runs import CHILD_OF, PARENTS, PLACE, REPORT, WORKFLOW, find_runs, now, parameter_file
 from implicit_bias.tracking.store import Store, absolute
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
@@ -97,7 +97,7 @@ class Reader:
 
     def newest(self) -> list[Run]:
         """The newest run of each sweep in each folder of results, such as those of two environments; newest first."""
-        newest = {(run.data.tags["sweep"], run.data.tags.get("place")): run for run in reversed(self.parents())}
+        newest = {(run.data.tags["sweep"], run.data.tags.get(PLACE)): run for run in reversed(self.parents())}
         return sorted(newest.values(), key=lambda run: run.info.start_time, reverse=True)
 
     def children(self, run: Run) -> list[Run]:

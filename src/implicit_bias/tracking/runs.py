@@ -12,7 +12,9 @@ from implicit_bias.tracking.addresses import redacted
 from implicit_bias.tracking.limits import NOTE, short_name, short_value
 
 WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
-PARENTS = "tags.process LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"  # an experiment may have others
+PLACE, PROCESS = "implicit_bias.place", "implicit_bias.process"
+"""Tags of a sweep that are for its resumption, not for people: digests of its folder, and who writes it."""
+PARENTS = f"tags.`{PROCESS}` LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"  # an experiment may have others
 CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
 REPORT = "report"
 """The tag of a sweep that names the kinds of its sections in the report; see report/registry.py."""

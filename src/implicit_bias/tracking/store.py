@@ -25,7 +25,7 @@ from implicit_bias.tracking.database import damage, make, mend, one_at_a_time, o
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import CHILD_OF, PARENTS, UNFINISHED, WORKFLOW, find_runs
+from implicit_bias.tracking.runs import CHILD_OF, PARENTS, PLACE, PROCESS, UNFINISHED, WORKFLOW, find_runs
 from implicit_bias.tracking.sweep import TrackedSweep
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -136,7 +136,7 @@ class Store:
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
         """The last run of the same plan from the same folder, if it has ended in one of some ways."""
-        same = f"tags.plan = '{plan_fingerprint(plan)}' AND tags.place = '{place_of(plan, self.project)}'"
+        same = f"tags.plan = '{plan_fingerprint(plan)}' AND tags.`{PLACE}` = '{place_of(plan, self.project)}'"
         last = next(iter(find_runs(self.client, experiment_id, same)), None)
         return last.info.run_id if last and last.info.status in statuses else None
 
@@ -188,7 +188,7 @@ class Store:
     def _repair(self, experiment_id: str) -> None:
         """Mark as KILLED the runs whose process died without a word, at the last time they are known to have lived."""
         for parent in find_runs(self.client, experiment_id, f"{PARENTS} AND attributes.status = 'RUNNING'"):
-            if not is_dead(parent.data.tags["process"]):
+            if not is_dead(parent.data.tags[PROCESS]):
                 continue
             children = find_runs(self.client, experiment_id, f"{CHILD_OF} = '{parent.info.run_id}'")
             last = max([parent.info.start_time, *(run.info.end_time or run.info.start_time for run in children)])

@@ -25,6 +25,8 @@ from implicit_bias.tracking.runs import (
     CHILD_OF,
     CREATION,
     PARENTS,
+    PLACE,
+    PROCESS,
     REPORT,
     WELL,
     WORKFLOW,
@@ -83,8 +85,8 @@ class TrackedSweep:
         tags = {
             **self._common,
             "plan": plan_fingerprint(plan),
-            "place": self._place,
-            "process": process_tag(),
+            PLACE: self._place,
+            PROCESS: process_tag(),
             **({REPORT: str(plan["report"])} if plan.get("report") else {}),
             **{f"version.{name}": number for name, number in versions().items()},
             **git_tags(project),
@@ -137,8 +139,8 @@ class TrackedSweep:
         self._files = set(filter(None, run.data.tags.get("pictures", "").split(", ")))
         self.before = str(run.info.status)
         if self.before == "FINISHED":  # its results are of the versions and of the commit that it says
-            tags = {"process": tags["process"]}
-        tags = {**tags, "place": run.data.tags.get("place", self._place)}
+            tags = {PROCESS: tags[PROCESS]}
+        tags = {**tags, PLACE: run.data.tags.get(PLACE, self._place)}
         self._sections = run.data.tags.get(REPORT, "").split()
         if self._sections:
             tags.pop(REPORT, None)

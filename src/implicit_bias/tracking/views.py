@@ -15,6 +15,8 @@ TAG = "mlflow.sharedViewState."
 OURS = re.compile(re.escape(TAG) + r".+-[0-9a-f]{8}(-points)?")
 LOGARITHMIC = ("curve/loss",)
 CURVES = ("curve/distance", "curve/loss")
+BOUNDS = ("curve/bound", "curve/certified")
+"""Bounds of the loss, in its chart where runs are shown one by one."""
 COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
 COLUMN_WIDTH = 130
 WIDE, PAIRS = "parallel coordinates", "comparison"
@@ -34,7 +36,9 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
         searched: the filter that selects the runs.
         parent: their parent, which the page adds to them.
     """
-    charts = [*map(_line, _drawn(compare)), *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
+    bounds = () if compare["group_by"] else BOUNDS
+    lines = [_line(curve, *(bounds if curve == "curve/loss" else ())) for curve in _drawn(compare)]
+    charts = [*lines, *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
     state = _state(compare, searched, parent, charts)
     if not compare["group_by"]:
         return state | _flat(compare)
@@ -109,11 +113,11 @@ def _state(
     }
 
 
-def _line(metric: str) -> dict[str, Any]:
+def _line(metric: str, *more: str) -> dict[str, Any]:
     scale = "log" if metric in LOGARITHMIC else "linear"
     return _chart("LINE", metric) | {
         "metricKey": metric,
-        "selectedMetricKeys": [metric],
+        "selectedMetricKeys": [metric, *more],
         "scaleType": scale,
         "xAxisKey": "step",
         "xAxisScaleType": "linear",

@@ -19,8 +19,8 @@ WIDTHS = 16
 
 GUARANTEES = Words(
     "How tight each guarantee is",
-    "The measured distance and its upper bounds: the law's upper quantile, a certificate computed from "
-    "the run, and Theorem 2.",
+    "The measured distance and its upper bounds: a quantile of the law (the 95 % quantile is the upper edge of its "
+    "90 % band), a certificate computed from the run, and Theorem 2.",
 )
 
 
