@@ -13,6 +13,7 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric
 
 from implicit_bias.tracking.limits import short_name, short_value
+from implicit_bias.tracking.metrics import write_first
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import (
     as_params,
@@ -79,7 +80,8 @@ class Child:
         given = texts(self.planned) | texts(params or {})
         new = {name: value for name, value in given.items() if short_name(name) not in self.params}
         with self._unless_deleted():
-            self.client.log_batch(self.run_id, metrics, as_params(new), as_tags(tags or {}))
+            sent = write_first(self.client, self.run_id, metrics)
+            self.client.log_batch(self.run_id, () if sent else metrics, as_params(new), as_tags(tags or {}))
             keep_whole(self.client, self.run_id, new)
         self.params |= shortened(new)
 

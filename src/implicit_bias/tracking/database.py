@@ -182,6 +182,13 @@ def _journal(path: Path, mode: str) -> None:
         connection.execute(f"PRAGMA journal_mode={mode}").fetchone()
 
 
+def sqlite_engine(client: MlflowClient) -> sqlalchemy.Engine | None:
+    """The engine by which a client reaches its SQLite file, None of any other store."""
+    if not client.tracking_uri.startswith("sqlite:") or file_of(client.tracking_uri) is None:
+        return None
+    return next(iter(_engines(client.tracking_uri, client)), None)
+
+
 def _engines(uri: str, client: MlflowClient | None = None) -> list[sqlalchemy.Engine]:
     """The engines by which MLflow reaches a database; none where a later version keeps them elsewhere."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

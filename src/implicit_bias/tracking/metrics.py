@@ -1,0 +1,73 @@
+"""The first metrics of a run in a SQLite file, one statement per table, where MLflow makes an object per value."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
+from implicit_bias.tracking.database import sqlite_engine
+
+NAME = re.compile(r"[\w][\w\-. :]*(/[\w][\w\-. :]*)*")
+"""Names that MLflow takes as they are."""
+LONGEST = 250
+"""Characters of a name."""
+COLUMNS = {"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
+"""What a row of both tables is."""
+
+
+def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> bool:
+    """Give a run that has no metrics its first ones, as `MlflowClient.log_batch` does in a tenth of the time.
+
+    Args:
+        client: the client of the store.
+        run_id: the run.
+        metrics: distinct in name, step and timestamp.
+
+    Returns:
+        whether they are there, all of them; if not, none is, and `log_batch` has to do it: of any store but a SQLite
+        file, of tables that are not those known here, of a run that has metrics or is deleted, of names or values
+        that MLflow would refuse or change, and where the database cannot be written, which MLflow says its own way.
+    """
+    engine = sqlite_engine(client)
+    if engine is None or not metrics or not all(map(_plain, metrics)):
+        return False
+    try:
+        from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlRun
+    except ImportError:
+        return False
+    each, last = SqlMetric.__table__, SqlLatestMetric.__table__
+    if not set(each.columns.keys()) == set(last.columns.keys()) == COLUMNS:
+        return False
+    rows = [_row(run_id, metric) for metric in metrics]
+    latest = {row["key"]: row for row in sorted(rows, key=lambda row: (row["step"], row["timestamp"], row["value"]))}
+    try:
+        with engine.begin() as connection:
+            mine: sqlalchemy.Select[Any] = sqlalchemy.select(SqlRun.lifecycle_stage).where(SqlRun.run_uuid == run_id)
+            begun = sqlalchemy.select(last.c.key).where(last.c.run_uuid == run_id).limit(1)
+            if connection.execute(mine).scalar() != "active" or connection.execute(begun).first():
+                return False
+            connection.execute(sqlalchemy.insert(each), rows)
+            connection.execute(sqlalchemy.insert(last), list(latest.values()))
+    except sqlalchemy.exc.SQLAlchemyError:
+        return False
+    return True
+
+
+def _plain(metric: Metric) -> bool:
+    """Whether MLflow would keep a metric as it is."""
+    return len(metric.key) <= LONGEST and bool(NAME.fullmatch(metric.key)) and math.isfinite(metric.value)
+
+
+def _row(run_id: str, metric: Metric) -> dict[str, Any]:
+    return {
+        "run_uuid": run_id,
+        "key": metric.key,
+        "value": float(metric.value),
+        "timestamp": metric.timestamp,
+        "step": metric.step,
+        "is_nan": False,
+    }

@@ -1,0 +1,102 @@
+"""The first metrics of a run are written as MLflow writes them, or left to MLflow."""
+
+import math
+import sqlite3
+from contextlib import closing
+
+import pytest
+import sqlalchemy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+from mlflow.entities import Metric
+
+from implicit_bias.tracking.metrics import write_first
+
+NAMES = st.sampled_from(["loss", "curve/excess", "met/bound", "a b", "bound_final"])
+VALUES = st.floats(allow_nan=False, allow_infinity=False, width=64)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    client = MlflowClient(f"sqlite:///{path}")
+    return client, client.create_experiment("metrics"), path
+
+
+def rows(path, run_id):
+    """Both tables' rows of a run."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [
+            sorted(
+                connection.execute(
+                    f"SELECT key, value, timestamp, step, is_nan FROM {table} WHERE run_uuid = ?", (run_id,)
+                )
+            )
+            for table in ("metrics", "latest_metrics")
+        ]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.tuples(NAMES, st.integers(0, 2**62)), VALUES, min_size=1, max_size=20))
+def test_both_ways_leave_the_same_rows(database, values):
+    client, experiment, path = database
+    metrics = [Metric(name, value, 7, step) for (name, step), value in values.items()]
+    ours, theirs = (client.create_run(experiment).info.run_id for _ in range(2))
+    assert write_first(client, ours, metrics)
+    client.log_batch(theirs, metrics)
+    assert rows(path, ours) == rows(path, theirs)
+    assert client.get_run(ours).data.metrics == client.get_run(theirs).data.metrics
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        Metric("nan", math.nan, 0, 0),
+        Metric("infinite", math.inf, 0, 0),
+        Metric("what?", 1.0, 0, 0),
+        Metric("a//b", 1.0, 0, 0),
+        Metric("../up", 1.0, 0, 0),
+        Metric("long" * 70, 1.0, 0, 0),
+    ],
+)
+def test_what_mlflow_refuses_or_changes_is_left_to_it(database, metric):
+    client, experiment, path = database
+    run_id = client.create_run(experiment).info.run_id
+    assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0), metric])
+    assert rows(path, run_id) == [[], []]
+
+
+def test_runs_that_have_metrics_or_are_deleted_are_left_to_mlflow(database):
+    client, experiment, path = database
+    begun, deleted = (client.create_run(experiment).info.run_id for _ in range(2))
+    client.log_metric(begun, "loss", 3.0)
+    client.delete_run(deleted)
+    for run_id in (begun, deleted, "0" * 32):
+        before = rows(path, run_id)
+        assert not write_first(client, run_id, [Metric("distance", 1.0, 0, 0)])
+        assert rows(path, run_id) == before
+
+
+def test_a_batch_is_written_whole_or_not_at_all(database):
+    client, experiment, path = database
+    run_id = client.create_run(experiment).info.run_id
+    same = Metric("loss", 1.0, 0, 0)
+    assert not write_first(client, run_id, [Metric("distance", 1.0, 0, 0), same, same])
+    assert rows(path, run_id) == [[], []]
+
+
+def test_tables_that_are_not_known_are_left_to_mlflow(database, monkeypatch):
+    client, experiment, _ = database
+    run_id = client.create_run(experiment).info.run_id
+    monkeypatch.setattr("implicit_bias.tracking.metrics.COLUMNS", {"key", "value"})
+    assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0)])
+
+
+def test_other_stores_are_left_to_mlflow(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("no database to write")
+
+    monkeypatch.setattr(sqlalchemy.Engine, "begin", refuse)
+    client = MlflowClient("http://127.0.0.1:9")
+    assert not write_first(client, "0" * 32, [Metric("loss", 1.0, 0, 0)])
