@@ -99,6 +99,25 @@ def test_a_file_of_somebody_else_is_never_overwritten(project: Path) -> None:
     assert contents(project) == before
 
 
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_a_full_disk_leaves_nothing_half_written(project: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """The disk takes half of the file after so many whole ones."""
+    before, write, count = contents(project), Path.write_text, 0
+
+    def write_text(path: Path, text: str, **how: str) -> int:
+        nonlocal count
+        count += 1
+        if count > room:
+            write(path, text[: len(text) // 2], **how)
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, text, **how)
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    result = init("--yes")
+    assert (result.exit_code, "No space left on device" in result.output) == (1, True)
+    assert contents(project) == before
+
+
 def test_a_registry_without_find_pipelines_gets_advice(project: Path) -> None:
     registry = project / f"src/{PACKAGE}/pipeline_registry.py"
     registry.write_text("def register_pipelines():\n    return {}\n")

@@ -1,5 +1,6 @@
 """SQLite stores: whole or not there, whenever the process that makes them dies, and one file when nobody writes."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from implicit_bias.tracking.database import mend
+from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store, absolute
-from tests.support.tracking import complete, plan
+from tests.support.tracking import KEYS, complete, plan
 
 MAKE = """
 import sys
@@ -92,6 +94,21 @@ def test_a_damaged_database_is_named_with_the_way_out(store: Store, project: Pat
         Store("sqlite:///mlflow.db", project)
     path.rename(project / "away.db")
     assert is_usable(project)
+
+
+def test_an_archive_that_cannot_be_written_is_read_and_left_as_it_is(
+    store: Store, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = store.open(plan())
+    complete(sweep)
+    sweep.close()
+    (project / "mlflow.db.lock").unlink()
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    reader = Reader("sqlite:///mlflow.db", project, "tests")
+    (parent,) = reader.parents()
+    assert len(reader.children(parent)) == len(KEYS)
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 
 def journal(path: Path) -> str:

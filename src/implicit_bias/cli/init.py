@@ -86,10 +86,15 @@ def command(
             raise click.ClickException(
                 f"{_shown(project, path)} is not a file of {OURS}: move it, or choose another --namespace"
             )
-    for path, content in files.items():
-        _write(project, path, content, yes, dry_run)
-    for path, content in additions(project.project_path).items():
-        _add(project, path, content, yes, dry_run)
+    chosen = {path: content for path, content in files.items() if _is_chosen(project, path, content, yes, dry_run)}
+    more = additions(project.project_path)
+    added = more if yes and not dry_run else {}
+    lines = {path: _missing(path, content) for path, content in more.items()}
+    _put(project, chosen | added)
+    for path in chosen:
+        click.echo(f"{_shown(project, path)} written")
+    for path, missing in lines.items():
+        click.echo(f"{'added to' if path in added else 'add to'} {_shown(project, path)}: {' '.join(missing)}")
     _say_next(project, env, namespace, [table for table in tables.values() if table])
 
 
@@ -120,32 +125,46 @@ def _shown(project: "ProjectMetadata", path: Path) -> str:
     return path.relative_to(project.project_path).as_posix()
 
 
-def _write(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_run: bool) -> None:
+def _is_chosen(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_run: bool) -> bool:
+    """Whether a file is to be written; says so if it is not."""
     name = _shown(project, path)
     before = path.read_text(encoding="utf-8") if path.exists() else None
     if dry_run:
         click.echo(f"--- {name} ({'new' if before is None else 'as it is' if before == content else 'to overwrite'})")
         click.echo(content)
-    elif before == content:
+        return False
+    if before == content:
         click.echo(f"{name} is as it should be")
-    elif before is None or yes or click.confirm(f"{name} has been changed or is of another init. Overwrite it?"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".py":
-            (path.parents[1] / "__init__.py").touch()
-        path.write_text(content, encoding="utf-8")
-        click.echo(f"{name} written")
-    else:
-        click.echo(f"{name} kept as it was")
+        return False
+    if before is None or yes or click.confirm(f"{name} has been changed or is of another init. Overwrite it?"):
+        return True
+    click.echo(f"{name} kept as it was")
+    return False
 
 
-def _add(project: "ProjectMetadata", path: Path, content: str, yes: bool, dry_run: bool) -> None:
-    """Add the lines that a file of the project lacks, or say which."""
+def _put(project: "ProjectMetadata", files: dict[Path, str]) -> None:
+    """Write all files or none: each under another name first, and then, when the disk has taken all, under its own."""
+    new = {path: path.with_name(f".{path.name}.tmp") for path in files}
+    modules = [path.parents[1] / "__init__.py" for path in files if path.suffix == ".py"]
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new[path].write_text(content, encoding="utf-8")
+        for module in modules:
+            module.touch()
+        for path, temporary in new.items():
+            temporary.replace(path)
+    except OSError as error:
+        for temporary in new.values():
+            temporary.unlink(missing_ok=True)
+        where = _shown(project, Path(error.filename)) if error.filename else "the project"
+        raise click.ClickException(f"{where} cannot be written, nothing has been: {error.strerror}") from None
+
+
+def _missing(path: Path, content: str) -> list[str]:
+    """The lines that a file of the project lacks."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    missing = [line.strip() for line in content.splitlines() if line not in before.splitlines()]
-    if yes and not dry_run:
-        path.write_text(content, encoding="utf-8")
-    said = "added to" if yes and not dry_run else "add to"
-    click.echo(f"{said} {_shown(project, path)}: {' '.join(missing)}")
+    return [line.strip() for line in content.splitlines() if line not in before.splitlines()]
 
 
 def _say_next(project: "ProjectMetadata", env: str, namespace: str, tables: list[str]) -> None:

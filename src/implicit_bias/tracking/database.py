@@ -28,6 +28,12 @@ def file_of(uri: str) -> Path | None:
     return Path(url.database)
 
 
+def is_archive(uri: str) -> bool:
+    """Whether a SQLite database is there whose folder cannot be written: nothing is made or mended beside it."""
+    path = file_of(uri)
+    return path is not None and path.is_file() and not os.access(path.parent, os.W_OK)
+
+
 @contextmanager
 def one_at_a_time(uri: str) -> Iterator[None]:
     """Wait for other processes that open the same SQLite file: two that set up a new one break each other's work."""

@@ -16,6 +16,7 @@ from mlflow.entities import Run
 
 from implicit_bias.report.facts import Facts, SectionKind
 from implicit_bias.report.paper import on_the_way
+from implicit_bias.report.png import is_whole
 from implicit_bias.report.registry import section_kind, write_section
 from implicit_bias.report.section import Origin, Provenance, Section, Tracked
 from implicit_bias.tracking.addresses import shown
@@ -58,7 +59,7 @@ class Reader:
     def __init__(self, uri: str, project: Path, experiment: str | None, ui: str = "", default: str = "") -> None:
         if uri.startswith("sqlite:") and (path := file_of(absolute(uri, project.absolute()))) and not path.is_file():
             raise TrackingError(f"There is no MLflow store {shown(uri)} in {project}")  # which MLflow would make
-        self.store = Store(uri, project, ui)
+        self.store = Store(uri, project, ui, reading=True)
         self.client = self.store.client
         experiment = experiment or self.store.experiment_name(default)
         found = self.client.get_experiment_by_name(experiment)
@@ -144,6 +145,9 @@ class Reader:
                 if name.endswith(".png")
             }
             params = {"title": run.info.run_name, **self.params(run)}
+            for name in [name for name, image in images.items() if not is_whole(image)]:
+                del images[name]
+                logger.warning("%s: the picture %s is damaged in the store and left out", run.info.run_name, name)
             origin = Origin(params, _provenance(run), images, self._tracked(run))
             kinds = kinds_of(run)
             names = {kind: section_kind(kind) for kind in kinds}

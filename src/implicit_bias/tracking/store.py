@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -21,7 +21,7 @@ from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.addresses import shown
 from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet
-from implicit_bias.tracking.database import damage, make, mend, one_at_a_time, one_writer, probe
+from implicit_bias.tracking.database import damage, is_archive, make, mend, one_at_a_time, one_writer, probe
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
@@ -46,12 +46,13 @@ class Store:
         uri: an MLflow tracking URI; a relative sqlite path is relative to the project.
         project: the folder of the project: a local database keeps its artifacts in `mlruns` there.
         ui: the address of MLflow's pages, if it is neither that of the server nor MLflow's default.
+        reading: whether it is only read: then a database in a folder that cannot be written is left as it is.
 
     Raises:
         TrackingError: nothing usable answers there.
     """
 
-    def __init__(self, uri: str, project: Path, ui: str = "") -> None:
+    def __init__(self, uri: str, project: Path, ui: str = "", reading: bool = False) -> None:
         self.project = project.absolute()
         self.uri = absolute(uri, self.project)
         self.ui = ui
@@ -59,7 +60,8 @@ class Store:
         try:
             with impatient(), quiet("alembic", "mlflow.store.db.utils"):
                 if self.uri.partition(":")[0].partition("+")[0] in DATABASE_ENGINES:
-                    with one_at_a_time(self.uri):
+                    archived = reading and is_archive(self.uri)
+                    with nullcontext() if archived else one_at_a_time(self.uri):
                         make(self.uri)
                         if is_within(self.uri, self.project) and (damaged := damage(self.uri)):
                             raise TrackingError(damaged)
@@ -70,7 +72,7 @@ class Store:
                             if not mend(self.uri):
                                 raise
                             self._connect()
-                        if is_within(self.uri, self.project):
+                        if is_within(self.uri, self.project) and not archived:
                             follow(self.uri, self.project)
                 else:
                     self._connect()
