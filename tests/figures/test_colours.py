@@ -11,11 +11,9 @@ import pytest
 import implicit_bias.figures
 from implicit_bias.figures import interactive, style
 from implicit_bias.figures.imbalance import RATIOS
-from tests.figures.test_sweeps import FIGURES
+from tests.support.colours import LEAST, PALETTE
 from tests.support.vision import DEFICIENCIES, difference, lab, least_difference, linear_rgb
 
-LEAST = 10.0  # CIEDE2000; differences from about 2 on are seen side by side, and lines are thin and apart
-PALETTE = [*style.COLOURS, style.GREY]
 ORDERED = (8, 12, 20)  # more colours than the palette has
 
 
@@ -60,23 +58,6 @@ def test_figures_draw_with_colours_of_the_palette_alone():
     for file in Path(implicit_bias.figures.__file__).parent.glob("*.py"):
         for colour in re.findall(r"#[0-9A-Fa-f]{6}\b|(?<=color=\")[a-z:]+(?=\")", file.read_text("utf-8")):
             assert colour in {*known, "white", "none"}, f"{file.name}: {colour}"
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_lines_of_every_figure_differ(name):
-    """As drawn: any two colours differ, or are of a scale that is ordered by lightness."""
-    drawn = FIGURES[name]()
-    lines = [line for ax in drawn.axes for line in ax.get_lines()]
-    lines += [line for ax in drawn.axes if (legend := ax.get_legend()) for line in legend.get_lines()]
-    used = {matplotlib.colors.to_hex(line.get_color()).upper() for line in lines} - {"#FFFFFF"}
-    assert used
-    categories = used & {colour.upper() for colour in PALETTE}
-    assert all(least_difference(*pair) >= LEAST for pair in combinations(sorted(categories), 2))
-    for colour in used - categories:
-        assert least_difference(colour, "white") >= 2, colour
-    scale = sorted(used - categories - {style.LIGHT.upper()}, key=lambda colour: lab(colour)[0])
-    for deficiency in DEFICIENCIES:
-        assert all(lab(first, deficiency)[0] < lab(second, deficiency)[0] for first, second in pairwise(scale))
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)

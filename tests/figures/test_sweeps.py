@@ -23,6 +23,7 @@ from implicit_bias.figures import (
 )
 from implicit_bias.figures.style import colours, group, linear_ticks, log_ticks, number
 from implicit_bias.figures.widths import LAW
+from tests.support.colours import check_colours
 
 CONST = 18.3
 STEP, SAMPLES = 5e-4, 100
@@ -122,8 +123,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figure_is_labelled_and_light(name: str) -> None:
+def test_figure_is_labelled_and_light_and_its_colours_differ(name: str) -> None:
     figure = FIGURES[name]()
+    check_colours(figure)
     image = png(figure)
     assert image.startswith(b"\x89PNG")
     assert len(image) < 130_000

@@ -56,7 +56,7 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
     iterations = [case["iteration"] for case in cases]
     ends = [largest(iteration) for iteration in iterations]
     late = max(ends) > LATE * min(ends)
-    beside = 2.6 if late else 0.15
+    beside = 3.0 if late else 0.15
     with panels(2, (8.45 + beside, 3.6), top=0.55, right=beside) as (figure, (left, right)):
         for ax, log in ((left, False), (right, True)):
             for case, colour in zip(cases, colours(len(cases)), strict=True):
