@@ -1,11 +1,13 @@
 """The explicit flow: order, error, what a step may do, and where the last step takes over."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from implicit_bias.theory.networks.two_layer import imbalance_matrix
-from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.networks.two_layer import imbalance_matrix, reduce_network
+from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.explicit import explicit_steps, left_to_go
 from implicit_bias.theory.solvers.reference import Reference
 from implicit_bias.theory.solvers.runge_kutta import RungeKutta8
@@ -102,3 +104,16 @@ def test_a_slow_end_takes_bounded_work() -> None:
     assert len(steps) < 1500
     t = next(step for step in steps if step.t1 > 1e7).at(1e7)
     np.testing.assert_allclose(t, (0.7**-2 + 2e7) ** -0.5, rtol=1e-5)
+
+
+def test_every_step_begins_where_the_one_before_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("implicit_bias.theory.solvers.explicit._MOST_STEPS", 3)  # then the exponential flow takes over
+    problem = reparametrize([[1.0]], [[0.36]])
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        R = reduce_network(problem, rng.standard_normal((1, 8)), rng.standard_normal((1, 8))).R
+        first, *others = explicit_steps(problem, R, 1e-8)
+        assert others[-1].t1 == np.inf
+        for before, step in pairwise([first, *others]):
+            assert step.t0 == before.t1
+            np.testing.assert_allclose(step.at(step.t0), before.R, rtol=0, atol=1e-10 * np.linalg.norm(R))

@@ -125,4 +125,5 @@ def _dense(run: RungeKutta8, t0: float, R: Array, t: float) -> Array:
 
 
 def _later(step: Step, start: float, t: float) -> Array:
-    return step.at(t - start)
+    """State at time t by a step that counts its own from `start`: rounding puts no time before its begin."""
+    return step.at(max(t - start, step.t0))

@@ -176,7 +176,7 @@ class Narrow:
         if excess_loss(self.problem, R) < self.next_loss:
             end = settler(self.problem.r, R)(self.best)
             if np.linalg.norm(end - R) <= max(self.tol, _NEAREST) * size:
-                return last_step(self.problem, t, R, end)
+                return closing_step(self.problem, t, R, end)
         linear = Linear(self.problem, R, t)
         h = self.h or self.tol ** (1 / 6) * size / float(np.linalg.norm(linear.start))
         h = min(h, _LARGEST_GROWTH / max(linear.rates[-1], 1e-300))
@@ -193,7 +193,7 @@ class Narrow:
         raise ArithmeticError(f"no step from t = {t:g} meets tol = {self.tol:g} in floating point")
 
 
-def last_step(problem: Problem, t0: float, R: Array, end: Array) -> Step:
+def closing_step(problem: Problem, t0: float, R: Array, end: Array) -> Step:
     """From R (k, k') to the minimum `end` beside it, at the rates of the Hessian there."""
     linear = Linear(problem, end, t0)
     left, rates = linear.Q.T @ (R - end).ravel(), np.minimum(linear.rates, 0.0)
