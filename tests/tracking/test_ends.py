@@ -33,6 +33,39 @@ def test_a_sweep_is_finished_when_all_its_points_are(store: Store) -> None:
     assert "[Side by side](#/compare-runs?runs=" in note
 
 
+def test_what_a_person_writes_in_mlflow_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("implicit_bias.tracking.sweep.process_tag", lambda: "elsewhere:1:1")
+    first = store.open(plan())
+    complete(first, KEYS[:2])
+    store.client.set_tag(first.run_id, "mlflow.note.content", "my own words")
+    store.client.update_run(first.run_id, name="my own name")
+    first.close("KILLED")
+    second = store.open(plan())
+    assert second.run_id == first.run_id
+    complete(second, KEYS)
+    assert second.close() == "FINISHED"
+    run = read(store, second.run_id)
+    assert run.data.tags["mlflow.note.content"] == "my own words"
+    assert run.info.run_name == "my own name"
+
+
+def test_a_description_is_brought_up_to_date_by_the_run_that_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("implicit_bias.tracking.sweep.process_tag", lambda: "elsewhere:1:1")
+    first = store.open(plan())
+    complete(first, KEYS[:1])
+    first.close("KILLED")
+    before = read(store, first.run_id).data.tags["mlflow.note.content"]
+    second = store.open(plan())
+    complete(second, KEYS)
+    second.close()
+    after = read(store, second.run_id).data.tags["mlflow.note.content"]
+    assert second.run_id == first.run_id
+    assert "Side by side" in after
+    assert "Side by side" not in before
+
+
 def test_missing_points_fail_the_sweep(store: Store) -> None:
     sweep = store.open(plan())
     complete(sweep, KEYS[:1])

@@ -20,13 +20,13 @@ def short_value(text: str, most: int = VALUE) -> str:
     """A text of at most so many characters; of a longer one the beginning, its length and its digest."""
     if len(text) <= most:
         return text
-    end = f" … ({len(text)} characters, sha256:{_digest(text)})"
+    end = f" … ({len(text)} characters, sha256:{short_digest(text)})"
     return text[: most - len(end)] + end
 
 
 def short_name(text: str, most: int = NAME) -> str:
     """A name of at most so many characters, of those that keys of MLflow may have; different names stay different."""
-    return text if len(text) <= most else f"{text[: most - 17]}-{_digest(text)}"
+    return text if len(text) <= most else f"{text[: most - 17]}-{short_digest(text)}"
 
 
 def contrast(first: str, second: str, most: int = SHORT) -> tuple[str, str]:
@@ -47,5 +47,5 @@ def _cut(text: str, start: int, most: int) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
-def _digest(text: str) -> str:
+def short_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

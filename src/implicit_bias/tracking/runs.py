@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
 
 from implicit_bias.tracking.addresses import redacted
-from implicit_bias.tracking.limits import NOTE, short_name, short_value
+from implicit_bias.tracking.limits import NOTE, short_digest, short_name, short_value
 
 WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
 PLACE, PROCESS = "implicit_bias.place", "implicit_bias.process"
@@ -20,6 +20,8 @@ REPORT = "report"
 """The tag of a sweep that names the kinds of its sections in the report; see report/registry.py."""
 CREATION = "creation"
 """The tag of a sweep that repeated requests to create it share."""
+DESCRIPTION, DESCRIBED = "mlflow.note.content", "implicit_bias.described"
+"""The tag that MLflow shows as the description of a run, and that with the digest of the one it was given here."""
 UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
 """How a run has ended that may go on; SCHEDULED: all went well, and stages that end its points are still to come."""
 WELL = ("FINISHED", "SCHEDULED")
@@ -43,6 +45,18 @@ def delete_twins(client: MlflowClient, experiment_id: str, run_id: str, creation
         for twin in find_runs(client, experiment_id, f"tags.{CREATION} = '{creation}'"):
             if twin.info.run_id != run_id:
                 discard(client, twin)
+
+
+def note(description: str) -> dict[str, str]:
+    """The tags that describe a run."""
+    text = short_value(description, NOTE)
+    return {DESCRIPTION: text, DESCRIBED: short_digest(text)}
+
+
+def is_described_by_us(run: Run) -> bool:
+    """Whether the description of a run is the one it was given here, and not one that a person has written."""
+    tags = run.data.tags
+    return tags.get(DESCRIBED, short_digest(tags.get(DESCRIPTION, ""))) == short_digest(tags.get(DESCRIPTION, ""))
 
 
 def discard(client: MlflowClient, run: Run) -> None:

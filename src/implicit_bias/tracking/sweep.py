@@ -37,6 +37,8 @@ from implicit_bias.tracking.runs import (
     discard,
     find_runs,
     folder_in_run,
+    is_described_by_us,
+    note,
     now,
     texts,
 )
@@ -113,7 +115,7 @@ class TrackedSweep:
         before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND {PARENTS}")
         self.name = next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = redacted(str(plan.get("description", ""))) + (changes(plan, before[0]) if before else "")
-        tags |= {"mlflow.note.content": self.description, CREATION: uuid4().hex}
+        tags |= note(self.description) | {CREATION: uuid4().hex}
         cut = {name: short_value(value, NOTE) for name, value in tags.items()}
         self.run_id = client.create_run(experiment_id, self._started, cut, self.name).info.run_id
         delete_twins(client, experiment_id, self.run_id, tags[CREATION])
@@ -312,10 +314,7 @@ class TrackedSweep:
             for point in self.points.values():
                 if point.trained and point.status == "RUNNING":
                     self._send(point, {})
-        known = {point.run_id for point in self.points.values()}
-        for run in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{self.run_id}'"):
-            if run.info.run_id not in known and run.data.tags["point"] in self.points:
-                discard(self.client, run)
+        self._discard_ghosts()
         tags = {"error": first_line(error)} if error else {}
         if self._files:
             tags["pictures"] = ", ".join(sorted(self._files))
@@ -330,10 +329,19 @@ class TrackedSweep:
                 self.client.set_terminated(run.info.run_id, final)
         links = " · ".join(f"[{title}]({view})" for title, view in self.views().items())
         first, _, rest = self.description.partition("\n\n")  # the page folds all but the beginning
-        tags["mlflow.note.content"] = "\n\n".join(part for part in (first, links, rest) if part)
+        if is_described_by_us(self.client.get_run(self.run_id)):
+            tags |= note("\n\n".join(part for part in (first, links, rest) if part))
         self.client.log_batch(self.run_id, tags=as_tags(tags))
         self.client.set_terminated(self.run_id, final)
         return final
+
+    def _discard_ghosts(self) -> None:
+        """Delete children that a server has made without its answer having arrived."""
+        known = {point.run_id for point in self.points.values()}
+        unfinished = f"{CHILD_OF} = '{self.run_id}' AND attributes.status != 'FINISHED'"
+        for run in find_runs(self.client, self.experiment_id, unfinished):
+            if run.info.run_id not in known and run.data.tags["point"] in self.points:
+                discard(self.client, run)
 
     def _point(self, key: str, record: Mapping[str, Any] | None = None) -> Child:
         """The child run of a point, started at its first mention, dated back by the seconds its record took."""
@@ -343,8 +351,8 @@ class TrackedSweep:
             planned = self.plan["points"][key]
             name = short_name(str(planned.get("name", key)))
             tags = {**self._common, "mlflow.parentRunId": self.run_id, "point": key}
-            if note := planned.get("description"):
-                tags["mlflow.note.content"] = short_value(redacted(str(note)), NOTE)
+            if description := planned.get("description"):
+                tags["mlflow.note.content"] = short_value(redacted(str(description)), NOTE)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
             run = self.client.create_run(self.experiment_id, start, tags, name)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, kstest
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from implicit_bias.theory.bounds import before as bounds
 from implicit_bias.theory.claims.problems import train
@@ -39,6 +38,8 @@ class Frequency:
 
 def frequency(happened: NDArray[np.bool_], p: float, exactly: bool = False) -> Frequency:
     """Test that an event has probability at least p, or exactly p, from independent trials (T,)."""
+    from scipy.stats import binomtest  # which takes long to import
+
     count, trials = int(np.count_nonzero(happened)), len(happened)
     test = binomtest(count, trials, p, "two-sided" if exactly else "less")
     return Frequency(count / trials, float(test.pvalue))
@@ -70,7 +71,7 @@ def trend(widths: Array, distances: Array, exponent: float, exactly: bool = Fals
     slopes = np.log(distances) @ x / (x @ x)
     slope, error = float(np.mean(slopes)), float(np.std(slopes, ddof=1) / np.sqrt(len(slopes)))
     z, dof = (slope - exponent) / error, len(slopes) - 1
-    return Trend(slope, error, float(2 * student.sf(abs(z), dof) if exactly else student.sf(z, dof)))
+    return Trend(slope, error, float(2 * stdtr(dof, -abs(z)) if exactly else stdtr(dof, -z)))
 
 
 def first_width(widths: Array, frequencies: list[Frequency], p: float) -> float:
@@ -82,6 +83,8 @@ def first_width(widths: Array, frequencies: list[Frequency], p: float) -> float:
 
 def uniform(values: Array) -> float:
     """p-value of the Kolmogorov-Smirnov test that values (T,) are uniform on [0, 1]."""
+    from scipy.stats import kstest
+
     return float(kstest(values, "uniform").pvalue)
 
 
