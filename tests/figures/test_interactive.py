@@ -100,10 +100,12 @@ def contrast(colour: str, background: str) -> float:
 
 def test_lines_show_on_the_dark_background_of_kedro_viz() -> None:
     figure = interactive_widths(runs(20), law(0.5))
+    axes = figure.layout.xaxis, figure.layout.xaxis2, figure.layout.yaxis, figure.layout.yaxis2
     drawn = {trace.marker.color or trace.line.color for trace in figure.data} - {None}
+    drawn |= {colour for axis in axes for colour in (axis.linecolor, axis.tickcolor)}
     assert min(contrast(colour, "#111111") for colour in drawn) > 3
     assert contrast(NEUTRAL, "#FFFFFF") > 3
-    assert {axis.gridcolor for axis in (figure.layout.xaxis, figure.layout.xaxis2, figure.layout.yaxis2)} == {GRID}
+    assert {axis.gridcolor for axis in axes} == {GRID}
 
 
 @pytest.mark.parametrize("count", [MOST_RUNS, 50 * MOST_RUNS])

@@ -1,11 +1,19 @@
 """Figures as files that a later node can read."""
 
+import base64
 import logging
+from io import BytesIO
 from typing import Any
 
+import numpy as np
+from kedro_datasets._typing import ImagePreview
 from kedro_datasets.matplotlib import MatplotlibDataset
+from matplotlib.image import imread, imsave
 
 logger = logging.getLogger(__name__)
+
+ASPECT = 1.5
+"""Width over height of a preview: about that of the panel and of the window in which kedro-viz shows it."""
 
 
 class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
@@ -36,3 +44,19 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
             return b""
         with self._fs.open(str(self._get_load_path()), "rb") as file:
             return file.read()
+
+    def preview(self) -> ImagePreview:
+        """The PNG in the middle of a white page of 3 to 2, or nothing where there is no figure.
+
+        kedro-viz squeezes wider pictures into its panel, and crops them when it enlarges them.
+        """
+        figure = self.load()
+        if not figure:
+            return ImagePreview("")
+        picture = imread(BytesIO(figure), format="png")
+        height, width = picture.shape[:2]
+        margin = max(0, round(width / ASPECT) - height)
+        page = np.pad(picture, ((margin // 2, margin - margin // 2), (0, 0), (0, 0)), constant_values=1.0)
+        file = BytesIO()
+        imsave(file, page, format="png")
+        return ImagePreview(base64.b64encode(file.getvalue()).decode())

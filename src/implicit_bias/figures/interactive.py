@@ -201,8 +201,9 @@ def _styled(figure: go.Figure) -> go.Figure:
         hovermode="closest",
     )
     text = {"tickfont": {"size": 10}, "title_font": {"size": 11}}  # no axis overlaps the panel beside it in a preview
-    figure.update_xaxes(showgrid=True, gridcolor=GRID, **text)
-    figure.update_yaxes(showgrid=True, gridcolor=GRID, **text)
+    lines = {"showgrid": True, "gridcolor": GRID, "linecolor": NEUTRAL, "tickcolor": NEUTRAL}
+    figure.update_xaxes(**lines, **text)
+    figure.update_yaxes(**lines, **text)
     return figure
 
 
