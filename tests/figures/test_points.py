@@ -164,3 +164,22 @@ def test_activation_point_figure_draws_the_law() -> None:
     np.testing.assert_allclose(np.asarray(band.upper) - np.asarray(band.y), 4 * shown["std"].ravel())
     np.testing.assert_array_equal(mean.y, shown["mean"].ravel())
     np.testing.assert_array_equal(own.y, shown["predictions"].ravel())
+
+
+def test_a_curve_that_leaves_its_panel_keeps_its_slope() -> None:
+    panel = Panel([Line([0.0, 1.0], [0.5, 1000.5], "#0072B2")], span([0.0, 1.0], log=False), span([0, 1]), "x", "y")
+    root = ET.fromstring(Sketch("steep", [panel]).svg())
+    (path,) = (each.get("d") for each in root.iter(f"{SVG}path") if each.get("stroke") == "#0072B2")
+    (x0, y0), (x1, y1) = places(path)
+    height = 200 / (panel.y.high - panel.y.low)
+    width = 250 / (panel.x.high - panel.x.low)
+    assert (y1 - y0) / (x1 - x0) == pytest.approx(-1000 * height / width, rel=1e-3)
+
+
+def test_a_band_has_no_corner_where_there_is_no_number() -> None:
+    line = Line(np.arange(3), [0.0, np.nan, 1.0], LIGHT, "band", upper=[1.0, 2.0, 2.0])
+    panel = Panel([line], span([0, 2], log=False), span([0, 2], log=False), "x", "y")
+    image = Sketch("band", [panel]).svg()
+    assert b"nan" not in image
+    (band,) = ET.fromstring(image).iter(f"{SVG}polygon")
+    assert len(band.get("points").split()) == 4

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from implicit_bias.tracking.database import mend
+from implicit_bias.tracking.database import damage, mend
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.store import Store, absolute
@@ -151,3 +151,13 @@ def test_a_project_may_have_any_name(fresh_database: Path, tmp_path: Path, name:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(TrackingError, match="question mark"):
             absolute("sqlite:///mlflow.db", folder)
+
+
+def test_a_row_that_breaks_a_rule_does_not_make_a_file_damaged(store: Store, project: Path) -> None:
+    path = project / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE foreign_table (age INTEGER CHECK (age > 0))")
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("INSERT INTO foreign_table VALUES (-1)")
+        connection.commit()
+    assert damage(store.uri) == ""

@@ -65,3 +65,24 @@ def test_a_run_whose_creation_was_not_heard_of_is_found_by_the_next_one(
     complete(sweep)
     assert sweep.close() == "FINISHED"
     assert_each_once(project)
+
+
+def test_what_a_person_has_made_is_no_ghost(store: Store, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the sweep, and a run of a point made by hand, each with a result."""
+    monkeypatch.setattr("implicit_bias.tracking.sweep.process_tag", lambda: "elsewhere:1:1")
+    sweep = store.open(plan())
+    complete(sweep, KEYS[:2])
+    tags = store.client.get_run(sweep.run_id).data.tags
+    copy = store.client.create_run(sweep.experiment_id, tags=tags).info.run_id
+    mine = store.client.create_run(
+        sweep.experiment_id, tags={"point": KEYS[0], "mlflow.parentRunId": sweep.run_id}
+    ).info.run_id
+    for run_id in (copy, mine):
+        store.client.log_metric(run_id, "distance", 3.0)
+        store.client.set_terminated(run_id, "FAILED")
+    sweep.close("KILLED")
+    again = store.open(plan())
+    complete(again, KEYS)
+    again.close()
+    for run_id in (copy, mine):
+        assert store.client.get_run(run_id).info.lifecycle_stage == "active"

@@ -341,3 +341,47 @@ def test_a_note_stays_until_the_store_has_what_it_names(project: Path, conf_cata
 @pytest.fixture(autouse=True)
 def _levels(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+
+
+def test_a_note_that_has_lost_a_line_does_not_cost_the_point_its_training(
+    project: Path, conf_catalog: dict[str, Any]
+) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    note = Outbox.beside(project / "data/width_plan.json").path
+    whole, *lines = note.read_text("utf-8").splitlines()
+    said = json.loads(whole)
+    for name in ("width_sweep.trajectories", "width_sweep.point_figures"):
+        said["saved"][name] = said["saved"].get(name, [])[:1]
+    kept = [line for line in lines if "trajectories" not in line and "point_figures" not in line]
+    note.write_text("\n".join([json.dumps(said), *kept, "{", ""]), "utf-8")
+    assert sync(project, conf_catalog) == ["FINISHED"]
+    assert_complete(project)
+
+
+def test_a_damaged_note_that_is_sent_twice_makes_one_sweep(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    outbox = Outbox.beside(project / "data/width_plan.json")
+    outbox.path.write_text("garbled\n" + json.dumps(outbox.saved) + "\n", "utf-8")
+    assert Outbox.beside(project / "data/width_plan.json").parent is None
+    for _ in range(2):
+        assert len(losses(project, conf_catalog)) == 1
+        assert_complete(project)
+
+
+def test_a_later_part_keeps_the_note_of_what_it_has_not_sent(project: Path, conf_catalog: dict[str, Any]) -> None:
+    run(project, conf_catalog, steps("width"), settings=NOBODY)
+    note = Outbox.beside(project / "data/width_plan.json").path
+    store = Store("sqlite:///mlflow.db", project)
+    catalog, pipelines = DataCatalog.from_config(conf_catalog), {"width": steps("width")}
+    (outbox,) = unsent(catalog, pipelines).values()
+    points = {name: keys for name, keys in outbox.saved.items() if not name.endswith(("figure", "summary"))}
+    outbox.saved = points
+    send(store, "tests", catalog, pipelines, "width_sweep.plan", outbox)
+    note.write_text(json.dumps({"parent": None, "plan": "", "saved": {"width_sweep.figure": []}}) + "\n", "utf-8")
+    run(
+        project,
+        conf_catalog,
+        steps("width").filter(node_names=["width_sweep.draw_points"]),
+        settings={"experiment": "tests"},
+    )
+    assert note.exists()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,21 +145,38 @@ def _is_chosen(project: "ProjectMetadata", path: Path, content: str, yes: bool, 
 
 def _put(project: "ProjectMetadata", files: dict[Path, str]) -> None:
     """Write all files or none: each under another name first, and then, when the disk has taken all, under its own."""
-    new = {path: path.with_name(f".{path.name}.tmp") for path in files}
+    targets = {path: path.resolve() for path in files}
+    new = {path: target.with_name(f".{target.name}.tmp") for path, target in targets.items()}
+    before = {path: target.read_bytes() if target.exists() else None for path, target in targets.items()}
     modules = [path.parents[1] / "__init__.py" for path in files if path.suffix == ".py"]
+    put = []
     try:
         for path, content in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            targets[path].parent.mkdir(parents=True, exist_ok=True)
             new[path].write_text(content, encoding="utf-8")
         for module in modules:
             module.touch()
-        for path, temporary in new.items():
-            temporary.replace(path)
+        for path, target in targets.items():
+            if target.exists():
+                shutil.copymode(target, new[path])
+            new[path].replace(target)
+            put.append(path)
     except OSError as error:
+        _take_back({targets[path]: before[path] for path in put})
         for temporary in new.values():
             temporary.unlink(missing_ok=True)
-        where = _shown(project, Path(error.filename)) if error.filename else "the project"
+        named = {str(temporary): path for path, temporary in new.items()}
+        where = _shown(project, named.get(error.filename, Path(error.filename))) if error.filename else "the project"
         raise click.ClickException(f"{where} cannot be written, nothing has been: {error.strerror}") from None
+
+
+def _take_back(files: dict[Path, bytes | None]) -> None:
+    """Give files the content they had; None for those that were not there."""
+    for path, content in files.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(content)
 
 
 def _missing(path: Path, content: str) -> list[str]:

@@ -16,13 +16,6 @@ def legend_share(ax: Axes) -> float:
     return 0.03 + 0.175 / inches * len(ax.get_legend_handles_labels()[0])
 
 
-def clear_legend(ax: Axes) -> None:
-    """Leave the part of a fitted panel to its legend that it takes up at the top."""
-    scale = ax.yaxis.get_transform()
-    low, high = scale.transform(ax.get_ylim())
-    ax.set_ylim(top=float(scale.inverted().transform(low + (high - low) / (1 - legend_share(ax)))))
-
-
 def headroom(ax: Axes, *curves: tuple[ArrayLike, ArrayLike]) -> float:
     """Upper end of a linear axis that keeps curves clear of a legend in the upper right."""
     last = max((largest(x) for x, _ in curves), default=0.0)

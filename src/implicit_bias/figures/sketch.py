@@ -14,7 +14,7 @@ LEFT, TOP, BOTTOM = 62.0, 12.0, 42.0  # margins of a panel
 FONT = "DejaVu Sans, Verdana, Arial, sans-serif"
 SIZE, SMALL = 12, 11  # of letters
 DASHES = {"-": "", "--": ' stroke-dasharray="6 4"', ":": ' stroke-dasharray="2 3"'}
-BEYOND = 2.0  # curves are cut where they are so many heights above or below their panel
+BEYOND = 1e4  # curves end so many heights above or below their panel, so far that their slope is right within it
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Line:
 
     Attributes:
         x: (n,) where.
-        y: (n,) values; gaps where they are NaN or, on a logarithmic axis, not positive.
+        y: (n,) values; gaps where they are not finite or, on a logarithmic axis, not positive.
         colour: as in CSS.
         label: its name, empty for none.
         style: `-`, `--`, `:`, or `o` for dots.
@@ -106,7 +106,7 @@ def _places(span: Span, values: ArrayLike) -> Array:
             array = np.log(np.where(array > 0, array, np.nan))
             low, high = float(np.log(low)), float(np.log(high))
         place = (array - low) / (high - low)
-    return np.where(np.isnan(place), np.nan, np.clip(place, -BEYOND, 1 + BEYOND))
+    return np.where(np.isfinite(place), np.clip(place, -BEYOND, 1 + BEYOND), np.nan)
 
 
 def _drawn(line: Line, panel: Panel) -> str:
@@ -114,6 +114,8 @@ def _drawn(line: Line, panel: Panel) -> str:
     x, y = _places(panel.x, line.x) * PLOT[0], (1 - _places(panel.y, line.y)) * PLOT[1]
     if line.upper is not None:
         top = (1 - _places(panel.y, line.upper)) * PLOT[1]
+        whole = np.isfinite(x + y + top)
+        x, y, top = x[whole], y[whole], top[whole]
         corners = zip(np.append(x, x[::-1]), np.append(y, top[::-1]), strict=True)
         return f'<polygon points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in corners)}" fill="{line.colour}"/>'
     pairs = list(zip(x.tolist(), y.tolist(), strict=True))

@@ -16,6 +16,10 @@ BUSY = 20.0
 """Seconds to wait for a database that another process writes."""
 GIVEN = frozenset({"alembic_version", "experiments", "workspaces"})
 """Tables that MLflow fills while it makes them."""
+LARGEST_CHECKED = 200e6
+"""Bytes of a file up to which its pages are checked at the start of a run: about a second."""
+ROWS = ("CHECK constraint failed", "NULL value in")
+"""What SQLite says of rows that break a rule, in a file that is sound."""
 BESIDE = ("-journal", "-wal", "-shm")
 """Ends of the names of what SQLite keeps beside a database."""
 
@@ -124,7 +128,7 @@ def _holds_nothing(path: Path) -> bool:
 def damage(uri: str) -> str:
     """What is wrong with the file of a database, in words that say what to do; "" if it is sound, or no file."""
     path = file_of(uri)
-    if path is None or not path.exists():
+    if path is None or not path.exists() or path.stat().st_size > LARGEST_CHECKED:
         return ""
     try:
         with closing(sqlite3.connect(path, timeout=BUSY)) as connection:
@@ -133,7 +137,7 @@ def damage(uri: str) -> str:
         return ""
     except sqlite3.DatabaseError as error:
         found = str(error)
-    if found == "ok":
+    if found == "ok" or found.startswith(ROWS):
         return ""
     for engine in _engines(uri):
         engine.dispose()  # it has the file open that is to be moved

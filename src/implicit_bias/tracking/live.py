@@ -331,7 +331,7 @@ class LiveRun:
         try:
             outcomes += [live.end(store) for live in self._sweeps.values() if live.run is not None]
             for live in self._sweeps.values():
-                if live.outbox is not None and live.run is not None and not live.run.missing():
+                if live.outbox is not None and live.run is not None and "plan" in live.roles and not live.run.missing():
                     live.outbox.clear()
         except Exception as failure:
             if not is_outage(failure):

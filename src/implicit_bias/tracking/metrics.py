@@ -1,5 +1,6 @@
 """The first metrics of a run in a SQLite file, one statement per table, where MLflow makes an object per value."""
 
+import logging
 import math
 import re
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 
 from implicit_bias.tracking.database import sqlite_engine
+
+logger = logging.getLogger(__name__)
 
 NAME = re.compile(r"[\w][\w\-. :]*(/[\w][\w\-. :]*)*")
 """Names that MLflow takes as they are."""
@@ -30,7 +33,10 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) ->
     Returns:
         whether they are there, all of them; if not, none is, and `log_batch` has to do it: of any store but a SQLite
         file, of tables that are not those known here, of a run that has metrics or is deleted, of names or values
-        that MLflow would refuse or change, and where the database cannot be written, which MLflow says its own way.
+        that MLflow would refuse or change.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database cannot be written.
     """
     engine = sqlite_engine(client)
     if engine is None or not metrics or not all(map(_plain, metrics)):
@@ -52,7 +58,10 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) ->
                 return False
             connection.execute(sqlalchemy.insert(each), rows)
             connection.execute(sqlalchemy.insert(last), list(latest.values()))
-    except sqlalchemy.exc.SQLAlchemyError:
+    except sqlalchemy.exc.OperationalError:  # locked, full, gone: MLflow would wait as long and fail as well
+        raise
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        logger.debug("left to MLflow: %s", error)
         return False
     return True
 

@@ -50,6 +50,7 @@ class Outbox:
             return
         if first:
             self.parent, self.plan = said.get("parent"), str(said.get("plan", ""))
+            self.damaged = self.damaged or bool(said.get("damaged"))
         for name, keys in saved.items():
             self.add(name, keys)
 
@@ -68,7 +69,8 @@ class Outbox:
         from implicit_bias.sweeps.datasets import replacing
 
         with replacing(self.path) as file:
-            file.write(json.dumps({"parent": self.parent, "plan": self.plan, "saved": self.saved}).encode() + b"\n")
+            said = {"parent": self.parent, "plan": self.plan, "saved": self.saved}
+            file.write(json.dumps(said | ({"damaged": True} if self.damaged else {})).encode() + b"\n")
         self.kept = True
 
     def clear(self) -> None:

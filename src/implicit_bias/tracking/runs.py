@@ -43,8 +43,13 @@ def delete_twins(client: MlflowClient, experiment_id: str, run_id: str, creation
     """Delete what repeated requests have made beside a run: the answers to the first ones were lost on the way."""
     if creation:
         for twin in find_runs(client, experiment_id, f"tags.{CREATION} = '{creation}'"):
-            if twin.info.run_id != run_id:
+            if twin.info.run_id != run_id and is_empty(twin):
                 discard(client, twin)
+
+
+def is_empty(run: Run) -> bool:
+    """Whether a run was given nothing after its creation: not so a copy, or what a person has made."""
+    return run.info.status != "FINISHED" and not run.data.params and not run.data.metrics
 
 
 def note(description: str) -> dict[str, str]:

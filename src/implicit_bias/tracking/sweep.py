@@ -38,6 +38,7 @@ from implicit_bias.tracking.runs import (
     find_runs,
     folder_in_run,
     is_described_by_us,
+    is_empty,
     note,
     now,
     texts,
@@ -136,7 +137,7 @@ class TrackedSweep:
         """Take up a parent run whose process is gone: finished children stay, the others are given again."""
         run = self.client.get_run(run_id)
         self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
-        self.description = str(self.plan.get("description", ""))
+        self.description = redacted(str(self.plan.get("description", "")))
         self._known = dict(run.data.metrics)
         self._files = set(filter(None, run.data.tags.get("pictures", "").split(", ")))
         self.before = str(run.info.status)
@@ -340,7 +341,7 @@ class TrackedSweep:
         known = {point.run_id for point in self.points.values()}
         unfinished = f"{CHILD_OF} = '{self.run_id}' AND attributes.status != 'FINISHED'"
         for run in find_runs(self.client, self.experiment_id, unfinished):
-            if run.info.run_id not in known and run.data.tags["point"] in self.points:
+            if run.info.run_id not in known and run.data.tags["point"] in self.points and is_empty(run):
                 discard(self.client, run)
 
     def _point(self, key: str, record: Mapping[str, Any] | None = None) -> Child:

@@ -73,15 +73,17 @@ def send(
     if not outbox.saved:
         return Sent(None, "", lost)
     sweep = store.open(whole, outbox.parent)
-    if not outbox.damaged:
-        outbox.parent, outbox.plan = sweep.run_id, fingerprint
-        outbox.write()
+    outbox.parent, outbox.plan = sweep.run_id, fingerprint
+    outbox.write()
     unread: set[str] = set()
-    for dataset in sorted(outbox.saved.keys() & marks.keys(), key=lambda each: (_place(marks[each]), each)):
-        mark = marks[dataset]
-        wanted = [key for key in sweep.missing() if key in set(outbox.saved[dataset]) - unread]
+    saved, needed = _to_send(outbox.saved, marks)
+    for dataset in sorted(saved, key=lambda each: (_place(marks[each]), each)):
+        mark, there = marks[dataset], saved[dataset] - unread
+        wanted = [key for key in sweep.missing() if key in there]
         try:
             for key, data in _contents(catalog[dataset], mark, wanted):
+                if data is None and key and key not in needed[dataset]:
+                    continue
                 if data is None and key:
                     unread.add(key)
                     lost.append(f"{dataset} of {key}")
@@ -94,6 +96,26 @@ def send(
     if not lost:
         outbox.clear()
     return Sent(sweep, status, lost)
+
+
+def _to_send(noted: dict[str, list[str]], marks: dict[str, Mark]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Dataset -> the points of it to send; and those that must be there.
+
+    What an evaluated point was trained to is sent with it, whoever has trained it and whatever a damaged note says, and
+    so is its figure where it has one.
+    """
+    needed = {dataset: set(keys) for dataset, keys in noted.items() if dataset in marks}
+    evaluated: dict[Any, set[str]] = {}
+    for dataset, keys in needed.items():
+        if marks[dataset].role == "evaluation":
+            evaluated.setdefault(marks[dataset].sweep, set()).update(keys)
+    saved = {dataset: set(keys) for dataset, keys in needed.items()}
+    for dataset, mark in marks.items():
+        if mark.role in ("trajectory", "point_figure") and mark.sweep in evaluated:
+            saved[dataset] = saved.get(dataset, set()) | evaluated[mark.sweep]
+            if mark.role == "trajectory":
+                needed[dataset] = saved[dataset]
+    return saved, {dataset: needed.get(dataset, set()) for dataset in saved}
 
 
 def _marks(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Mark]:

@@ -117,3 +117,22 @@ def test_every_step_begins_where_the_one_before_has_ended(monkeypatch: pytest.Mo
         for before, step in pairwise([first, *others]):
             assert step.t0 == before.t1
             np.testing.assert_allclose(step.at(step.t0), before.R, rtol=0, atol=1e-10 * np.linalg.norm(R))
+
+
+@pytest.mark.parametrize("exponent", [-200, -150, 150])
+def test_the_estimate_of_a_step_scales_with_the_state(exponent: int) -> None:
+    """A linear field: neither squares nor their sums may leave floating point."""
+    estimates = []
+    for scale in (1.0, 2.0**exponent):
+
+        def field(R: np.ndarray, velocity: np.ndarray):
+            def evaluate() -> None:
+                np.multiply(R, -3.0, velocity)
+
+            return evaluate
+
+        run = RungeKutta8(field, scale * np.ones((2, 2)))
+        run.step(0.3)
+        estimates.append(run.error(0.3) / scale)
+    assert estimates[0] > 0
+    assert estimates[1] == pytest.approx(estimates[0], rel=1e-12)

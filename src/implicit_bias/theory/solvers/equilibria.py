@@ -15,6 +15,7 @@ LARGEST = 1e70
 _EPS = float(np.finfo(float).eps)
 _LONG_ENOUGH = 0.5  # time, in units of 1 / rate of growth, in which growth is seen
 _SEEN_TO_GROW = 0.1  # share of the expected growth that is taken for growth
+_LARGEST_EXPONENT = 700.0  # of a growth that is a number
 _NEAR = 1e-3
 _NEAR_SLOPE = 0.2
 
@@ -137,7 +138,7 @@ class Watch:
         since, before = self._seen or (t, 0.0)
         if self._seen and (t - since) * rate < _LONG_ENOUGH:
             return False
-        if size <= before * np.exp(_SEEN_TO_GROW * rate * (t - since)):
+        if size <= before * np.exp(min(_SEEN_TO_GROW * rate * (t - since), _LARGEST_EXPONENT)):
             return True
         self._seen = t, size
         return False

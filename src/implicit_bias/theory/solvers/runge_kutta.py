@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.integrate import DOP853
+from scipy.linalg.blas import dnrm2
 
 from implicit_bias.theory.problem import Array
 
@@ -54,5 +55,5 @@ class RungeKutta8:
         """Estimated error of the step of size h just made, in the norm of the state."""
         with np.errstate(over="ignore", invalid="ignore"):
             e5, e3 = _ERRORS @ self._velocities
-            size5, size3 = float(e5 @ e5), float(e3 @ e3)
-        return h * size5 / float(np.sqrt(size5 + 0.01 * size3)) if size5 != 0 else 0.0
+            size5, size3 = dnrm2(e5), dnrm2(e3)  # no square underflows
+            return float(h * size5 * (size5 / np.hypot(size5, 0.1 * size3))) if size5 != 0 else 0.0
