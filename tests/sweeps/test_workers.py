@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from implicit_bias.pipelines.initialization import plan_points
-from implicit_bias.sweeps.clusters import LOOK, PACKAGES, EngineError, _watch
+from implicit_bias.sweeps.clusters import DISTRIBUTED, LOOK, EngineError, _watch
 from implicit_bias.sweeps.parameters import Engine, Sweep
 from implicit_bias.sweeps.workers import TRIES, _on_worker, check_engine, compute
 
@@ -116,7 +116,7 @@ def test_a_call_is_taken_when_there_is_room_for_it():
 
 @pytest.mark.parametrize("backend", ["dask"])
 def test_a_backend_whose_package_is_missing_is_refused(backend, monkeypatch):
-    monkeypatch.delitem(sys.modules, PACKAGES[backend], raising=False)  # of a test before this one
+    monkeypatch.delitem(sys.modules, DISTRIBUTED, raising=False)  # of a test before this one
     monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
     monkeypatch.setattr(sys, "meta_path", [each for each in sys.meta_path if "editable" not in repr(each)])
     with pytest.raises(EngineError, match=rf"pip install 'kedro-implicit-bias\[{backend}\]'"):

@@ -1,15 +1,11 @@
 """The report as one self-contained page of HTML: it loads nothing, and needs no script."""
 
-import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from implicit_bias.report.section import Section
-
-MANY = 10
-"""More than the paper has figures."""
 
 
 def render(sections: Mapping[str, Section], current: Collection[str]) -> str:
@@ -27,14 +23,8 @@ def render(sections: Mapping[str, Section], current: Collection[str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["minute"] = minute
-    ordered = dict(sorted(sections.items(), key=lambda item: _figure_of_the_paper(item[1])))
+    ordered = dict(sorted(sections.items(), key=lambda item: (not item[1].paper, item[1].paper)))
     return environment.get_template("page.html").render(sections=ordered, current=current)
-
-
-def _figure_of_the_paper(section: Section) -> int:
-    """The number of the paper's figure that a section reproduces; a larger one if it reproduces none."""
-    found = (re.match(r"The paper's Figure (\d)", picture.title) for picture in section.pictures)
-    return next((int(match[1]) for match in found if match), MANY)
 
 
 def minute(time: datetime) -> str:

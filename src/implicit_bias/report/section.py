@@ -106,6 +106,7 @@ class Section(Stored):
     Attributes:
         kind: its name in report/registry.py.
         title: its heading.
+        paper: the paper's figure that it reproduces, "" if none.
         summary: one sentence or two: what was run.
         outcome: how it ended, in a few words.
         faults: what is not as it should be, one sentence each.
@@ -120,6 +121,7 @@ class Section(Stored):
 
     kind: str = ""
     title: str
+    paper: str = ""
     summary: str
     outcome: str
     faults: list[str] = []

@@ -55,6 +55,7 @@ def sweep_section(
     outcome = f"{len(points):,} of {planned:,} points finished" if missing else f"all {planned:,} points finished"
     return Section(
         title=origin.title("Sweep"),
+        paper=paper.figure,
         summary=_summary(params, planned, datasets),
         outcome=outcome,
         faults=_faults(points, missing),

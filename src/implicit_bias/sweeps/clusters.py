@@ -28,7 +28,8 @@ RESTART = 120
 LOOK = 10
 """Seconds between looks at whether a cluster has workers."""
 
-PACKAGES = {"dask": "distributed"}
+DISTRIBUTED = "distributed"
+"""What Dask's clusters need to be there."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +64,15 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
     Raises:
         EngineError: its package is missing, nothing answers, or its workers differ from this process.
     """
-    if find_spec(PACKAGES[backend]) is None:
+    if find_spec(DISTRIBUTED) is None:
         raise EngineError(
-            f"backend {backend} needs the package {PACKAGES[backend]}: pip install 'kedro-implicit-bias[{backend}]'"
+            f"backend {backend} needs the package {DISTRIBUTED}: pip install 'kedro-implicit-bias[{backend}]'"
         )
     where = address or "this machine"
     try:
         if address and urlsplit(address if "://" in address else f"//{address}").port:
             _knock(address)
-        return {"dask": _dask}[backend](address, cpu_count() if workers == -1 else workers)
+        return _dask(address, cpu_count() if workers == -1 else workers)
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, EngineError):
             raise

@@ -18,7 +18,7 @@ PARENTS = f"tags.`{PROCESS}` LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE
 CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
 REPORT = "report"
 """The tag of a sweep that names the kinds of its sections in the report; see report/registry.py."""
-CREATION = "creation"
+CREATION = "implicit_bias.creation"
 """The tag of a sweep that repeated requests to create it share."""
 DESCRIPTION, DESCRIBED = "mlflow.note.content", "implicit_bias.described"
 """The tag that MLflow shows as the description of a run, and that with the digest of the one it was given here."""
@@ -42,7 +42,7 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
 def delete_twins(client: MlflowClient, experiment_id: str, run_id: str, creation: str | None) -> None:
     """Delete what repeated requests have made beside a run: the answers to the first ones were lost on the way."""
     if creation:
-        for twin in find_runs(client, experiment_id, f"tags.{CREATION} = '{creation}'"):
+        for twin in find_runs(client, experiment_id, f"tags.`{CREATION}` = '{creation}'"):
             if twin.info.run_id != run_id and is_empty(twin):
                 discard(client, twin)
 
@@ -60,8 +60,7 @@ def note(description: str) -> dict[str, str]:
 
 def is_described_by_us(run: Run) -> bool:
     """Whether the description of a run is the one it was given here, and not one that a person has written."""
-    tags = run.data.tags
-    return tags.get(DESCRIBED, short_digest(tags.get(DESCRIPTION, ""))) == short_digest(tags.get(DESCRIPTION, ""))
+    return run.data.tags.get(DESCRIBED) in (None, short_digest(run.data.tags.get(DESCRIPTION, "")))
 
 
 def discard(client: MlflowClient, run: Run) -> None:
