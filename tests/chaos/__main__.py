@@ -113,6 +113,7 @@ def main() -> int:
     parser.add_argument("--lanes", type=int, default=2, help="trials at once")
     parser.add_argument("--write", type=Path, help="where to write the page")
     options = parser.parse_args()
+    place = options.write and options.write.resolve()  # lanes may change the working directory
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         del os.environ[name]
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1", "COLUMNS": "1000"}
@@ -127,8 +128,8 @@ def main() -> int:
     cpu = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(table(done))
     print(f"{len(done)} faults in {elapsed / 60:.1f} minutes, {cpu / 60:.1f} minutes of CPU time")
-    if options.write:
-        options.write.write_text(page(done, options.seed, elapsed, cpu), "utf-8")
+    if place:
+        place.write_text(page(done, options.seed, elapsed, cpu), "utf-8")
     return int(Counter(each.outcome for each in done)[FAILED] > 0)
 
 
