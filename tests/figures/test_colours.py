@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import implicit_bias.figures
-from implicit_bias.figures import interactive, style
+from implicit_bias.figures import interactive, palette, style
 from implicit_bias.figures.imbalance import RATIOS
 from tests.support.colours import LEAST, PALETTE
 from tests.support.vision import DEFICIENCIES, difference, lab, least_difference, linear_rgb
@@ -50,11 +50,11 @@ def test_any_two_colours_of_the_palette_differ(first, second):
 @pytest.mark.parametrize("colour", PALETTE)
 def test_every_colour_differs_from_the_page_and_from_bands(colour):
     assert least_difference(colour, "white") >= LEAST
-    assert least_difference(colour, style.LIGHT) >= LEAST
+    assert least_difference(colour, palette.LIGHT) >= LEAST
 
 
 def test_figures_draw_with_colours_of_the_palette_alone():
-    known = {*PALETTE, style.LIGHT, interactive.NEUTRAL, "#8C8C8C"}  # the last is the middle of RATIOS
+    known = {*PALETTE, palette.LIGHT, interactive.NEUTRAL, "#8C8C8C"}  # the last is the middle of RATIOS
     for file in Path(implicit_bias.figures.__file__).parent.glob("*.py"):
         for colour in re.findall(r"#[0-9A-Fa-f]{6}\b|(?<=color=\")[a-z:]+(?=\")", file.read_text("utf-8")):
             assert colour in {*known, "white", "none"}, f"{file.name}: {colour}"

@@ -12,17 +12,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_bias.figures import (
-    alpha_figure,
-    companion_figure,
-    imbalance_figure,
-    png,
-    rate_bias_figure,
-    wide_figure,
-    width_figure,
-)
-from implicit_bias.figures.style import colours, group, linear_ticks, log_ticks, number
-from implicit_bias.figures.widths import LAW
+from implicit_bias.figures.imbalance import imbalance_figure, rate_bias_figure
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.spans import linear_ticks, log_ticks
+from implicit_bias.figures.style import colours, group, png
+from implicit_bias.figures.widths import LAW, alpha_figure, companion_figure, wide_figure, width_figure
 from tests.support.colours import check_colours
 
 CONST = 18.3

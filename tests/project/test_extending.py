@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
-from implicit_bias.figures import png, point_figure
+from implicit_bias.figures.point import point_figure
 from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main
+from implicit_bias.figures.style import png
 from implicit_bias.pipelines.evaluation import evaluate_point, evaluate_points
 from implicit_bias.pipelines.initialization import initialize_point, initialize_points, plan_points
 from implicit_bias.pipelines.kinds.activation import evaluate as activation_measures

@@ -297,11 +297,7 @@ def test_points_are_computed_here_without_multiprocessing() -> None:
 
 DRAW = """
 import sys
-from implicit_bias.figures import companion_figure, png
-from implicit_bias.figures.claims import claims_figure
-points = {"width": [10, 10, 100, 100], "distance": [3.0, 2, 0.5, 0.6], "law_rms": [2.5, 2.5, 0.6, 0.6],
-          "bound_final": [9.0, 9, 4, 4], "certified_final": [9.0, 9, 4, 4]}
-from implicit_bias.figures.style import panels
+from implicit_bias.figures.style import panels, png
 with panels(1, (4, 3)) as (figure, axes):
     axes[0].plot([1, 2], [-1, -2])
     axes[0].set_title("minus -1, $x^2$")

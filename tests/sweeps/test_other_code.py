@@ -1,6 +1,7 @@
 """Points are computed by the code that their fingerprints name, or not at all."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,3 +52,18 @@ def test_workers_that_have_imported_other_code_compute_nothing(module: Path) -> 
         failure = failure_of(record)
         assert failure is not None
         assert "other code" in str(failure)
+
+
+def test_workers_import_no_more_than_they_compute_with() -> None:
+    code = (
+        "import sys\n"
+        "from implicit_bias.pipelines import evaluation, initialization, training\n"
+        "from implicit_bias.sweeps.fingerprint import reached, sources\n"
+        "for stage in (evaluation, initialization, training):\n"
+        "    for name in reached(stage.__name__):\n"
+        "        __import__(name)\n"
+        "    sources(reached(stage.__name__))\n"
+        "print(*sorted({'matplotlib', 'mlflow', 'pandas', 'plotly', 'scipy.stats', 'sqlalchemy'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []

@@ -11,26 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from implicit_bias.figures.sketch import Line, Panel, Sketch
-from implicit_bias.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    LIGHT,
-    ORANGE,
-    WIDTH,
-    Array,
-    Table,
-    colours,
-    dots,
-    fit_axis,
-    floats,
-    group,
-    panels,
-    positive,
-    span,
-)
+from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE
+from implicit_bias.figures.spans import Array, Table, floats, positive
+from implicit_bias.figures.style import WIDTH, colours, dots, fit_axis, group, panels
 
 ACROSS = 3
 """Panels in a row."""
@@ -135,35 +118,3 @@ def frozen_figure(points: Table, delta: float) -> Figure:
         left.set(ylabel="deviation from the law's mean / law (rms)")
         right.set(ylabel="relative movement of the kernel")
     return figure
-
-
-def activation_point_figure(record: Mapping[str, Any]) -> Sketch:
-    """One run: its loss, and its predictions at the test rows next to the frozen law.
-
-    Args:
-        record: `curve/iteration`, `curve/excess`; `predictions`, and `mean` and `std` of the law, (N, m) each.
-    """
-    own, mean, std = (floats(record[name]).ravel() for name in ("predictions", "mean", "std"))
-    order = np.argsort(mean, kind="stable")
-    rank = np.arange(1, order.size + 1)
-    low, high = mean[order] - 2 * std[order], mean[order] + 2 * std[order]
-    iteration, excess = record["curve/iteration"], record["curve/excess"]
-    loss = Panel(
-        [Line(iteration, positive(excess), BLUE, "measured")],
-        span(iteration, log=False),
-        span(excess, log=True),
-        "iteration k",
-        "excess loss",
-    )
-    predictions = Panel(
-        [
-            Line(rank, low, LIGHT, "frozen law, ± 2 std", upper=high),
-            Line(rank, mean[order], BLACK, "its mean"),
-            Line(rank, own[order], BLUE, "network", "o"),
-        ],
-        span(rank, log=False),
-        span(low, high, own, log=False, zero=False),
-        "test rows, in order of the mean",
-        "prediction",
-    )
-    return Sketch("Excess loss of one run, and its predictions beside the frozen law", [loss, predictions])

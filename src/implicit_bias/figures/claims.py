@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from implicit_bias.figures.style import BLACK, BLUE, GREY, LIGHT, VERMILLION, PlainFigure, plain_style
+from implicit_bias.figures.palette import BLACK, BLUE, GREY, LIGHT, VERMILLION
+from implicit_bias.figures.style import PlainFigure, plain_style
 
 SMALLEST = 1e-17
 """Errors below this one, zero among them, are drawn here."""

@@ -6,22 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_bias.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    WIDTH,
-    Array,
-    Table,
-    colours,
-    dots,
-    fit_axis,
-    floats,
-    group,
-    number,
-    panels,
-)
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.palette import BLACK, BLUE, GREY, ORANGE
+from implicit_bias.figures.spans import Array, Table, floats
+from implicit_bias.figures.style import WIDTH, colours, dots, fit_axis, group, panels
 
 DEPTH = "layers $L$"
 

@@ -11,22 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from implicit_bias.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ITERATION,
-    LIGHT,
-    ORANGE,
-    Table,
-    fit_axis,
-    floats,
-    log_ticks,
-    number,
-    panels,
-    positive,
-)
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE
+from implicit_bias.figures.spans import Table, floats, log_ticks, positive
+from implicit_bias.figures.style import ITERATION, fit_axis, panels
 
 DEEPEST = 1e-7  # smallest loss shown, relative to the largest
 STEP = r"step $\eta$"

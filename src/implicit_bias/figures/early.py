@@ -7,7 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures.style import BLACK, COLOURS, GREY, Array, Table, fit_axis, floats, panels, positive
+from implicit_bias.figures.palette import BLACK, COLOURS, GREY
+from implicit_bias.figures.spans import Array, Table, floats, positive
+from implicit_bias.figures.style import fit_axis, panels
 
 PENALTY = r"$1/\lambda$ of the nearest ridge solution"
 

@@ -11,29 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from implicit_bias.figures.legends import DEEPEST, headroom
-from implicit_bias.figures.style import (
-    BLACK,
-    BLUE,
-    DISTANCE,
-    GREY,
-    ITERATION,
-    LIGHT,
-    TICKS,
-    VERMILLION,
-    Table,
-    colours,
-    fit_axis,
-    floats,
-    group,
-    largest,
-    legend_room,
-    linear_ticks,
-    log_ticks,
-    number,
-    panels,
-    positive,
-)
+from implicit_bias.figures.legends import headroom
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.palette import BLACK, BLUE, GREY, LIGHT, VERMILLION
+from implicit_bias.figures.spans import DEEPEST, Table, floats, largest, linear_ticks, log_ticks, positive
+from implicit_bias.figures.style import DISTANCE, ITERATION, TICKS, colours, fit_axis, group, legend_room, panels
 
 RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLUE])
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"

@@ -12,7 +12,9 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from implicit_bias.figures.style import BLACK, GREEN, VERMILLION, Array, Table, colours, floats, group, positive
+from implicit_bias.figures.palette import BLACK, GREEN, VERMILLION
+from implicit_bias.figures.spans import Array, Table, floats, positive
+from implicit_bias.figures.style import colours, group
 
 MOST_RUNS = 4000
 """Runs drawn; of more so many are chosen evenly, which keeps a figure well below a megabyte."""

@@ -8,20 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from implicit_bias.figures.style import (
-    COLOURS,
-    GREY,
-    WIDTH,
-    Array,
-    Table,
-    fit_axis,
-    floats,
-    group,
-    number,
-    panels,
-    positive,
-    smallest,
-)
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.palette import COLOURS, GREY
+from implicit_bias.figures.spans import Array, Table, floats, positive, smallest
+from implicit_bias.figures.style import WIDTH, fit_axis, group, panels
 
 AXES = {"width": WIDTH, "alpha": r"$\alpha$, scales $h^{-\alpha}$", "ratio": r"$\sigma_U/\sigma_V$"}
 SERIES = {"width": "h", "alpha": "α", "ratio": "σU/σV"}

@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures.style import floats, largest
+from implicit_bias.figures.spans import DEEPEST, floats, largest
 
 LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the width of its panel
-DEEPEST = 1e-16  # smallest loss shown, relative to the largest
 
 
 def legend_share(ax: Axes) -> float:

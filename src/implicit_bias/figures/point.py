@@ -6,24 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures.legends import DEEPEST
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION
 from implicit_bias.figures.sketch import Line, Panel, Sketch
-from implicit_bias.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
-    Array,
-    Span,
-    floats,
-    largest,
-    number,
-    positive,
-    span,
-)
+from implicit_bias.figures.spans import DEEPEST, Array, Span, floats, largest, positive, span
 from implicit_bias.theory.bounds.registry import BEFORE, RUN_BOUNDS
 
 NEAR = 3.0  # a bound of the distance is drawn up to this factor above it, and named beyond

@@ -12,21 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from implicit_bias.figures.style import (
-    BLUE,
-    COLOURS,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILLION,
-    WIDTH,
-    Table,
-    fit_axis,
-    floats,
-    legend_room,
-    panels,
-    positive,
-)
+from implicit_bias.figures.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILLION
+from implicit_bias.figures.spans import Table, floats, positive
+from implicit_bias.figures.style import WIDTH, fit_axis, legend_room, panels
 
 NEEDED = {
     "distance": (BLUE, "-", r"distance $\|UV^\top-\hat\Theta\|_F$"),

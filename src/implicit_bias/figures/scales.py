@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_bias.figures.style import Array, Table, colours, dots, fit_axis, floats, group, panels
+from implicit_bias.figures.spans import Array, Table, floats
+from implicit_bias.figures.style import colours, dots, fit_axis, group, panels
 
 ALPHA = r"$\alpha$: scales $h^{-\alpha}$ of the first and last layer"
 PANELS = (

@@ -7,7 +7,8 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures.style import BLACK, GREY, LIGHT, Array, Span, floats
+from implicit_bias.figures.palette import BLACK, GREY, LIGHT
+from implicit_bias.figures.spans import Array, Span, floats
 
 PLOT, LEGEND = (250.0, 200.0), 225.0  # width and height of the axes of a panel; width of the legend beside them
 LEFT, TOP, BOTTOM = 62.0, 12.0, 42.0  # margins of a panel

@@ -3,9 +3,8 @@
 Layouts and ticks are fixed in advance, which keeps drawing fast and equal inputs equal to the byte.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal
 
@@ -14,26 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from implicit_bias.figures.numerals import number as number
-from implicit_bias.figures.numerals import power_of_ten
-
-Table = Mapping[str, ArrayLike]
-
-
-Array = NDArray[np.float64]
-
-
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"  # Okabe and Ito (2008)
-
-
-PURPLE, SKY, BLACK, GREY, LIGHT = "#CC79A7", "#56B4E9", "#000000", "#666666", "#DDDDDD"
-
-
-COLOURS = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
-
+from implicit_bias.figures.palette import BLACK, BLUE, COLOURS, GREY, LIGHT
+from implicit_bias.figures.spans import Array, Table, floats, largest, span
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -90,13 +73,6 @@ ITERATION = "iteration $k$"
 DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
 
 
-MOST_SHOWN = 1e300
-"""From here on an axis would end beyond the largest number."""
-DECADES = 1e-307, 1e307
-"""Where a logarithmic axis ends at the latest."""
-LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
-
-
 MOST_MARKERS = 60  # widths above which a curve of means has a band instead of markers and bars
 MANY = 300  # runs above which single ones are drawn smaller and fainter, so that their crowd shows where it is dense
 
@@ -126,26 +102,6 @@ def group(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
     square = np.bincount(member, (relative - mean[member]) ** 2, at.size)
     deviation = np.sqrt(np.divide(square, count - 1, out=np.full(at.size, np.nan), where=count > 1))
     return at, mean * unit, deviation * unit
-
-
-def log_ticks(low: float, high: float, count: int = 6) -> tuple[Array, list[str]]:
-    """About `count` ticks between two positive limits: powers of ten, else 1-2-5 steps, else even steps."""
-    first, last = int(np.ceil(np.log10(low))), int(np.floor(np.log10(high)))
-    if last - first >= 2:
-        step = -(-(last - first + 1) // count)
-        exponents = np.arange(-(-first // step) * step, last + 1, step)
-        return np.power(10.0, exponents), [power_of_ten(int(exponent)) for exponent in exponents]
-    ticks = np.outer(10.0 ** np.arange(first - 1, last + 1), (1, 2, 5)).ravel()
-    ticks = ticks[(ticks >= low) & (ticks <= high)]
-    return (ticks, list(map(number, ticks))) if ticks.size > 2 else linear_ticks(low, high, count - 2)
-
-
-def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[str]]:
-    """At most `count` even steps between two limits."""
-    ticks = floats(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
-    slack = 1e-9 * (high - low)
-    ticks = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
-    return ticks, list(map(number, ticks))
 
 
 @contextmanager
@@ -192,54 +148,6 @@ def panels(
             ax.tick_params(**TICKS)
             ax.tick_params(which="minor", length=0)
         yield figure, axes
-
-
-@dataclass(frozen=True)
-class Span:
-    """What an axis shows.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-        log: whether it is logarithmic.
-        ticks: where its ticks are.
-        labels: what is written at them.
-    """
-
-    low: float
-    high: float
-    log: bool
-    ticks: Array
-    labels: Sequence[str]
-
-
-def span(*values: ArrayLike, log: bool | None = None, zero: bool = True, floor: float = 0.0, room: float = 1.0) -> Span:
-    """Scale, limits and ticks of an axis that shows the values.
-
-    Args:
-        values: everything to show; values that are not finite or from MOST_SHOWN on do not count, on a logarithmic
-            axis neither do those up to 1 / MOST_SHOWN.
-        log: whether the axis is logarithmic; None decides by the range of the values.
-        zero: whether a linear axis starts at 0 when the values come near it.
-        floor: smallest value shown on a logarithmic axis, relative to the largest.
-        room: factor left above the largest value of a logarithmic axis, for a legend.
-    """
-    shown = np.concatenate([floats(value).ravel() for value in values])
-    shown = shown[np.abs(shown) < MOST_SHOWN]
-    if log is None:
-        log = bool(shown.size) and 0 < LOG_FROM * smallest(shown) < largest(shown)
-    if log:
-        shown = shown[shown > 1 / MOST_SHOWN]
-    low, high = (float(shown.min()), float(shown.max())) if shown.size else (1.0, 1.0)
-    if log:
-        low, high = max(low, floor * high), min(high * room, MOST_SHOWN)
-        margin = float(10 ** (0.04 * (np.log10(high) - np.log10(low)))) if high > low else 2.0
-        low, high = max(low / margin, DECADES[0]), min(high * margin, DECADES[1])
-        return Span(low, high, log, *log_ticks(low, high))
-    margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
-    near_zero = zero and 0 <= low < 0.6 * high
-    low, high = 0.0 if near_zero else low - margin, high + margin
-    return Span(low, high, log, *linear_ticks(low, high))
 
 
 def fit_axis(
@@ -295,27 +203,8 @@ def dots(label: str | None, colour: str = BLUE, count: int = 1) -> dict[str, Any
     }
 
 
-def positive(values: ArrayLike) -> Array:
-    """The values with gaps where a logarithmic axis has no place for them."""
-    array = floats(values)
-    return np.where(np.isfinite(array) & (array > 0), array, np.nan)
-
-
-def floats(values: ArrayLike) -> Array:
-    return np.asarray(values, float)
-
-
 def legend_room(*values: ArrayLike) -> float:
     """Factor above positive values that leaves the upper third of a logarithmic axis to a legend."""
     shown = np.concatenate([floats(value).ravel() for value in values]) if values else np.ones(1)
     shown = shown[shown > 0]
     return float(max(4.0, (shown.max() / shown.min()) ** 0.45)) if shown.size else 1.0
-
-
-def largest(values: ArrayLike) -> float:
-    array = floats(values)
-    return float(np.max(array[np.isfinite(array)], initial=0.0))
-
-
-def smallest(values: ArrayLike) -> float:
-    return float(np.min(floats(values), initial=np.inf))

@@ -7,7 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from implicit_bias.figures.style import BLACK, COLOURS, GREY, WIDTH, Table, fit_axis, floats, group, panels
+from implicit_bias.figures.palette import BLACK, COLOURS, GREY
+from implicit_bias.figures.spans import Table, floats
+from implicit_bias.figures.style import WIDTH, fit_axis, group, panels
 
 SPREAD = 0.03
 """Factor between the markers of neighbouring laws, so that error bars do not overlap."""

@@ -7,29 +7,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from implicit_bias.figures.legends import room_of_legend
-from implicit_bias.figures.style import (
-    BLACK,
-    BLUE,
-    DISTANCE,
-    GREEN,
-    GREY,
-    LIGHT,
-    ORANGE,
-    VERMILLION,
-    WIDTH,
-    Array,
-    Table,
-    colours,
-    dots,
-    draw_means,
-    fit_axis,
-    floats,
-    group,
-    largest,
-    number,
-    panels,
-    positive,
-)
+from implicit_bias.figures.numerals import number
+from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE, VERMILLION
+from implicit_bias.figures.spans import Array, Table, floats, largest, positive
+from implicit_bias.figures.style import DISTANCE, WIDTH, colours, dots, draw_means, fit_axis, group, panels
 
 FINAL = r"$\|U(t_f)V(t_f)^\top-\hat\Theta\|_F$"
 INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"

@@ -78,7 +78,8 @@ def evaluate_point(
     record = KINDS[sweep.kind](point, sweep, problem, state, trajectory, *rows)
     if not sweep.point_figures:
         return record
-    from implicit_bias.figures import activation_point_figure, point_figure
+    from implicit_bias.figures.activation_point import activation_point_figure
+    from implicit_bias.figures.point import point_figure
 
     figure = (activation_point_figure if sweep.kind == "activation" else point_figure)(record).svg()
     return record | {"figure": figure, "figure_checksum": checksum(figure)}

@@ -8,8 +8,8 @@ import pytest
 from mlflow import MlflowClient
 from pydantic import ValidationError
 
-from implicit_bias.figures import png
 from implicit_bias.figures.descent import gap_figure, step_figure
+from implicit_bias.figures.style import png
 from implicit_bias.pipelines.studies.descent import plan_descents
 from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.theory import draw_data, reparametrize

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from implicit_bias.theory.networks.hidden import row_space
 from implicit_bias.theory.networks.two_layer import (
     imbalance,
     imbalance_matrix,
@@ -126,3 +127,21 @@ def test_c_follows_the_definition_where_the_width_undercuts_r_and_m():
     assert p.r > 1
     assert imbalance(reduce_network(case.problem, case.U, V)).c == 0.0
     assert imbalance(case.reduced(case.U, V)).spread_plus == pytest.approx(np.sum((p.Phi1.T @ case.U) ** 2), rel=1e-12)
+
+
+@given(
+    k=st.integers(1, 12),
+    more=st.integers(0, 40),
+    scales=st.integers(0, 280),
+    tie=st.floats(1e-9, 1.0),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_hidden_directions_are_orthonormal_whatever_the_scales_and_the_condition(k, more, scales, tie, seed):
+    rng = np.random.default_rng(seed)
+    P = rng.standard_normal((k, k + more))
+    P[-1] = P[0] + tie * P[-1]  # from independent rows to nearly equal ones
+    P *= 10.0 ** rng.uniform(-scales / 2, scales / 2, (k, 1))
+    R, O = row_space(P)
+    np.testing.assert_allclose(O.T @ O, np.eye(O.shape[1]), atol=1e-13)
+    size = np.linalg.norm(P, axis=1, keepdims=True)
+    np.testing.assert_allclose(R @ O.T / size, P / size, atol=1e-13)

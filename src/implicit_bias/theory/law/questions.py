@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from implicit_bias.theory.checks import check, probability
 from implicit_bias.theory.law.distance import PAPER, Scaling
 from implicit_bias.theory.law.finite_width import mean_spectrum
-from implicit_bias.theory.law.outputs import unseen_spectrum
+from implicit_bias.theory.law.outputs import unseen_part, unseen_spectrum
 from implicit_bias.theory.law.prediction import (
     law_before,
     predict_outputs,
@@ -84,10 +84,9 @@ def attained_tolerances(
     a, b = scaling.gram(h)
     attained = {"distance": law_before(problem, a, b, h).upper(delta)}
     if X_test is not None:
-        rows = np.atleast_2d(np.asarray(X_test, float))
-        energy = max((unseen_spectrum(problem, row) for row in rows), key=np.sum)
-        attained["prediction"] = law_before(problem, a, b, h, energy).upper(delta / len(rows))
-        attained["risk"] = law_before(problem, a, b, h, unseen_spectrum(problem, rows)).upper(delta) ** 2
+        energy = np.sum(unseen_part(problem, X_test) ** 2, axis=1)
+        attained["prediction"] = law_before(problem, a, b, h, energy.max(keepdims=True)).upper(delta / len(energy))
+        attained["risk"] = law_before(problem, a, b, h, unseen_spectrum(problem, X_test)).upper(delta) ** 2
     return attained
 
 

@@ -3,13 +3,18 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg.lapack import dtrcon
+from scipy.linalg.blas import dsyrk, dtrsm
+from scipy.linalg.lapack import dpotrf, dtrcon
 
 from implicit_bias.theory.problem import Array
 
 _EPS = float(np.finfo(float).eps)
 _CLEARLY_FULL = 1e-8
 """Reciprocal condition, rows of P scaled to 1, above which no hidden direction is near to rounding."""
+_WELL_CONDITIONED = 1e-2
+"""The same, above which a Cholesky factor of P P^T is as good as a QR decomposition: it squares the condition."""
+_SQUARES = 1e-100, 1e100
+"""Norms of rows whose squares and their products are numbers of full precision."""
 
 
 def row_space(P: Array, size: Callable[[], Array] | None = None) -> tuple[Array, Array]:
@@ -25,6 +30,8 @@ def row_space(P: Array, size: Callable[[], Array] | None = None) -> tuple[Array,
     Returns:
         R (k, k'), O (h, k'), k' = rank P, but one zero column where P = 0.
     """
+    if factors := _by_cholesky(P):
+        return factors
     O, RT = np.linalg.qr(P.T)
     if _clearly_full(RT):
         return RT.T, O
@@ -37,6 +44,19 @@ def own_directions(R: Array) -> tuple[Array, Array]:
     """R (k, k') itself and the identity if its columns are independent, else `row_space`: what a run is made with."""
     own, O = row_space(R)
     return (R, np.eye(R.shape[1])) if own.shape == R.shape else (own, O)
+
+
+def _by_cholesky(P: Array) -> tuple[Array, Array] | None:
+    """R = L, O = P^T L^-T with P P^T = L L^T, in a fifth of the time of QR; None where that would cost digits."""
+    k, h = P.shape
+    norms = np.linalg.norm(P, axis=1)
+    if h < 2 * k or not np.all((_SQUARES[0] < norms) & (norms < _SQUARES[1])):
+        return None
+    rows = P / norms[:, None]
+    L, singular = dpotrf(dsyrk(1.0, rows.T, trans=1, lower=1), lower=1, overwrite_a=1)
+    if singular or float(dtrcon(L, uplo="L")[0]) < _WELL_CONDITIONED:
+        return None
+    return norms[:, None] * L, dtrsm(1.0, L, rows.T, side=1, lower=1, trans_a=1)
 
 
 def _clearly_full(RT: Array) -> bool:
