@@ -129,7 +129,7 @@ def test_trained_networks_keep_the_tolerance_of_their_width_as_often_as_promised
 @pytest.mark.parametrize("h", [7, 400, 10**6])
 def test_attained_tolerances_invert_the_widths_needed(alpha: float, h: int) -> None:
     X_test, scaling = test_rows()[0], Scaling(alpha)
-    for name, epsilon in attained_tolerances(problem(), h, 0.1, scaling, X_test).items():
+    for name, (epsilon,) in attained_tolerances(problem(), h, 0.1, scaling, X_test).items():
         up = needed_widths(problem(), epsilon * (1 + 1e-9), 0.1, scaling, X_test).widths[name]
         down = needed_widths(problem(), epsilon * (1 - 1e-6), 0.1, scaling, X_test).widths[name]
         assert up is not None

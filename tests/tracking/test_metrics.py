@@ -9,7 +9,7 @@ import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param
 
 from implicit_bias.tracking.metrics import write_first
 
@@ -37,16 +37,25 @@ def rows(path, run_id):
         ]
 
 
+def params_of(client, run_id):
+    return client.get_run(run_id).data.params
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.dictionaries(st.tuples(NAMES, st.integers(0, 2**62)), VALUES, min_size=1, max_size=20))
-def test_both_ways_leave_the_same_rows(database, values):
+@given(
+    st.dictionaries(st.tuples(NAMES, st.integers(0, 2**62)), VALUES, min_size=1, max_size=20),
+    st.dictionaries(NAMES, st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=500), max_size=4),
+)
+def test_both_ways_leave_the_same_rows(database, values, texts):
     client, experiment, path = database
     metrics = [Metric(name, value, 7, step) for (name, step), value in values.items()]
+    params = [Param(name, text) for name, text in texts.items()]
     ours, theirs = (client.create_run(experiment).info.run_id for _ in range(2))
-    assert write_first(client, ours, metrics)
-    client.log_batch(theirs, metrics)
+    assert write_first(client, ours, metrics, params)
+    client.log_batch(theirs, metrics, params)
     assert rows(path, ours) == rows(path, theirs)
     assert client.get_run(ours).data.metrics == client.get_run(theirs).data.metrics
+    assert params_of(client, ours) == params_of(client, theirs) == texts
 
 
 @pytest.mark.parametrize(
@@ -76,6 +85,16 @@ def test_runs_that_have_metrics_or_are_deleted_are_left_to_mlflow(database):
         before = rows(path, run_id)
         assert not write_first(client, run_id, [Metric("distance", 1.0, 0, 0)])
         assert rows(path, run_id) == before
+
+
+def test_params_that_a_run_has_or_mlflow_would_change_are_left_to_it(database):
+    client, experiment, path = database
+    run_id = client.create_run(experiment).info.run_id
+    client.log_param(run_id, "width", "10")
+    for params in ([Param("width", "20")], [Param("what?", "1")], [Param("long", "x" * 501)], [Param("a", "1")] * 2):
+        assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0)], params)
+        assert rows(path, run_id) == [[], []]
+        assert params_of(client, run_id) == {"width": "10"}
 
 
 def test_a_batch_is_written_whole_or_not_at_all(database):

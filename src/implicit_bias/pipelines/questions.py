@@ -88,11 +88,8 @@ def _needed(
     """Question -> tolerance attained at each width; empty where tolerances do not fall to 0 with the width."""
     if scaling.alpha <= 0.25:
         return {}
-    attained = [attained_tolerances(problem, float(h), delta, scaling, X_test) for h in widths]
-    return {
-        name: {"epsilon": np.array([tolerances[name] for tolerances in attained]), "width": widths}
-        for name in attained[0]
-    }
+    attained = attained_tolerances(problem, widths, delta, scaling, X_test)
+    return {name: {"epsilon": epsilon, "width": widths} for name, epsilon in attained.items()}
 
 
 def create_pipeline(**_: Any) -> Pipeline:

@@ -11,6 +11,7 @@ from implicit_bias.theory.bounds import descent as of_descent
 from implicit_bias.theory.bounds import flow as of_flow
 from implicit_bias.theory.bounds.base import Bound
 from implicit_bias.theory.bounds.registry import Run, loss_bounds
+from implicit_bias.theory.law.chi_square import concentration
 from implicit_bias.theory.law.distance import distance_law
 from implicit_bias.theory.law.limit import asymptotic_rate, large_width_limit
 from implicit_bias.theory.law.prediction import law_before
@@ -177,8 +178,8 @@ def random_bounds(problem: Problem, state: State, alpha: float | None, delta: fl
 
 def law_curve(problem: Problem, trajectory: Trajectory, sigma_u: float, delta: float) -> Bound:
     """Bound (T,) on ||U2 V(t)^T||_F by Gaussian concentration given V(t), at each time with probability 1 - delta."""
-    laws = [distance_law(problem, V @ V.T, sigma_u) for V in trajectory.V]
-    return Bound(np.array([law.bound(delta) for law in laws]), {})
+    spectra = np.linalg.eigvalsh(trajectory.V @ trajectory.V.transpose(0, 2, 1)).clip(min=0.0)
+    return Bound(sigma_u * concentration(spectra, problem.D - problem.r, delta), {})
 
 
 def tightness(name: str, measured: Array, bound: Bound) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The first metrics of a run in a SQLite file, one statement per table, where MLflow makes an object per value."""
+"""What a run is given first, in a SQLite file: one statement per table, where MLflow makes an object per value."""
 
 import logging
 import math
@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Metric
+from mlflow.entities import Metric, Param
 
 from implicit_bias.tracking.database import sqlite_engine
+from implicit_bias.tracking.limits import VALUE
 
 logger = logging.getLogger(__name__)
 
@@ -19,34 +20,38 @@ NAME = re.compile(r"[\w][\w\-. :]*(/[\w][\w\-. :]*)*")
 LONGEST = 250
 """Characters of a name."""
 COLUMNS = {"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
-"""What a row of both tables is."""
+"""What a row of both tables of metrics is."""
+PARAM_COLUMNS = {"key", "value", "run_uuid"}
+"""What a row of the table of params is."""
 
 
-def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> bool:
+def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], params: Sequence[Param] = ()) -> bool:
     """Give a run that has no metrics its first ones, as `MlflowClient.log_batch` does in a tenth of the time.
 
     Args:
         client: the client of the store.
         run_id: the run.
         metrics: distinct in name, step and timestamp.
+        params: distinct in name; the run has none of them.
 
     Returns:
         whether they are there, all of them; if not, none is, and `log_batch` has to do it: of any store but a SQLite
-        file, of tables that are not those known here, of a run that has metrics or is deleted, of names or values
-        that MLflow would refuse or change.
+        file, of tables that are not those known here, of a run that has metrics, or one of the params, or is deleted,
+        of names or values that MLflow would refuse or change.
 
     Raises:
         sqlalchemy.exc.OperationalError: the database cannot be written.
     """
     engine = sqlite_engine(client)
-    if engine is None or not metrics or not all(map(_plain, metrics)):
+    if engine is None or not metrics or not (all(map(_plain, metrics)) and all(map(_plain, params))):
         return False
     try:
-        from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlRun
+        from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun
     except ImportError:
         return False
-    each, last = SqlMetric.__table__, SqlLatestMetric.__table__
-    if not set(each.columns.keys()) == set(last.columns.keys()) == COLUMNS:
+    each, last, given = SqlMetric.__table__, SqlLatestMetric.__table__, SqlParam.__table__
+    known = set(each.columns.keys()) == set(last.columns.keys()) == COLUMNS
+    if not known or set(given.columns.keys()) != PARAM_COLUMNS:
         return False
     rows = [_row(run_id, metric) for metric in metrics]
     latest = {row["key"]: row for row in sorted(rows, key=lambda row: (row["step"], row["timestamp"], row["value"]))}
@@ -58,6 +63,9 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) ->
                 return False
             connection.execute(sqlalchemy.insert(each), rows)
             connection.execute(sqlalchemy.insert(last), list(latest.values()))
+            if params:
+                entries = [{"run_uuid": run_id, "key": param.key, "value": param.value} for param in params]
+                connection.execute(sqlalchemy.insert(given), entries)
     except sqlalchemy.exc.OperationalError:  # locked, full, gone: MLflow would wait as long and fail as well
         raise
     except sqlalchemy.exc.SQLAlchemyError as error:
@@ -66,9 +74,11 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) ->
     return True
 
 
-def _plain(metric: Metric) -> bool:
-    """Whether MLflow would keep a metric as it is."""
-    return len(metric.key) <= LONGEST and bool(NAME.fullmatch(metric.key)) and math.isfinite(metric.value)
+def _plain(entry: Metric | Param) -> bool:
+    """Whether MLflow would keep a metric or a param as it is."""
+    value = entry.value
+    kept = len(value) <= VALUE if isinstance(value, str) else math.isfinite(value)
+    return kept and len(entry.key) <= LONGEST and bool(NAME.fullmatch(entry.key))
 
 
 def _row(run_id: str, metric: Metric) -> dict[str, Any]:

@@ -72,8 +72,7 @@ class NormLaw:
         Raises:
             ValueError: delta is outside (0, 1).
         """
-        spread = sqrt(-2 * log(probability("delta", delta)))
-        return self.rms + spread * float(np.sqrt(self.weights.max(initial=0.0)))
+        return float(concentration(self.weights, self.dof, delta))
 
     def _map(self, norm: ArrayLike, upper: bool) -> Array:
         points = np.asarray(norm, float)
@@ -102,6 +101,17 @@ class NormLaw:
             return log(max(tail[0], TINY)) - target
 
         return float(np.exp(brentq(miss, log(low) - 1e-9, log(high) + 1e-9, xtol=1e-14) / 2) * sqrt(top))
+
+
+def concentration(weights: Array, dof: int, delta: float) -> Array:
+    """`NormLaw.bound` of many laws at once: (...,) from weights (..., q) >= 0.
+
+    Raises:
+        ValueError: delta is outside (0, 1).
+    """
+    spread = sqrt(-2 * log(probability("delta", delta)))
+    scales = np.sqrt(weights if dof else np.zeros_like(weights))
+    return sqrt(dof) * np.linalg.norm(scales, axis=-1) + spread * np.asarray(np.max(scales, axis=-1, initial=0.0))
 
 
 @dataclass(frozen=True)

@@ -71,23 +71,26 @@ def needed_widths(
 
 
 def attained_tolerances(
-    problem: Problem, h: float, delta: float, scaling: Scaling = PAPER, X_test: ArrayLike | None = None
-) -> dict[str, float]:
-    """Smallest epsilon that width h attains with probability 1 - delta, question by question.
+    problem: Problem, widths: ArrayLike, delta: float, scaling: Scaling = PAPER, X_test: ArrayLike | None = None
+) -> dict[str, Array]:
+    """Smallest epsilon that each width (H,) attains with probability 1 - delta, question by question, (H,).
 
-    From 16 (r + m) on it falls with h for alpha >= 1/4, and is the inverse of `width_for_distance`,
+    From 16 (r + m) on it falls with the width for alpha >= 1/4, and is the inverse of `width_for_distance`,
     `width_for_prediction` (a union bound over the rows of X_test) and `width_for_risk`.
 
     Raises:
-        ValueError: h or delta is out of range, or X_test is not a finite (N, D) matrix.
+        ValueError: a width or delta is out of range, or X_test is not a finite (N, D) matrix.
     """
-    a, b = scaling.gram(h)
-    attained = {"distance": law_before(problem, a, b, h).upper(delta)}
+    asked: dict[str, tuple[Array | None, float, int]] = {"distance": (None, delta, 1)}
     if X_test is not None:
         energy = np.sum(unseen_part(problem, X_test) ** 2, axis=1)
-        attained["prediction"] = law_before(problem, a, b, h, energy.max(keepdims=True)).upper(delta / len(energy))
-        attained["risk"] = law_before(problem, a, b, h, unseen_spectrum(problem, X_test)).upper(delta) ** 2
-    return attained
+        asked["prediction"] = energy.max(keepdims=True), delta / len(energy), 1
+        asked["risk"] = unseen_spectrum(problem, X_test), delta, 2
+    given = [float(h) for h in np.ravel(np.asarray(widths, float))]
+    return {
+        question: np.array([law_before(problem, *scaling.gram(h), h, seen).upper(part) ** power for h in given])
+        for question, (seen, part, power) in asked.items()
+    }
 
 
 def prediction_bands(
