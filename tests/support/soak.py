@@ -1,7 +1,9 @@
-"""A long sweep of small points in one process, watched: `python -m tests.support.soak PROJECT POINTS REPORT`.
+"""A long sweep of small points in one process, watched: `python -m tests.support.soak PROJECT POINTS REPORT [again]`.
 
 Points have no figures, and are computed in the main process: what the report holds is what one process does for each.
-They have many curve points: a process that kept their records would grow by some 60 kB with each.
+They have many curve points: a process that kept their records would grow by some 60 kB with each. With `again`, only
+the first point of a stage is computed, and its record stands for all: what is left is the bookkeeping. Then the same
+run is given once more, which reads all of it back.
 """
 
 import json
@@ -10,14 +12,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from kedro.framework.hooks import hook_impl
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from implicit_bias.sweeps.handover import Record
 from tests.support.project import REPOSITORY, Project
 
 STAGES = ("initial_states", "trajectories", "evaluations")
@@ -33,9 +38,12 @@ class Watch:
 
     Attributes:
         samples: stage -> a row (points, CPU seconds, elapsed seconds, resident bytes) for each look.
+        nodes: node -> elapsed seconds, and resident bytes at its end.
     """
 
     def __init__(self, points: int) -> None:
+        self.nodes: dict[str, tuple[float, int]] = {}
+        self._begun = 0.0
         self.samples: dict[str, list[tuple[int, float, float, int]]] = {stage: [] for stage in STAGES}
         self._every = points // PARTS
         self._seen = dict.fromkeys(STAGES, 0)
@@ -48,15 +56,38 @@ class Watch:
             if self._seen[stage] == 1 or self._seen[stage] % self._every == 0:
                 self.samples[stage].append((self._seen[stage], time.process_time(), time.perf_counter(), resident()))
 
+    @hook_impl
+    def before_node_run(self) -> None:
+        self._begun = time.perf_counter()
+
+    @hook_impl
+    def after_node_run(self, node: Any) -> None:
+        self.nodes[node.name.rpartition(".")[2]] = time.perf_counter() - self._begun, resident()
+
 
 def resident() -> int:
     """Bytes of memory that this process has."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
-def run(project: Path, points: int) -> dict[str, Any]:
-    """Run a sweep of so many points, SEEDS for each width, and return what the watch has seen."""
-    watch = Watch(points)
+def first_for_all(
+    function: Callable[..., Record], tasks: Iterable[tuple[str, tuple[Any, ...]]], *_: Any
+) -> Iterator[tuple[str, Record]]:
+    """As `run_points`, with the record of the first point for all others, whose arguments are read all the same."""
+    record: Record = {}
+    for key, arguments in tasks:
+        record = record or function(*arguments)
+        yield key, dict(record)
+
+
+def run(project: Path, points: int, again: bool = False) -> dict[str, Any]:
+    """Run a sweep of so many points, SEEDS for each width, and return what the watch has seen.
+
+    Args:
+        project: where.
+        points: how many.
+        again: whether the record of the first point stands for all, and the run is given twice.
+    """
     sweep = {
         "widths": f"500:{500 * (points // SEEDS)}:500",
         "seeds": f"0:{SEEDS - 1}",
@@ -68,18 +99,28 @@ def run(project: Path, points: int) -> dict[str, Any]:
     }
     os.chdir(project)
     bootstrap_project(project)
-    with KedroSession.create(project, env="smoke", runtime_params={"width_sweep": sweep}) as session:
-        session._hook_manager.register(watch)
-        started, cpu = time.perf_counter(), time.process_time()
-        session.run(pipeline_names=["width_sweep"])
-        elapsed, used = time.perf_counter() - started, time.process_time() - cpu
-    return {"points": points, "elapsed": elapsed, "cpu": used, "samples": watch.samples}
+
+    def once() -> dict[str, Any]:
+        watch = Watch(points)
+        with KedroSession.create(project, env="smoke", runtime_params={"width_sweep": sweep}) as session:
+            session._hook_manager.register(watch)
+            started, cpu = time.perf_counter(), time.process_time()
+            session.run(pipeline_names=["width_sweep"])
+            elapsed, used = time.perf_counter() - started, time.process_time() - cpu
+        seen = {"elapsed": elapsed, "cpu": used, "samples": watch.samples, "nodes": watch.nodes}
+        return seen | {"resident": resident()}
+
+    if not again:
+        return {"points": points} | once()
+    with patch("implicit_bias.sweeps.compute.run_points", first_for_all):
+        return {"points": points} | once() | {"again": once()}
 
 
-def soak(project: Project, points: int) -> dict[str, Any]:
+def soak(project: Project, points: int, again: bool = False) -> dict[str, Any]:
     """What `run` reports from a process of its own."""
     report = project.path / "soak.json"
     command = [sys.executable, "-m", "tests.support.soak", str(project.path), str(points), str(report)]
+    command += ["again"] if again else []
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "KEDRO_"))}
     environment = kept | {"DO_NOT_TRACK": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
@@ -109,4 +150,6 @@ def health(store: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[3]).write_text(json.dumps(run(Path(sys.argv[1]).absolute(), int(sys.argv[2]))))
+    Path(sys.argv[3]).write_text(
+        json.dumps(run(Path(sys.argv[1]).absolute(), int(sys.argv[2]), sys.argv[4:] == ["again"]))
+    )

@@ -7,7 +7,8 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,7 +50,7 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
             for name in sorted(arrays):
                 member = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
                 with archive.open(member, "w", force_zip64=True) as stream:
-                    npy.write_array(stream, arrays[name], allow_pickle=False)
+                    stream.write(as_npy(arrays[name]))
 
     def load(self) -> dict[str, Any]:
         try:
@@ -178,17 +179,51 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
+def as_npy(array: NDArray[Any]) -> bytes:
+    """The bytes of a .npy file."""
+    columns = array.flags.f_contiguous and not array.flags.c_contiguous
+    return _header(array.dtype, array.shape, columns) + array.tobytes("F" if columns else "C")
+
+
+@lru_cache(4096)
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...], columns: bool) -> bytes:
+    """How a .npy file begins: records have hundreds of entries of a few kinds, and NumPy takes longer than the disk."""
+    said = {"descr": npy.dtype_to_descr(dtype), "fortran_order": columns, "shape": shape}
+    stream = BytesIO()
+    try:
+        npy.write_array_header_1_0(stream, said)
+    except ValueError:  # too long for it
+        stream = BytesIO()
+        npy.write_array_header_2_0(stream, said)
+    return stream.getvalue()
+
+
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
     """Read one .npy member; its header must account for every byte, so that nothing is allocated on its word alone."""
-    with archive.open(member) as stream:
-        version = npy.read_magic(stream)
-        if version not in _HEADERS:
-            raise ValueError(f"{member.filename} has format version {version}")
-        shape, fortran_order, dtype = _HEADERS[version](stream)
-        data = bytearray(stream.read())
+    content = archive.read(member)
+    begin = _data_begins(content)
+    shape, fortran_order, dtype = _said(content[:begin])
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds pickled objects")
-    if len(data) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{member.filename} has {len(data)} bytes for shape {shape} of {dtype}")
-    array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data, order="F" if fortran_order else "C")
+    if len(content) - begin != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{member.filename} has {len(content) - begin} bytes for shape {shape} of {dtype}")
+    array: NDArray[Any] = np.ndarray(
+        shape, dtype, buffer=bytearray(content[begin:]), order="F" if fortran_order else "C"
+    )
     return array.item() if array.ndim == 0 else array
+
+
+def _data_begins(content: bytes) -> int:
+    """Where the header of a .npy file ends, which gives its own length after the version."""
+    size = 2 if content[6:7] == b"\1" else 4
+    return 8 + size + int.from_bytes(content[8 : 8 + size], "little")
+
+
+@lru_cache(4096)
+def _said(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type of the array of a .npy file."""
+    stream = BytesIO(header)
+    version = npy.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"format version {version}")
+    return _HEADERS[version](stream)
