@@ -13,7 +13,6 @@ from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric
 
 from implicit_bias.tracking.limits import short_name, short_value
-from implicit_bias.tracking.metrics import write_first
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import (
     as_params,
@@ -24,6 +23,7 @@ from implicit_bias.tracking.runs import (
     shortened,
     texts,
 )
+from implicit_bias.tracking.statements import write_end, write_first
 
 DELETED = "DELETED"  # by a person, while the sweep runs
 LEFT = "LEFT"  # begun by an earlier process, not finished
@@ -99,7 +99,8 @@ class Child:
         """End the run."""
         if self.status != DELETED:
             with self._unless_deleted():
-                self.client.set_terminated(self.run_id, status)
+                if not write_end(self.client, self.run_id, status):
+                    self.client.set_terminated(self.run_id, status)
                 self.status = status
 
     @contextmanager

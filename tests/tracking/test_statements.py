@@ -1,4 +1,4 @@
-"""The first metrics of a run are written as MLflow writes them, or left to MLflow."""
+"""What is written by statements is as MLflow writes it, or left to MLflow."""
 
 import math
 import sqlite3
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from implicit_bias.tracking.metrics import write_first
+from implicit_bias.tracking.statements import write_end, write_first
 
 NAMES = st.sampled_from(["loss", "curve/excess", "met/bound", "a b", "bound_final"])
 VALUES = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -108,8 +108,31 @@ def test_a_batch_is_written_whole_or_not_at_all(database):
 def test_tables_that_are_not_known_are_left_to_mlflow(database, monkeypatch):
     client, experiment, _ = database
     run_id = client.create_run(experiment).info.run_id
-    monkeypatch.setattr("implicit_bias.tracking.metrics.COLUMNS", {"key", "value"})
+    monkeypatch.setattr("implicit_bias.tracking.statements.COLUMNS", {"key", "value"})
     assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0)])
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
+def test_a_run_ends_as_by_mlflow(database, status):
+    client, experiment, _ = database
+    ours, theirs = (client.create_run(experiment, start_time=5).info.run_id for _ in range(2))
+    assert write_end(client, ours, status)
+    client.set_terminated(theirs, status)
+    mine, other = (dict(client.get_run(run_id).info) for run_id in (ours, theirs))
+    assert 0 <= other["end_time"] - mine["end_time"] < 60_000
+    own = {"run_id", "run_name", "artifact_uri", "end_time"}
+    assert {name: mine[name] for name in mine if name not in own} == {
+        name: other[name] for name in other if name not in own
+    }
+
+
+def test_a_run_that_is_deleted_or_not_there_is_not_ended(database):
+    client, experiment, _ = database
+    run_id = client.create_run(experiment).info.run_id
+    client.delete_run(run_id)
+    assert not write_end(client, run_id, "FINISHED")
+    assert not write_end(client, "0" * 32, "FINISHED")
+    assert client.get_run(run_id).info.status == "RUNNING"
 
 
 def test_other_stores_are_left_to_mlflow(tmp_path, monkeypatch):
@@ -119,3 +142,4 @@ def test_other_stores_are_left_to_mlflow(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlalchemy.Engine, "begin", refuse)
     client = MlflowClient("http://127.0.0.1:9")
     assert not write_first(client, "0" * 32, [Metric("loss", 1.0, 0, 0)])
+    assert not write_end(client, "0" * 32, "FINISHED")

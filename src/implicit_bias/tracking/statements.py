@@ -1,4 +1,4 @@
-"""What a run is given first, in a SQLite file: one statement per table, where MLflow makes an object per value."""
+"""What a SQLite file is told of a point in single statements, where MLflow makes an object per value."""
 
 import logging
 import math
@@ -12,6 +12,7 @@ from mlflow.entities import Metric, Param
 
 from implicit_bias.tracking.database import sqlite_engine
 from implicit_bias.tracking.limits import VALUE
+from implicit_bias.tracking.runs import now
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ COLUMNS = {"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
 """What a row of both tables of metrics is."""
 PARAM_COLUMNS = {"key", "value", "run_uuid"}
 """What a row of the table of params is."""
+RUN_COLUMNS = {"run_uuid", "lifecycle_stage", "status", "end_time"}
+"""What the end of a run is told by."""
 
 
 def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], params: Sequence[Param] = ()) -> bool:
@@ -72,6 +75,30 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], pa
         logger.debug("left to MLflow: %s", error)
         return False
     return True
+
+
+def write_end(client: MlflowClient, run_id: str, status: str) -> bool:
+    """End a run, as `MlflowClient.set_terminated` does, which reads all that the run has.
+
+    Returns:
+        whether it has ended; if not, `set_terminated` has to do it.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database cannot be written.
+    """
+    engine = sqlite_engine(client)
+    if engine is None:
+        return False
+    try:
+        from mlflow.store.tracking.dbmodels.models import SqlRun
+    except ImportError:
+        return False
+    runs = SqlRun.__table__
+    if not RUN_COLUMNS <= set(runs.columns.keys()):
+        return False
+    mine = sqlalchemy.update(runs).where(runs.c.run_uuid == run_id, runs.c.lifecycle_stage == "active")
+    with engine.begin() as connection:
+        return bool(connection.execute(mine.values(status=status, end_time=now())).rowcount)
 
 
 def _plain(entry: Metric | Param) -> bool:
