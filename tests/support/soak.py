@@ -113,7 +113,33 @@ def run(project: Path, points: int, again: bool = False) -> dict[str, Any]:
     if not again:
         return {"points": points} | once()
     with patch("implicit_bias.sweeps.compute.run_points", first_for_all):
-        return {"points": points} | once() | {"again": once()}
+        return {"points": points} | once() | {"again": once(), "pages": pages(project / "mlflow.db")}
+
+
+def pages(store: Path) -> dict[str, float]:
+    """Seconds that MLflow takes for what its pages ask for first."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{store}")
+    (experiment,) = (each.experiment_id for each in client.search_experiments() if each.name != "Default")
+    parent = client.search_runs([experiment], "tags.plan LIKE '%'", max_results=1)[0].info.run_id
+    children = f"tags.mlflow.parentRunId = '{parent}'"
+    child = client.search_runs([experiment], children, max_results=1)[0].info.run_id
+    asked: dict[str, Callable[[], Any]] = {
+        "newest 100 runs": lambda: client.search_runs([experiment], max_results=100),
+        "newest 100 points": lambda: client.search_runs([experiment], children, max_results=100),
+        "100 points by distance": lambda: client.search_runs(
+            [experiment], children, max_results=100, order_by=["metrics.distance DESC"]
+        ),
+        "one run": lambda: client.get_run(parent),
+        "one curve": lambda: client.get_metric_history(child, "curve/loss"),
+    }
+    took = {}
+    for name, ask in asked.items():
+        begun = time.perf_counter()
+        ask()
+        took[name] = time.perf_counter() - begun
+    return took
 
 
 def soak(project: Project, points: int, again: bool = False) -> dict[str, Any]:
