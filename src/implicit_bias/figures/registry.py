@@ -6,6 +6,7 @@ from implicit_bias.figures.depth import laws_of_depths
 from implicit_bias.figures.interactive import interactive_activations, interactive_widths
 from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
 from implicit_bias.figures.rows.depth import DEPTH_FIGURE
+from implicit_bias.figures.rows.general import DISTANCE_FIGURE
 from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
 from implicit_bias.figures.rows.law import law_of_sweep
 from implicit_bias.figures.rows.scales import SCALES_FIGURE
@@ -22,6 +23,7 @@ FIGURES: dict[str, SweepFigure] = {
     "depth": DEPTH_FIGURE,
     "scales": SCALES_FIGURE,
     "activations": ACTIVATIONS_FIGURE,
+    "distance": DISTANCE_FIGURE,
 }
 """Name -> figure of a sweep."""
 
@@ -46,8 +48,12 @@ def draw_companion(results: Results) -> Any:
 
 def draw_plotly(results: Results) -> Any:
     """The figure of a sweep to zoom into."""
-    draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE[results.sweep.kind]
+    draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE.get(results.sweep.kind.drawn_as, _of_widths)
     return draw(results)
+
+
+def _of_widths(results: Results) -> Any:
+    return interactive_widths(results.columns, law_of_sweep(results))
 
 
 def _of_depths(results: Results) -> Any:
@@ -55,8 +61,7 @@ def _of_depths(results: Results) -> Any:
 
 
 INTERACTIVE = {
-    "two_layer": lambda results: interactive_widths(results.columns, law_of_sweep(results)),
     "deep": _of_depths,
     "activation": lambda results: interactive_activations(results.columns),
 }
-"""Kind of network -> what draws its points to zoom into."""
+"""Kind of network -> what draws its points to zoom into; others are drawn against width."""

@@ -63,10 +63,8 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:
     """Why the law has no answers for a sweep; "" where it has."""
-    if sweep.kind == "activation":
-        return "networks with activations have a law given the run, none before training"
-    if sweep.kind == "deep":
-        return "the law is asked of two-layer linear networks alone"
+    if sweep.kind.silent:
+        return sweep.kind.silent
     if not sweep.alpha:
         return "the initial scales of this sweep do not depend on the width"
     if not sweep.law_is_exact or min(sweep.alpha) < 0:
