@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -88,10 +89,10 @@ def sweep(**changes) -> Sweep:
     )
 
 
-def record(**changes) -> dict:
+def record(problem=PROBLEM, **changes) -> dict:
     """What is tracked of the first point of a sweep."""
     plan = sweep(**changes)
-    point, problem = plan.points()[0], vars(PROBLEM)
+    point, problem = plan.points()[0], vars(problem)
     state = initialize_point(point, plan, problem)
     return evaluate_point(point, plan, problem, state, train_point(point, plan, problem, state))
 
@@ -290,10 +291,11 @@ def test_a_network_in_a_sweep(module):
     with pytest.raises(ValueError, match="network diagonals:DIAGONAL has neither depths nor activations"):
         sweep(network="diagonals:DIAGONAL", figure="distance", depths=3)
     common = {"network": "diagonals:DIAGONAL", "figure": "distance", "stop": {"tolerance": 1e-8}, "point_figures": True}
-    limit = diagonal_solution(PROBLEM, *np.ones((2, PROBLEM.D, PROBLEM.m)))
-    away = np.linalg.norm(limit - PROBLEM.min_norm_solution)
-    for alpha, h, distance in ((0.5, 10**8, away), (0.375, 10**14, 0.0)):
-        found = record(**common, alpha=alpha, widths=h)
+    far = replace(PROBLEM, Y_tilde=30 * PROBLEM.Y_tilde)  # targets that bend the path of a start of size 1
+    limit = diagonal_solution(far, *np.ones((2, far.D, far.m)))
+    away = np.linalg.norm(limit - far.min_norm_solution)
+    for alpha, distance in ((0.5, away), (0.375, 0.0)):
+        found = record(far, **common, alpha=alpha, widths=10**15)
         assert found["metric/distance"] == pytest.approx(distance, abs=0.01 * away)
         assert found["metric/imbalance_drift"] < 1e-6
         assert b"<svg" in found["figure"]
