@@ -1,13 +1,22 @@
 """The figure of one point, by the kind of its network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from implicit_bias.figures.activations import activation_point_figure
 from implicit_bias.figures.point import point_figure
 from implicit_bias.figures.sketch import Sketch
 
-POINTS = {"activation": activation_point_figure}
+DrawPoint = Callable[[Mapping[str, Any]], Sketch]
+"""Metrics and curves of a point -> its figure."""
+
+
+def _activation(record: Mapping[str, Any]) -> Sketch:
+    from implicit_bias.figures.activations import activation_point_figure
+
+    return activation_point_figure(record)
+
+
+POINTS: dict[str, DrawPoint] = {"activation": _activation}
 """Kind of network -> what draws a point of it; others are drawn by their loss and their distance."""
 
 

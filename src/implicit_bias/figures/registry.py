@@ -10,9 +10,10 @@ from implicit_bias.figures.rows.general import DISTANCE_FIGURE
 from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
 from implicit_bias.figures.rows.law import law_of_sweep
 from implicit_bias.figures.rows.scales import SCALES_FIGURE
+from implicit_bias.figures.rows.studies import CLAIMS, COMPARE, DESCENT, EARLY, LAZY, QUESTIONS
 from implicit_bias.figures.rows.universality import UNIVERSALITY_FIGURE
 from implicit_bias.figures.rows.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
-from implicit_bias.sweeps.figure import Results, SweepFigure, Words, sweep_figure
+from implicit_bias.sweeps.figure import Results, StudyFigure, SweepFigure, Words, sweep_figure
 
 FIGURES: dict[str, SweepFigure] = {
     "width": WIDTH_FIGURE,
@@ -27,11 +28,20 @@ FIGURES: dict[str, SweepFigure] = {
 }
 """Name -> figure of a sweep."""
 
-QUESTIONS_WORDS = Words(
-    "What the law answers before training",
-    "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
-)
-"""What is said of the picture that every sweep may have beside its figure and that one's companion."""
+STUDY_FIGURES: dict[str, dict[str, StudyFigure]] = {
+    "questions": QUESTIONS,
+    "lazy": LAZY,
+    "early": EARLY,
+    "descent": DESCENT,
+    "claims": CLAIMS,
+    "compare": COMPARE,
+}
+"""Study -> picture -> figure. Every sweep may have "questions"; "compare" is what the command draws of two runs."""
+
+
+def study_words(study: str) -> dict[str, Words]:
+    """What is said of the pictures of a study, by name."""
+    return {name: figure.words for name, figure in STUDY_FIGURES[study].items()}
 
 
 def draw_main(results: Results) -> Any:

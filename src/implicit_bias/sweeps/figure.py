@@ -45,6 +45,19 @@ class Words:
     alt: Callable[["pd.DataFrame"], str] | None = None
 
 
+@dataclass(frozen=True)
+class StudyFigure:
+    """One figure of a study.
+
+    Attributes:
+        words: what is said of it.
+        draw: what the study has found -> matplotlib figure.
+    """
+
+    words: Words
+    draw: Callable[..., Any]
+
+
 COMPANION = Words("Companion", "")
 """What is said of a second picture of which nothing is known."""
 
