@@ -18,7 +18,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 PORT ?= 5000
 # MLflow's page opens on traces; this address opens on the sweeps of the experiment that a new store begins with
-SWEEPS := tags.%60implicit_bias.process%60%20LIKE%20%27%25%27%20AND%20tags.plan%20LIKE%20%27%25%27%20AND%20tags.sweep%20LIKE%20%27%25%27
+SWEEPS := tags.%60implicit_bias.process%60%20LIKE%20%27%25%27%20AND%20tags.%60implicit_bias.plan%60%20LIKE%20%27%25%27%20AND%20tags.%60implicit_bias.sweep%60%20LIKE%20%27%25%27
 UI := http://127.0.0.1:$(PORT)/\#/experiments/1/runs?workflowType=machine_learning&searchFilter=$(SWEEPS)
 
 .PHONY: setup $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))

@@ -15,15 +15,8 @@ from mlflow.entities import Metric
 from implicit_bias.tracking.limits import short_name, short_value
 from implicit_bias.tracking.metrics import write_first
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import (
-    as_params,
-    as_tags,
-    delete_tags,
-    folder_in_run,
-    parameter_file,
-    shortened,
-    texts,
-)
+from implicit_bias.tracking.runs import as_params, as_tags, delete_tags, folder_in_run, parameter_file, shortened, texts
+from implicit_bias.tracking.tags import ERROR
 
 DELETED = "DELETED"  # by a person, while the sweep runs
 LEFT = "LEFT"  # begun by an earlier process, not finished
@@ -59,7 +52,7 @@ class Child:
         """Take up a run that an earlier process has left."""
         if self.status == LEFT:
             self.client.update_run(self.run_id, "RUNNING")
-            delete_tags(self.client, self.client.get_run(self.run_id), "error")
+            delete_tags(self.client, self.client.get_run(self.run_id), ERROR)
             self.status = "RUNNING"
 
     def check_params(self, params: Mapping[str, Any]) -> None:

@@ -25,8 +25,9 @@ from implicit_bias.tracking.database import damage, is_archive, make, mend, one_
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import CHILD_OF, PARENTS, PLACE, PROCESS, UNFINISHED, WORKFLOW, find_runs
+from implicit_bias.tracking.runs import UNFINISHED, WORKFLOW, find_runs
 from implicit_bias.tracking.sweep import TrackedSweep
+from implicit_bias.tracking.tags import CHILD_OF, PARENTS, PLACE, PLAN, PROCESS
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
@@ -138,7 +139,7 @@ class Store:
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
         """The last run of the same plan from the same folder, if it has ended in one of some ways."""
-        same = f"tags.plan = '{plan_fingerprint(plan)}' AND tags.`{PLACE}` = '{place_of(plan, self.project)}'"
+        same = f"tags.`{PLAN}` = '{plan_fingerprint(plan)}' AND tags.`{PLACE}` = '{place_of(plan, self.project)}'"
         last = next(iter(find_runs(self.client, experiment_id, same)), None)
         return last.info.run_id if last and last.info.status in statuses else None
 
