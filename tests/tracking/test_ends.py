@@ -223,5 +223,8 @@ def test_links_lead_to_the_points(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert re.findall(r"width%3D(\d+)-seed%3D(\d)", some) == [(f"{width:05}", "0") for width in range(100, 2100, 200)]
     monkeypatch.chdir("/")
     assert store.ui_command() == f"mlflow ui --backend-store-uri '{store.uri}'"
+    assert store.whereabouts(sweep)["ui"] == "mlflow ui --backend-store-uri sqlite:///mlflow.db"
+    elsewhere = Store(store.uri, store.project / "elsewhere")
+    assert elsewhere.whereabouts(sweep)["ui"] == "", "others have no use for a path of this machine"
     monkeypatch.chdir(store.project)
     assert store.ui_command() == "mlflow ui --backend-store-uri sqlite:///mlflow.db"

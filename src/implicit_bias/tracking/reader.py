@@ -214,7 +214,7 @@ class Reader:
         described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get(DESCRIPTION, ""))
         page = {"This run": f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{WORKFLOW}"}
         links = {title: self.store.address(view) for title, view in (page | dict(described)).items()}
-        return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.ui_command())
+        return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.told_command())
 
     def _named(self, name: str) -> list[Run]:
         quote = '"' if "'" in name else "'"
