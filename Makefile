@@ -18,7 +18,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 PORT ?= 5000
 # MLflow's page opens on traces; this address opens on the sweeps of the experiment that a new store begins with
-SWEEPS := tags.%60implicit_bias.process%60%20LIKE%20%27%25%27%20AND%20tags.plan%20LIKE%20%27%25%27%20AND%20tags.sweep%20LIKE%20%27%25%27
+SWEEPS := tags.%60implicit_bias.process%60%20LIKE%20%27%25%27%20AND%20tags.%60implicit_bias.plan%60%20LIKE%20%27%25%27%20AND%20tags.%60implicit_bias.sweep%60%20LIKE%20%27%25%27
 UI := http://127.0.0.1:$(PORT)/\#/experiments/1/runs?workflowType=machine_learning&searchFilter=$(SWEEPS)
 
 .PHONY: setup $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
@@ -124,10 +124,10 @@ viz: viz-build  ## kedro-viz on http://127.0.0.1:4141, as the last run has left 
 	@echo "The pipeline: http://127.0.0.1:4141"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build 4141
 
-# `kedro viz run` asks PyPI for updates, its page Google for a font; static pages without the latter ask nobody.
+# `kedro viz run` asks PyPI for updates, its page Google for a font; static pages ask nobody and hold no paths.
 viz-build: $(SETUP)  ## the pages of kedro-viz with the figures in them, for any web server: build/index.html
 	KEDRO_ENV=$(ENV) $(BIN)/kedro viz build --include-previews
-	sed -e '/fonts\.g/d' build/index.html > build/index.tmp && mv build/index.tmp build/index.html
+	$(BIN)/python $(dir $(firstword $(MAKEFILE_LIST)))tests/static_pages.py build
 
 bench: $(SETUP)  ## cost ratios, side by side in one run
 	$(BIN)/python -m tests.benchmarks

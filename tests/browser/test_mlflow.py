@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from implicit_bias.tracking.runs import PARENTS
+from implicit_bias.tracking.tags import PARENTS
 from implicit_bias.tracking.views import TAG
 from tests.support.project import Project
 
@@ -27,7 +27,7 @@ def client(finished: Project) -> MlflowClient:
 
 
 def parent(client: MlflowClient, sweep: str) -> Any:
-    (run,) = client.search_runs(["1"], f"tags.sweep = '{sweep}' AND {PARENTS}")
+    (run,) = client.search_runs(["1"], f"tags.`implicit_bias.sweep` = '{sweep}' AND {PARENTS}")
     return run
 
 

@@ -48,7 +48,9 @@ def _of_runs(found: Contents, expected: Contents) -> list[str]:
 
 def _differences(name: str, found: Tracked, expected: Tracked) -> list[str]:
     said = [] if found.status == expected.status else [f"{name} is {found.status}"]
-    said += [f"{name} has the tag {tag}" for tag in ("error", "missing") if tag in found.tags]
+    said += [
+        f"{name} has the tag {tag}" for tag in ("implicit_bias.error", "implicit_bias.missing") if tag in found.tags
+    ]
     if found.params != expected.params:
         said.append(f"{name} has other params")
     if found.metrics.keys() != expected.metrics.keys():

@@ -44,7 +44,7 @@ def database(project: Path) -> sqlite3.Connection:
 
 def statuses(project: Path) -> list[str]:
     """How the children in a store have ended."""
-    query = "SELECT status FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'point'"
+    query = "SELECT status FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'implicit_bias.point'"
     with closing(database(project)) as connection:
         return [status for (status,) in connection.execute(query)]
 
@@ -64,7 +64,9 @@ def contents(project: Path, tracked: Path | None = None) -> Contents:
     children: dict[str, list[tuple[str, Tracked]]] = {parent.run_id: [] for parent in parents}
     for run in runs:
         if "mlflow.parentRunId" in run.tags:
-            children.setdefault(run.tags["mlflow.parentRunId"], []).append((run.tags.get("point", "?"), run))
+            children.setdefault(run.tags["mlflow.parentRunId"], []).append(
+                (run.tags.get("implicit_bias.point", "?"), run)
+            )
     return Contents(parents, children, {run for (run,) in gone}, files(project), sound)
 
 

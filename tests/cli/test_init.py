@@ -181,7 +181,7 @@ def test_two_data_sets_of_a_project_run_and_are_tracked_each_for_itself(project:
     client = MlflowClient(Project(project).store)
     (experiment,) = [each for each in client.search_experiments() if each.name == "implicit_bias"]
     runs = client.search_runs([experiment.experiment_id])
-    parents = {run.data.tags["sweep"]: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    parents = {run.data.tags["implicit_bias.sweep"]: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
     assert set(parents) == {"first.width", "second.width"}
     for sweep, inputs in {"first.width": "15", "second.width": "9"}.items():
         children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parents[sweep].info.run_id]

@@ -101,7 +101,7 @@ def test_a_run_makes_one_child_per_activation_width_and_seed(tmp_path):
     project.kedro("run", "--env=activations", "--pipelines=width_sweep", f"--params={given}")
     client = MlflowClient(project.store)
     experiment = client.get_experiment_by_name("implicit_bias")
-    runs = client.search_runs([experiment.experiment_id], "tags.sweep = 'width'")
+    runs = client.search_runs([experiment.experiment_id], "tags.`implicit_bias.sweep` = 'width'")
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
     assert len(runs) == len(children) + 1
     found = {tuple(run.data.params[name] for name in ("activation", "width", "seed")) for run in children}

@@ -35,7 +35,7 @@ def table(finished) -> pd.DataFrame:
 def test_every_depth_width_and_seed_is_a_child_with_its_metrics(finished, table):
     client = MlflowClient(finished.store)
     experiment = client.get_experiment_by_name("implicit_bias")
-    found = client.search_runs([experiment.experiment_id], "tags.sweep = 'width'")
+    found = client.search_runs([experiment.experiment_id], "tags.`implicit_bias.sweep` = 'width'")
     children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
     (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     told = {tuple(int(run.data.params[name]) for name in ("depth", "width", "seed")) for run in children}
@@ -46,7 +46,9 @@ def test_every_depth_width_and_seed_is_a_child_with_its_metrics(finished, table)
     rows = table.set_index("point")
     for run in children:
         assert run.data.metrics.keys() >= METRICS | {f"imbalance/{l}" for l in range(1, int(run.data.params["depth"]))}
-        assert run.data.metrics["distance"] == pytest.approx(rows.loc[run.data.tags["point"], "distance"], rel=1e-12)
+        assert run.data.metrics["distance"] == pytest.approx(
+            rows.loc[run.data.tags["implicit_bias.point"], "distance"], rel=1e-12
+        )
 
 
 def test_runs_are_whole_networks_up_to_the_leak(table):

@@ -31,7 +31,7 @@ with KedroServiceSession.create(env="smoke") as session:
 def statuses(project: Project) -> list[tuple[str, str]]:
     client = MlflowClient(project.store)
     found = client.get_experiment_by_name("implicit_bias")
-    runs = client.search_runs([found.experiment_id], "tags.plan LIKE '%'") if found else []
+    runs = client.search_runs([found.experiment_id], "tags.`implicit_bias.plan` LIKE '%'") if found else []
     return [(str(run.info.run_name), run.info.status) for run in runs]
 
 

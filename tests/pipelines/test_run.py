@@ -33,7 +33,7 @@ def client(finished) -> MlflowClient:
 
 def runs(client: MlflowClient, sweep: str) -> tuple[object, list]:
     experiment = client.get_experiment_by_name("implicit_bias")
-    found = client.search_runs([experiment.experiment_id], f"tags.sweep = '{sweep}'")
+    found = client.search_runs([experiment.experiment_id], f"tags.`implicit_bias.sweep` = '{sweep}'")
     parents = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     assert len(parents) == 1
     children = [run for run in found if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id]
@@ -46,7 +46,7 @@ def test_every_point_is_a_finished_child_of_its_sweep(client, sweep, points):
     parent, children = runs(client, sweep)
     assert parent.info.status == "FINISHED"
     assert [child.info.status for child in children] == ["FINISHED"] * points
-    assert len({child.data.tags["point"] for child in children}) == points
+    assert len({child.data.tags["implicit_bias.point"] for child in children}) == points
     assert parent.data.metrics["points"] == points
     for child in children:
         assert set(child.data.params) >= PARAMS
@@ -92,7 +92,7 @@ def test_table_agrees_with_the_tracked_runs(finished, client):
     table = pd.read_csv(finished.path / "data/smoke/08_reporting/width_points.csv").set_index("point")
     _, children = runs(client, "width")
     for child in children:
-        row = table.loc[child.data.tags["point"]]
+        row = table.loc[child.data.tags["implicit_bias.point"]]
         for name in METRICS | PREDICTED:
             np.testing.assert_allclose(child.data.metrics[name], row[name], rtol=1e-12, err_msg=name)
 
@@ -126,12 +126,12 @@ def test_a_diverging_point_fails_alone(tmp_path):
     assert "diverged" in output
     assert "2 / lambda_max" in output
     parent, children = runs(MlflowClient(project.store), "imbalance")
-    statuses = {child.data.tags["point"]: child.info.status for child in children}
+    statuses = {child.data.tags["implicit_bias.point"]: child.info.status for child in children}
     assert parent.info.status == "FAILED"
     assert all(status == "FINISHED" for point, status in statuses.items() if point.endswith("gradient_flow"))
     failed = [child for child in children if child.info.status == "FAILED"]
     assert failed
-    assert all("2 / lambda_max" in child.data.tags["error"] for child in failed)
+    assert all("2 / lambda_max" in child.data.tags["implicit_bias.error"] for child in failed)
     page = (project.path / "data/smoke/08_reporting/report.html").read_text(encoding="utf-8")
     assert f"{8 - len(failed)} of 8 points finished" in page
     assert "2 / lambda_max" in page

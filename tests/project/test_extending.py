@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -10,22 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
+from scipy.optimize import root
 
 from implicit_bias.figures.point import point_figure
-from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main
+from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main, draw_plotly
 from implicit_bias.figures.style import png
 from implicit_bias.pipelines.evaluation import evaluate_point, evaluate_points
 from implicit_bias.pipelines.initialization import initialize_point, initialize_points, plan_points
-from implicit_bias.pipelines.kinds.activation import evaluate as activation_measures
-from implicit_bias.pipelines.kinds.activation import initialize as activation_start
-from implicit_bias.pipelines.kinds.activation import train as activation_training
 from implicit_bias.pipelines.reporting import tabulate_points
 from implicit_bias.pipelines.training import TRAINING, train_point, train_points
 from implicit_bias.report.facts import picture
 from implicit_bias.report.section import Section
 from implicit_bias.report.sweeps import _faults
 from implicit_bias.sweeps.figure import Results, sweep_figure
-from implicit_bias.sweeps.fingerprint import _code, _source, _source_digest
+from implicit_bias.sweeps.fingerprint import _code, _source, _source_digest, numerics
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import run_points
 from implicit_bias.sweeps.records import point_fingerprint
@@ -36,6 +35,9 @@ from implicit_bias.theory.comparisons.universality import has_limit
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.measure import METRICS
 from implicit_bias.theory.networks.activation import activation
+from implicit_bias.theory.networks.general import train_weights
+from implicit_bias.theory.networks.registry import NETWORKS
+from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.synthetic import draw_held_out
 from tests.support.project import REPOSITORY
 
@@ -47,6 +49,7 @@ REGISTRIES = {
     "metrics": METRICS,
     "solvers": SOLVERS,
     "figures": FIGURES,
+    "networks": NETWORKS,
 }
 
 
@@ -87,10 +90,10 @@ def sweep(**changes) -> Sweep:
     )
 
 
-def record(**changes) -> dict:
+def record(problem=PROBLEM, **changes) -> dict:
     """What is tracked of the first point of a sweep."""
     plan = sweep(**changes)
-    point, problem = plan.points()[0], vars(PROBLEM)
+    point, problem = plan.points()[0], vars(problem)
     state = initialize_point(point, plan, problem)
     return evaluate_point(point, plan, problem, state, train_point(point, plan, problem, state))
 
@@ -230,19 +233,89 @@ def test_an_activation_by_its_import_path(module):
     rows = {"X": X, "Y": Y, "X_test": draw_held_out(5, theta, rng)[0]}
     points = [point for point in plan.points() if point.activation == "shapes:SWISH"]
     assert ":" not in "".join(point.key for point in points)
-    states = {point.key: activation_start.initialize_point(point, plan, vars(PROBLEM), rows) for point in points}
+    states = {point.key: initialize_point(point, plan, vars(PROBLEM), rows) for point in points}
     calls = ((point.key, (point, plan, vars(PROBLEM), states[point.key], rows)) for point in points)
-    runs = dict(run_points(activation_training.train_point, calls, 2, plan, "train"))
+    runs = dict(run_points(train_point, calls, 2, plan, "train"))
     for point in points:
-        found = activation_measures.evaluate_point(point, plan, vars(PROBLEM), states[point.key], runs[point.key], rows)
+        found = evaluate_point(point, plan, vars(PROBLEM), states[point.key], runs[point.key], rows)
         assert found["metric/frozen_rms"] > 0
         assert "metric/neuron_drift" not in found  # not homogeneous
     marked = point_fingerprint(TRAINING, points[0], plan, "data")
     path = Path(shapes.__file__)
     path.write_text(path.read_text("utf-8") + "\nTWICE = 2\n", "utf-8")
-    for cached in (_code, _source, _source_digest):
+    for cached in (_code, _source, _source_digest, numerics):
         cached.cache_clear()
     assert point_fingerprint(TRAINING, points[0], plan, "data") != marked
+
+
+def diagonal_solution(problem, p, q):
+    """Theta (D, m) that fits and that the flow from p, q can reach: p^2 e^(4 z) - q^2 e^(-4 z), z in span(Phi1)."""
+    Theta = np.empty((problem.D, problem.m))
+    for j, target in enumerate(problem.min_norm_coordinates.T):
+        a, b = p[:, j] ** 2, q[:, j] ** 2
+
+        def grown(c, a=a, b=b):
+            return a * np.exp(4 * problem.Phi1 @ c) - b * np.exp(-4 * problem.Phi1 @ c)
+
+        found = root(lambda c, target=target, grown=grown: problem.Phi1.T @ grown(c) - target, np.zeros(problem.r))
+        assert found.success
+        Theta[:, j] = grown(found.x)
+    return Theta
+
+
+def test_a_network(module):
+    """It ends where its conserved products and the data say, by root finding; descent ends beside, by first order."""
+    kind = module("diagonals", "A network").DIAGONAL
+    p, q = start = kind.draw(PROBLEM, 30, np.random.default_rng(0), 30**-0.5, 30**-0.5)
+    run, _ = train_weights(kind, PROBLEM, start, "gradient_flow", 1.0, Stop(excess=1e-18), 20, 1e-10)
+
+    def end(y):
+        return kind.matrix(y.reshape(2, *p.shape))
+
+    np.testing.assert_allclose(end(run.y[-1]), diagonal_solution(PROBLEM, p, q), rtol=1e-6, atol=1e-8)
+    step = 0.2 * PROBLEM.n / float(np.linalg.eigvalsh(kind.kernel(PROBLEM, start))[-1])
+    descents = [
+        train_weights(kind, PROBLEM, start, "gradient_descent", each, Stop(excess=1e-18), 20)[0]
+        for each in (step, step / 2)
+    ]
+    errors = [np.linalg.norm(end(descent.y[-1]) - end(run.y[-1])) for descent in descents]
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.2)
+
+
+def test_a_network_in_a_sweep(module):
+    """Between alpha = 1/4 and 1/2 wide ones end at the min-norm solution; at 1/2 beside it, where the page says."""
+    module("diagonals", "A network")
+    with pytest.raises(ValueError, match="network must be one of two_layer, deep, activation, or a path"):
+        sweep(network="diagonal", figure="distance")
+    with pytest.raises(ValueError, match="figure universality compares two-layer linear networks"):
+        sweep(network="diagonals:DIAGONAL")
+    with pytest.raises(ValueError, match="network diagonals:DIAGONAL has neither depths nor activations"):
+        sweep(network="diagonals:DIAGONAL", figure="distance", depths=3)
+    common = {"network": "diagonals:DIAGONAL", "figure": "distance", "stop": {"tolerance": 1e-8}, "point_figures": True}
+    far = replace(PROBLEM, Y_tilde=30 * PROBLEM.Y_tilde)  # targets that bend the path of a start of size 1
+    limit = diagonal_solution(far, *np.ones((2, far.D, far.m)))
+    away = np.linalg.norm(limit - far.min_norm_solution)
+    for alpha, distance in ((0.5, away), (0.375, 0.0)):
+        found = record(far, **common, alpha=alpha, widths=10**15)
+        assert found["metric/distance"] == pytest.approx(distance, abs=0.01 * away)
+        assert found["metric/imbalance_drift"] < 1e-6
+        assert b"<svg" in found["figure"]
+
+
+def test_a_network_in_worker_processes_and_as_a_row(module):
+    diagonals = module("diagonals", "A network")
+    plan = sweep(network="diagonals:DIAGONAL", figure="distance", widths=[30, 60], seeds="0:1", workers=2)
+    calls = ((point.key, (point, plan, vars(PROBLEM))) for point in plan.points())
+    found = dict(run_points(initialize_point, calls, 4, plan, "initialise"))
+    assert {name for each in found.values() for name in each} == {"initial/1", "initial/2"}
+    NETWORKS["diagonal"] = diagonals.DIAGONAL
+    assert sweep(network="diagonal", figure="distance").kind.description == "diagonal linear networks"
+    table = pd.DataFrame(
+        {"width": [30, 60], "distance": [0.2, 0.1], "distance_init": [1.0, 1.0], "iterations": [10.0, 9.0]}
+    )
+    left, _ = draw_main(Results(plan, table, [PROBLEM], None)).axes
+    assert left.get_ylabel().startswith("distance to min-norm")
+    assert len(draw_plotly(Results(plan, table, [PROBLEM], None)).data) == 2
 
 
 def test_the_registries_are_as_they_were():
@@ -250,6 +323,7 @@ def test_the_registries_are_as_they_were():
     assert "nuclear" not in METRICS
     assert "triangular" not in INITIALIZATIONS
     assert "rates" not in FIGURES
+    assert "diagonal" not in NETWORKS
 
 
 @pytest.mark.parametrize("page", ["docs/extending.md", "CONTRIBUTING.md", "docs/decisions/0008-registries.md"])

@@ -13,8 +13,8 @@ from implicit_bias.hooks.tracking import AnotherRun, TrackingHooks
 from implicit_bias.tracking.provenance import is_dead
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import PROCESS
 from implicit_bias.tracking.store import Store
+from implicit_bias.tracking.tags import ERROR, PLAN, POINT, PROCESS, SWEEP
 from tests.support.tracking import (  # noqa: F401 fixtures
     KEYS,
     complete,
@@ -47,9 +47,10 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         {},
         {PROCESS: "batch"},
-        {PROCESS: "x:y:z", "plan": "?", "sweep": ""},
-        {PROCESS: f"{socket.gethostname()}:not a number:1", "plan": "p", "sweep": "theirs"},
-        {"point": "0", "sweep": "width"},
+        {PROCESS: "x:y:z", PLAN: "?", SWEEP: ""},
+        {PROCESS: f"{socket.gethostname()}:not a number:1", PLAN: "p", SWEEP: "theirs"},
+        {POINT: "0", SWEEP: "width"},
+        {"plan": "p", "point": "0", "sweep": "width", "error": "mine"},
     ],
 )
 def test_runs_of_others_break_nothing_and_stay_as_they_are(store: Store, tags: dict[str, str]) -> None:  # noqa: F811
@@ -64,10 +65,12 @@ def test_runs_of_others_break_nothing_and_stay_as_they_are(store: Store, tags: d
     complete(again)
     assert again.close() == "FINISHED"
     assert [read(store, run_id).info.status for run_id in (theirs, under)] == ["RUNNING", "RUNNING"]
-    assert "error" not in read(store, under).data.tags
+    assert ERROR not in read(store, under).data.tags
     reader = Reader(store.uri, store.project, "tests")
     assert [each.info.run_name for each in reader.newest() if each.info.run_id != theirs] == ["width sweep"]
-    assert sorted(child.data.tags["point"] for child in reader.children(read(store, sweep.run_id))) == sorted(KEYS)
+    assert sorted(
+        child.data.tags["implicit_bias.point"] for child in reader.children(read(store, sweep.run_id))
+    ) == sorted(KEYS)
 
 
 def test_a_child_that_was_deleted_is_missing_and_the_next_run_makes_it_again(store: Store) -> None:  # noqa: F811
@@ -143,7 +146,7 @@ def test_an_active_run_and_ours_name_each_other(store: Store, monkeypatch: pytes
             sweep = store.open(plan())
     finally:
         mlflow.set_tracking_uri(None)
-    assert read(store, sweep.run_id).data.tags["run_beside"] == theirs.info.run_id
+    assert read(store, sweep.run_id).data.tags["implicit_bias.run_beside"] == theirs.info.run_id
     assert read(store, theirs.info.run_id).data.tags["implicit_bias.width"] == sweep.run_id
     assert "mlflow.parentRunId" not in read(store, sweep.run_id).data.tags
 
@@ -175,7 +178,7 @@ def test_a_run_beside_another_of_the_process_is_refused_and_the_first_goes_on(
         first.join(60)
     run(project, conf_catalog, steps("alpha"), hooks)
     parents, _ = runs_of(project)
-    assert [(each.data.tags["sweep"], each.info.status) for each in parents] == [
+    assert [(each.data.tags["implicit_bias.sweep"], each.info.status) for each in parents] == [
         ("alpha", "FINISHED"),
         ("width", "FINISHED"),
     ]
@@ -191,7 +194,7 @@ def test_a_part_that_succeeds_is_not_failed(project: Path, conf_catalog: dict[st
     run(project, conf_catalog, stages.only_nodes("width_sweep.plan", "width_sweep.train"))
     (part,), children = runs_of(project)
     assert [part.info.status, *(child.info.status for child in children[part.info.run_id])] == ["SCHEDULED"] * 4
-    assert all("error" not in each.data.tags for each in (part, *children[part.info.run_id]))
+    assert all("implicit_bias.error" not in each.data.tags for each in (part, *children[part.info.run_id]))
     run(project, conf_catalog, stages)
     (whole,), children = runs_of(project)
     assert whole.info.run_id == part.info.run_id

@@ -149,7 +149,7 @@ def works(project: Project, store: str = "mlflow.db", experiment: str = "implici
     nodes = (project.path / "nodes.txt").read_text().split()
     assert {"theirs.halve", "lab_bias.prepare_data", "lab_bias.width_sweep.train_points"} <= set(nodes)
     client = MlflowClient(f"sqlite:///{project.path / store}")
-    runs = [run for run in runs_of(client, experiment) if "sweep" in run.data.tags]
+    runs = [run for run in runs_of(client, experiment) if "implicit_bias.sweep" in run.data.tags]
     (parent,) = [run for run in runs if PARENT not in run.data.tags]
     points = [run for run in runs if run.data.tags.get(PARENT) == parent.info.run_id]
     assert (parent.info.status, [run.info.status for run in points]) == ("FINISHED", ["FINISHED"] * 4)
@@ -175,14 +175,14 @@ def test_the_wheel_works_beside_kedro_mlflow(wheel: Path, tmp_path: Path) -> Non
     (project.path / "conf/base/mlflow.yml").write_text("server: {mlflow_tracking_uri: 'sqlite:///lab.db'}\n")
     client = works(project, "lab.db", PACKAGE)
     assert not (project.path / "mlflow.db").exists()
-    ours = {run.info.run_id: run for run in runs_of(client, PACKAGE) if "sweep" in run.data.tags}
+    ours = {run.info.run_id: run for run in runs_of(client, PACKAGE) if "implicit_bias.sweep" in run.data.tags}
     theirs = {run.info.run_name: run for run in runs_of(client, PACKAGE) if run.info.run_id not in ours}
     assert {name: run.info.status for name, run in theirs.items()} == {"halving": "FINISHED", "lab_bias": "FINISHED"}
     assert PARENT not in theirs["lab_bias"].data.tags
     assert not theirs["lab_bias"].data.metrics  # ours are in runs of our own
     assert all(name.startswith("lab_bias.") for name in theirs["lab_bias"].data.params)  # of nodes, as of any pipeline
     beside = theirs["lab_bias"].data.tags["implicit_bias.lab_bias.width"]
-    assert ours[beside].data.tags["run_beside"] == theirs["lab_bias"].info.run_id
+    assert ours[beside].data.tags["implicit_bias.run_beside"] == theirs["lab_bias"].info.run_id
     assert not {name for run in ours.values() for name in run.data.params if name.startswith("lab_bias.")}
     assert not [run for run in ours.values() if "kedro_command" in run.data.tags]
 

@@ -23,9 +23,10 @@ from implicit_bias.figures.dataset import FigureDataset
 from implicit_bias.hooks.encodings import speak_any_encoding
 from implicit_bias.hooks.preflight import InputHooks, RunRefused
 from implicit_bias.pipelines.reserved import is_reserved
-from implicit_bias.tracking.provenance import COMMIT, git_tags
+from implicit_bias.tracking.provenance import git_tags
 from implicit_bias.tracking.reader import Reader
 from implicit_bias.tracking.store import Store
+from implicit_bias.tracking.tags import COMMIT
 from tests.support.tracking import (  # noqa: F401 fixtures
     PNG,
     complete,

@@ -121,7 +121,7 @@ def files(pattern: str, project: Path) -> set[Any]:
 
 def tracked(condition: str, project: Path) -> set[Any]:
     """Tracked runs of which a condition holds, in SQL."""
-    child = "EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'point')"
+    child = "EXISTS (SELECT 1 FROM tags t WHERE t.run_uuid = r.run_uuid AND t.key = 'implicit_bias.point')"
     query = f"SELECT run_uuid FROM runs r WHERE {condition.format(child=child)}"
     with closing(sqlite3.connect(f"file:{project / 'mlflow.db'}?mode=ro", uri=True)) as database:
         return set(database.execute(query))

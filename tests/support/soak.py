@@ -170,7 +170,9 @@ def health(store: Path) -> dict[str, Any]:
             "parents": dict(connection.execute(by_status.format("NOT IN"))),
             "children": dict(connection.execute(by_status.format("IN"))),
             "parents of children": value("SELECT count(DISTINCT value) FROM tags WHERE key = 'mlflow.parentRunId'"),
-            "points": value(f"SELECT count(DISTINCT value) FROM tags WHERE key = 'point' AND run_uuid IN ({children})"),
+            "points": value(
+                f"SELECT count(DISTINCT value) FROM tags WHERE key = 'implicit_bias.point' AND run_uuid IN ({children})"
+            ),
             "metrics": value("SELECT count(*) FROM metrics"),
         }
 

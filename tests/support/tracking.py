@@ -77,7 +77,7 @@ def runs_of(project: Path, uri: str | None = None) -> tuple[list[Run], dict[str,
     children = {
         parent.info.run_id: sorted(
             (run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id),
-            key=lambda run: run.data.tags["point"],
+            key=lambda run: run.data.tags["implicit_bias.point"],
         )
         for parent in parents
     }

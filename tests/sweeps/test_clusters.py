@@ -59,7 +59,7 @@ def assert_same(project: Project, serial: Project) -> None:
     runs = client.search_runs([experiment.experiment_id])
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
     assert len(runs) == len(children) + 1
-    assert len(children) == len({run.data.tags["point"] for run in children}) == POINTS
+    assert len(children) == len({run.data.tags["implicit_bias.point"] for run in children}) == POINTS
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 

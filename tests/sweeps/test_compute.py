@@ -16,6 +16,7 @@ from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import Stage, StaleRecords
 from implicit_bias.sweeps.fingerprint import _code, digest, numerics, reached
+from implicit_bias.sweeps.kinds.base import step_modules
 from implicit_bias.sweeps.manifest import data_sets, sweep_params
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.records import NOT_RESULTS, POINTS_SAY, compute_points, point_fingerprint
@@ -156,18 +157,21 @@ def test_the_version_of_the_numerics_is_that_of_the_code(tmp_path: Path, monkeyp
 
 
 def test_the_numerics_reach_what_is_imported() -> None:
-    modules = set(reached("implicit_bias.pipelines.training"))
+    kind = sweep().kind
+    modules = set(reached(TRAINING.compute.__module__, *step_modules(kind, TRAINING.steps)))
     assert modules >= {
         f"implicit_bias.theory.{name}"
         for name in ("experiment", "solvers.flow", "solvers.exponential", "solvers.descent")
     }
     assert not any("claims" in name or "figures" in name for name in modules)
+    assert not any("deep.train" in name or "activation.train" in name for name in modules), "other kinds of networks"
     assert numerics("implicit_bias.pipelines.training") != numerics("implicit_bias.pipelines.evaluation")
 
 
 def test_the_numerics_of_a_stage_are_also_those_of_the_stages_before_it() -> None:
     """A solver that changes leaves no evaluation, though evaluating needs no solver."""
-    modules = [set(reached(stage.compute.__module__)) for stage in STAGES]
+    kind = sweep().kind
+    modules = [set(reached(stage.compute.__module__, *step_modules(kind, stage.steps))) for stage in STAGES]
     for before, after in pairwise(modules):
         assert before < after
 

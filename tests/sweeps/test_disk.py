@@ -60,7 +60,7 @@ def children(project: Project) -> list:
     client = MlflowClient(project.store)
     experiment = client.get_experiment_by_name("implicit_bias")
     runs = client.search_runs([experiment.experiment_id])
-    return [run for run in runs if "point" in run.data.tags]
+    return [run for run in runs if "implicit_bias.point" in run.data.tags]
 
 
 def test_a_full_disk_keeps_what_is_done_and_the_next_run_does_the_rest(tmp_path):

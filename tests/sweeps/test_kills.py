@@ -65,16 +65,16 @@ def test_the_runs_were_killed(rounds: Killed) -> None:
 def test_every_point_is_one_finished_child_of_a_finished_parent(rounds: Killed) -> None:
     """A run that ended before its signal, and the one after it, have a parent each."""
     _, projects = rounds
-    reference = {run.data.tags["point"]: run.data.metrics for run in runs_of(projects[0])[1]}
+    reference = {run.data.tags["implicit_bias.point"]: run.data.metrics for run in runs_of(projects[0])[1]}
     assert len(reference) == 6
     for project in projects:
         parents, children = runs_of(project)
         assert {run.info.status for run in (*parents, *children)} == {"FINISHED"}
         for parent in parents:
             mine = [run for run in children if run.data.tags["mlflow.parentRunId"] == parent.info.run_id]
-            assert sorted(run.data.tags["point"] for run in mine) == sorted(reference)
+            assert sorted(run.data.tags["implicit_bias.point"] for run in mine) == sorted(reference)
             for run in mine:
-                expected = reference[run.data.tags["point"]]
+                expected = reference[run.data.tags["implicit_bias.point"]]
                 assert run.data.metrics.keys() == expected.keys()
                 assert all(run.data.metrics[name] == expected[name] for name in expected if name != "seconds")
         assert len(children) == len(parents) * len(reference)

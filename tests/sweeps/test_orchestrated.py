@@ -41,7 +41,7 @@ def lengths(project: Project) -> dict[str, dict[str, int]]:
     client = MlflowClient(project.store)
     runs = client.search_runs([client.get_experiment_by_name("implicit_bias").experiment_id])
     return {
-        run.data.tags.get("point", "parent"): {
+        run.data.tags.get("implicit_bias.point", "parent"): {
             name: len(client.get_metric_history(run.info.run_id, name)) for name in run.data.metrics
         }
         for run in runs

@@ -130,7 +130,7 @@ BAD = [
         "one of gradient_flow, gradient_descent, flow_explicit, flow_exponential, momentum, nesterov, or",
     ),
     ("solvers", ["gradient_flow"] * 2, "solvers must differ from each other"),
-    ("figure", "pie", "must be one of width, .*, activations, or a path"),
+    ("figure", "pie", "must be one of width, .*, distance, or a path"),
     (
         "initialization",
         "zero",

@@ -14,8 +14,9 @@ import pytest
 
 from implicit_bias.tracking.provenance import is_dead, process_tag
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import PROCESS, WORKFLOW
+from implicit_bias.tracking.runs import WORKFLOW
 from implicit_bias.tracking.store import Store
+from implicit_bias.tracking.tags import PROCESS
 from tests.support.tracking import KEYS, complete, history, plan, read, runs_of, trajectory
 
 
@@ -27,7 +28,7 @@ def test_a_sweep_is_finished_when_all_its_points_are(store: Store) -> None:
     assert sweep.close() == "FINISHED"
     run = read(store, sweep.run_id)
     assert run.info.status == "FINISHED"
-    assert not {"missing", "error"} & run.data.tags.keys()
+    assert not {"implicit_bias.missing", "implicit_bias.error"} & run.data.tags.keys()
     note = run.data.tags["mlflow.note.content"]
     assert note.startswith("**Three** points\n\n[All points](#/experiments/")
     assert "[Side by side](#/compare-runs?runs=" in note
@@ -74,13 +75,13 @@ def test_missing_points_fail_the_sweep(store: Store) -> None:
     assert sweep.close() == "FAILED"
     run = read(store, sweep.run_id)
     assert run.info.status == "FAILED"
-    assert run.data.tags["missing"] == "2 of 3"
+    assert run.data.tags["implicit_bias.missing"] == "2 of 3"
     finished, unfinished, failed = (read(store, sweep.points[key].run_id) for key in KEYS)
     assert finished.info.status == "FINISHED"
     assert unfinished.info.status == "FAILED"
-    assert unfinished.data.tags["error"] == "the run ended before this point"
+    assert unfinished.data.tags["implicit_bias.error"] == "the run ended before this point"
     assert failed.info.status == "FAILED"
-    assert failed.data.tags["error"] == "ValueError: diverged"
+    assert failed.data.tags["implicit_bias.error"] == "ValueError: diverged"
     assert failed.data.params == {"width": "500", "seed": "0"}
 
 
@@ -121,11 +122,11 @@ def test_an_unfinished_sweep_is_continued(store: Store) -> None:
     assert again.close() == "FINISHED"
     (parent,), children = runs_of(store.project)
     assert parent.info.status == "FINISHED"
-    assert parent.data.tags.keys().isdisjoint({"error", "missing"})
-    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS)
+    assert parent.data.tags.keys().isdisjoint({"implicit_bias.error", "implicit_bias.missing"})
+    assert [child.data.tags["implicit_bias.point"] for child in children[parent.info.run_id]] == sorted(KEYS)
     for child in children[parent.info.run_id]:
         assert child.info.status == "FINISHED"
-        assert "error" not in child.data.tags
+        assert "implicit_bias.error" not in child.data.tags
         assert [value for _, value in history(store, child.info.run_id, "distance")] == [0.5]
         assert len(history(store, child.info.run_id, "curve/loss")) == 4
     assert read(store, finished.info.run_id).info.end_time == finished.info.end_time
@@ -222,5 +223,8 @@ def test_links_lead_to_the_points(store: Store, monkeypatch: pytest.MonkeyPatch)
     assert re.findall(r"width%3D(\d+)-seed%3D(\d)", some) == [(f"{width:05}", "0") for width in range(100, 2100, 200)]
     monkeypatch.chdir("/")
     assert store.ui_command() == f"mlflow ui --backend-store-uri '{store.uri}'"
+    assert store.whereabouts(sweep)["ui"] == "mlflow ui --backend-store-uri sqlite:///mlflow.db"
+    elsewhere = Store(store.uri, store.project / "elsewhere")
+    assert elsewhere.whereabouts(sweep)["ui"] == "", "others have no use for a path of this machine"
     monkeypatch.chdir(store.project)
     assert store.ui_command() == "mlflow ui --backend-store-uri sqlite:///mlflow.db"

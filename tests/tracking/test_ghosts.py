@@ -34,7 +34,7 @@ def lossy(store: Store, monkeypatch: pytest.MonkeyPatch, lost: Callable[[int], b
 def assert_each_once(project: Path) -> None:
     (parent,), children = runs_of(project)
     assert parent.info.status == "FINISHED"
-    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS)
+    assert [child.data.tags["implicit_bias.point"] for child in children[parent.info.run_id]] == sorted(KEYS)
     assert {child.info.status for child in children[parent.info.run_id]} == {"FINISHED"}
 
 
@@ -75,7 +75,7 @@ def test_what_a_person_has_made_is_no_ghost(store: Store, project: Path, monkeyp
     tags = store.client.get_run(sweep.run_id).data.tags
     copy = store.client.create_run(sweep.experiment_id, tags=tags).info.run_id
     mine = store.client.create_run(
-        sweep.experiment_id, tags={"point": KEYS[0], "mlflow.parentRunId": sweep.run_id}
+        sweep.experiment_id, tags={"implicit_bias.point": KEYS[0], "mlflow.parentRunId": sweep.run_id}
     ).info.run_id
     for run_id in (copy, mine):
         store.client.log_metric(run_id, "distance", 3.0)

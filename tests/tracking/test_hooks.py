@@ -29,14 +29,14 @@ def test_a_run_of_two_sweeps(
         run(project, conf_catalog, steps("width") + steps("alpha") + report, runner=runner())
     parents, children = runs_of(project)
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    assert {parent.data.tags["sweep"] for parent in parents} == {"width", "alpha"}
+    assert {parent.data.tags["implicit_bias.sweep"] for parent in parents} == {"width", "alpha"}
     for parent in parents:
-        run_id, sweep = parent.info.run_id, parent.data.tags["sweep"]
+        run_id, sweep = parent.info.run_id, parent.data.tags["implicit_bias.sweep"]
         assert parent.info.status == "FINISHED"
         assert parent.data.metrics == {"count": 3.0}
         assert [artifact.path for artifact in client.list_artifacts(run_id)] == ["all.md", f"{sweep}_figure.svg"]
         assert Path(client.download_artifacts(run_id, f"{sweep}_figure.svg")).read_text() == f"<svg>{sweep}</svg>"
-        assert [child.data.tags["point"] for child in children[parent.info.run_id]] == list(KEYS)
+        assert [child.data.tags["implicit_bias.point"] for child in children[parent.info.run_id]] == list(KEYS)
         for child in children[parent.info.run_id]:
             assert child.info.status == "FINISHED"
             assert child.data.metrics["distance"] == 1 / 101
@@ -61,10 +61,10 @@ def test_points_that_fail_do_not_take_the_others_with_them(project: Path, conf_c
     run(project, conf_catalog, pipeline(nodes))
     (parent,), children = runs_of(project)
     assert parent.info.status == "FAILED"
-    assert parent.data.tags["missing"] == "1 of 3"
+    assert parent.data.tags["implicit_bias.missing"] == "1 of 3"
     statuses = [child.info.status for child in children[parent.info.run_id]]
     assert statuses == ["FINISHED", "FAILED", "FINISHED"]
-    assert children[parent.info.run_id][1].data.tags["error"] == "FloatingPointError: diverged"
+    assert children[parent.info.run_id][1].data.tags["implicit_bias.error"] == "FloatingPointError: diverged"
 
 
 def test_stages_run_one_by_one_are_said_to_be_unfinished_until_the_last(
@@ -93,12 +93,12 @@ def test_an_error_fails_what_is_open(project: Path, conf_catalog: dict[str, Any]
     (child,) = children[parent.info.run_id]
     for each in (parent, child):
         assert each.info.status == "FAILED"
-        assert each.data.tags["error"] == "no"
+        assert each.data.tags["implicit_bias.error"] == "no"
     run(project, conf_catalog, steps("width"), hooks)
     (parent,), children = runs_of(project)
     for each in (parent, *children[parent.info.run_id]):
         assert each.info.status == "FINISHED"
-        assert "error" not in each.data.tags
+        assert "implicit_bias.error" not in each.data.tags
 
 
 def test_an_interrupted_notebook_is_closed_by_its_next_run(project: Path, conf_catalog: dict[str, Any]) -> None:
@@ -124,7 +124,7 @@ def test_a_run_that_starts_in_the_middle(project: Path, conf_catalog: dict[str, 
     run(project, conf_catalog, everything.from_nodes("width_sweep.train"))
     again, first = runs_of(project)[0]
     assert again.info.status == first.info.status == "FINISHED"
-    assert again.data.tags["plan"] == first.data.tags["plan"]
+    assert again.data.tags["implicit_bias.plan"] == first.data.tags["implicit_bias.plan"]
 
 
 def test_a_comparison_alone_starts_no_run(project: Path, conf_catalog: dict[str, Any]) -> None:

@@ -36,9 +36,9 @@ def everything(store: str) -> tuple[Counter, dict[str, dict[str, Any]]]:
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("implicit_bias")
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
-    kinds = Counter(("child" if "point" in run.data.tags else "parent", run.info.status) for run in runs)
+    kinds = Counter(("child" if "implicit_bias.point" in run.data.tags else "parent", run.info.status) for run in runs)
     held = {
-        run.data.tags.get("point", run.data.tags["sweep"]): {
+        run.data.tags.get("implicit_bias.point", run.data.tags["implicit_bias.sweep"]): {
             "params": run.data.params,
             "metrics": {name: value for name, value in run.data.metrics.items() if name != "seconds"},
             "curve": len(client.get_metric_history(run.info.run_id, "curve/loss")),
@@ -103,7 +103,7 @@ def children(uri: str) -> list[Any]:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("implicit_bias")
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
-    return [run for run in runs if "point" in run.data.tags]
+    return [run for run in runs if "implicit_bias.point" in run.data.tags]
 
 
 def start(project: Project, env: dict[str, str]) -> subprocess.Popen[str]:

@@ -132,7 +132,7 @@ def test_the_kedro_command_is_tracked(kedro_project: Path) -> None:
     assert "alembic" not in output
     (parent,), children = runs_of(kedro_project)
     assert parent.info.status == "FINISHED"
-    assert parent.data.tags["sweep"] == "demo"
+    assert parent.data.tags["implicit_bias.sweep"] == "demo"
     assert [child.info.run_name for child in children[parent.info.run_id]] == ["a", "b"]
     assert {path.name for path in kedro_project.iterdir()} - {".viz"} == {
         "conf",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from implicit_bias.tracking.runs import PARENTS
+from implicit_bias.tracking.tags import PARENTS
 from tests.support.postgres import postgres
 from tests.support.project import Project, make_project
 from tests.support.servers import mlflow_server
@@ -75,7 +75,7 @@ def assert_tracked(uri: str, experiment: str, secrets: tuple[str, ...], folder: 
     found = client.get_experiment_by_name(experiment)
     folder.mkdir()
     runs = client.search_runs([found.experiment_id])
-    kinds = Counter(("point" in run.data.tags, run.info.status) for run in runs)
+    kinds = Counter(("implicit_bias.point" in run.data.tags, run.info.status) for run in runs)
     assert kinds == {(False, "FINISHED"): 1, (True, "FINISHED"): 4}
     for run in runs:
         assert client.list_artifacts(run.info.run_id)
@@ -140,7 +140,7 @@ def test_two_clients_at_once_lose_nothing(server, tmp_path, signed_in):
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("together").experiment_id
     parents = client.search_runs([experiment], PARENTS)
-    assert sorted((run.data.tags["sweep"], run.info.status) for run in parents) == [
+    assert sorted((run.data.tags["implicit_bias.sweep"], run.info.status) for run in parents) == [
         ("one", "FINISHED"), ("two", "FINISHED"),
     ]  # fmt: skip
     for parent in parents:
@@ -149,11 +149,11 @@ def test_two_clients_at_once_lose_nothing(server, tmp_path, signed_in):
         )
         assert len(children) == CHILDREN
         assert {run.info.status for run in children} == {"FINISHED"}
-        assert {run.data.tags["point"]: run.data.metrics["distance"] for run in children} == {
+        assert {run.data.tags["implicit_bias.point"]: run.data.metrics["distance"] for run in children} == {
             f"p{i:04}": float(i) for i in range(CHILDREN)
         }
         assert all(
-            run.data.params == {"width": str(int(run.data.tags["point"][1:])), "stop_reason": "stop"}
+            run.data.params == {"width": str(int(run.data.tags["implicit_bias.point"][1:])), "stop_reason": "stop"}
             for run in children
         )
         assert len(client.get_metric_history(children[0].info.run_id, "curve/loss")) == 3

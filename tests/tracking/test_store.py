@@ -11,8 +11,8 @@ import pytest
 from implicit_bias.tracking.provenance import is_dead, plan_fingerprint
 from implicit_bias.tracking.reader import OtherSweep, kinds_of
 from implicit_bias.tracking.records import TrackingError, on_common_steps
-from implicit_bias.tracking.runs import PROCESS
 from implicit_bias.tracking.store import Store
+from implicit_bias.tracking.tags import PROCESS
 from tests.support.tracking import KEYS, PNG, complete, history, plan, read, trajectory
 
 
@@ -23,10 +23,10 @@ def test_the_parent_says_what_is_computed(store: Store, project: Path) -> None:
     assert run.info.run_name == "width sweep"
     assert run.data.params == {"solver": "flow", "tolerance": "1e-06"}
     tags = run.data.tags
-    assert tags["sweep"] == "width"
-    assert tags["plan"] == plan_fingerprint(plan())
+    assert tags["implicit_bias.sweep"] == "width"
+    assert tags["implicit_bias.plan"] == plan_fingerprint(plan())
     assert tags["mlflow.note.content"] == "**Three** points"
-    assert tags["version.numpy"] == np.__version__
+    assert tags["implicit_bias.version.numpy"] == np.__version__
     assert tags["mlflow.user"]
     assert not is_dead(tags[PROCESS])
     (given,) = run.inputs.dataset_inputs
@@ -49,8 +49,8 @@ def test_a_child_holds_its_point(store: Store) -> None:
     assert run.info.run_name == "width=00500, seed=0"
     assert run.data.params == {"width": "500", "seed": "0", "rank": "3", "case": "a"}
     assert run.data.metrics == {"seconds": 2.0, "curve/loss": 1 / 101, "distance": 0.25}
-    assert run.data.tags["point"] == key
-    assert run.data.tags["sweep"] == "width"
+    assert run.data.tags["implicit_bias.point"] == key
+    assert run.data.tags["implicit_bias.sweep"] == "width"
     assert run.data.tags["mlflow.parentRunId"] == sweep.run_id
     assert run.info.end_time - run.info.start_time >= 2000
     assert history(store, child.run_id, "curve/loss") == [(0, 1.0), (1, 0.5), (10, 1 / 11), (100, 1 / 101)]
@@ -83,7 +83,7 @@ def test_values_that_cannot_be_drawn_are_left_out_and_named(store: Store) -> Non
     run = read(store, sweep.points[KEYS[0]].run_id)
     assert history(store, run.info.run_id, "curve/loss") == [(0, 8.0), (3, 1.0)]
     assert run.data.metrics == {"curve/loss": 1.0, "distance": 1.0}
-    assert run.data.tags["non_finite.trajectory"] == "bound, rate, curve/loss"
+    assert run.data.tags["implicit_bias.non_finite.trajectory"] == "bound, rate, curve/loss"
 
 
 def test_curves_longer_than_a_batch(store: Store) -> None:
@@ -200,7 +200,7 @@ def test_the_commit_is_noted(store: Store, project: Path) -> None:
     for content, dirty in [("1", "false"), ("2", "true")]:
         (project / "tracked").write_text(content)
         tags = read(store, store.open(plan()).run_id).data.tags
-        assert (tags["mlflow.source.git.commit"], tags["git.dirty"]) == (commit, dirty)
+        assert (tags["mlflow.source.git.commit"], tags["implicit_bias.git.dirty"]) == (commit, dirty)
 
 
 def test_the_fingerprint_is_of_what_is_computed() -> None:
@@ -213,16 +213,16 @@ def test_the_fingerprint_is_of_what_is_computed() -> None:
 
 def test_a_tag_names_the_sections_of_the_report(store: Store) -> None:
     sweep = store.open(plan(report="sweep"))
-    assert read(store, sweep.run_id).data.tags["report"] == "sweep"
+    assert read(store, sweep.run_id).data.tags["implicit_bias.report"] == "sweep"
     for kind in ("sweep", "lazy", "lazy", ""):
         sweep.section(kind)
-    assert read(store, sweep.run_id).data.tags["report"] == "sweep lazy"
+    assert read(store, sweep.run_id).data.tags["implicit_bias.report"] == "sweep lazy"
     sweep.close("FAILED")
     again = store.open(plan(report="sweep"))
     assert again.run_id == sweep.run_id
-    assert read(store, sweep.run_id).data.tags["report"] == "sweep lazy"
+    assert read(store, sweep.run_id).data.tags["implicit_bias.report"] == "sweep lazy"
     again.section("early")
-    assert read(store, sweep.run_id).data.tags["report"] == "sweep lazy early"
+    assert read(store, sweep.run_id).data.tags["implicit_bias.report"] == "sweep lazy early"
 
 
 def test_sections_are_chosen_by_the_tag_alone(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -241,4 +241,3 @@ def test_sections_are_chosen_by_the_tag_alone(store: Store, caplog: pytest.LogCa
         kinds("c")
     with pytest.raises(OtherSweep):
         kinds("d", report="no.such:SECTION sweep")
-    assert kinds("e", params={"figure": "width"}) == ["sweep"], "as runs of version 0.1 are"

@@ -40,9 +40,9 @@ def assert_complete(project: Path) -> None:
     store = Store("sqlite:///mlflow.db", project)
     (parent,), children = runs_of(project)
     assert parent.info.status == "FINISHED"
-    assert not {"error", "missing"} & parent.data.tags.keys()
+    assert not {"implicit_bias.error", "implicit_bias.missing"} & parent.data.tags.keys()
     assert "width_figure.svg" in {file.path for file in store.client.list_artifacts(parent.info.run_id)}
-    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS)
+    assert [child.data.tags["implicit_bias.point"] for child in children[parent.info.run_id]] == sorted(KEYS)
     for child in children[parent.info.run_id]:
         assert child.info.status == "FINISHED"
         assert child.data.metrics["distance"] == pytest.approx(1 / 101)
@@ -133,7 +133,7 @@ def test_a_run_that_is_killed_after_it_has_lost_the_store(
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert sync(project, conf_catalog) == ["FAILED"]
     (parent,), children = runs_of(project)
-    assert [child.data.tags["point"] for child in children[parent.info.run_id]] == sorted(KEYS[:2])
+    assert [child.data.tags["implicit_bias.point"] for child in children[parent.info.run_id]] == sorted(KEYS[:2])
     assert sync(project, conf_catalog) == []
     run(project, conf_catalog, steps("width"), settings={"experiment": "tests"})
     assert_complete(project)
@@ -183,7 +183,7 @@ def test_finished_points_are_left_as_they_are(project: Path, conf_catalog: dict[
     assert sync(project, conf_catalog) == ["FINISHED"]
     assert_complete(project)
     _, children = runs_of(project)
-    found = {child.data.tags["point"]: child.info.run_id for child in children[first.run_id]}
+    found = {child.data.tags["implicit_bias.point"]: child.info.run_id for child in children[first.run_id]}
     assert found[KEYS[0]] == first.points[KEYS[0]].run_id
 
 
@@ -294,7 +294,7 @@ def test_a_point_with_a_damaged_file_is_not_finished_and_the_others_are_sent(
     (lost,) = losses(project, conf_catalog)
     assert damaged.stem in lost
     (parent,), children = runs_of(project)
-    statuses = {child.data.tags["point"]: child.info.status for child in children[parent.info.run_id]}
+    statuses = {child.data.tags["implicit_bias.point"]: child.info.status for child in children[parent.info.run_id]}
     assert parent.info.status == "FAILED"
     assert {key for key, status in statuses.items() if status == "FINISHED"} == {*KEYS} - {damaged.stem}
     assert unsent(DataCatalog.from_config(conf_catalog), {"width": steps("width")})

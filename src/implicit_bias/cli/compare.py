@@ -76,9 +76,9 @@ def command(
 
 
 def _draw(output: Path, drawn: list[dict[str, Any]]) -> None:
-    from implicit_bias.figures.comparison import comparison_figure
+    from implicit_bias.figures.registry import STUDY_FIGURES
 
-    figure = comparison_figure(drawn)
+    figure = STUDY_FIGURES["compare"]["compare"].draw(drawn)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=160)

@@ -62,17 +62,12 @@ def sweep_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> t
     """
     from joblib import cpu_count
 
-    from implicit_bias.sweeps.cost import estimate_activation_cost, estimate_cost
-    from implicit_bias.theory.networks.activation.samples import Samples
+    from implicit_bias.sweeps.cost import estimate_cost
 
     points, processes = len(sweep.points()), cpu_count() if sweep.workers == -1 else sweep.workers
     busy = min(processes, points)
-    if sweep.activations:
-        lines = _activation_lines(problem, record, sweep)
-        samples = Samples(problem, Z=record["X"] @ problem.Phi1, Y=record["Y"])
-        cost = estimate_activation_cost(samples, len(record["X_test"]), sweep, processes)
-    else:
-        lines, cost = _linear_lines(problem, sweep), estimate_cost(problem, sweep, processes)
+    lines = sweep.kind.lines(problem, record, sweep)
+    cost = estimate_cost(problem, sweep, processes, record)
     said = (
         f"{points} points, about {_duration(cost.seconds)} in {busy} process{'es' if busy > 1 else ''}, "
         f"{cost.memory / MB:,.0f} MB of memory, {cost.disk / MB:,.1f} MB on disk"
@@ -95,58 +90,6 @@ def run_line(problem: "Problem", record: dict[str, Any], reading: float, costs: 
     seconds = START + reading + sum(cost.seconds for cost in costs)
     disk = DATABASE + data_bytes(problem, len(record["X_test"])) + sum(cost.disk for cost in costs)
     return f"the whole run: about {_duration(seconds)} on an idle machine, {disk / MB:,.1f} MB on disk"
-
-
-def _linear_lines(problem: "Problem", sweep: "Sweep") -> list[str]:
-    from implicit_bias.theory.bounds.before import theorem_2
-    from implicit_bias.theory.law.distance import Scaling
-    from implicit_bias.theory.law.prediction import predict_band
-
-    widths = sorted({point.width for point in sweep.points()})
-    if sweep.kind == "deep":
-        return [f"linear networks of depth {', '.join(map(str, sweep.depths))}"]
-    narrow = [h for h in widths if h < problem.k]
-    lines = [
-        f"Theorem 1, a rate c above 0 at h ≥ r + m = {problem.k}: "
-        + (f"not guaranteed at h = {', '.join(map(str, narrow))}" if narrow else "yes")
-    ]
-    for alpha in sweep.alpha:
-        met = theorem_2(problem, widths[-1], alpha, sweep.delta).hypotheses
-        said = ", ".join(f"{name} {_yes(held)}" for name, held in met.items() if held is not None)
-        lines.append(f"Lemma 1 and Theorem 2 at alpha = {alpha:g}: {said}")
-        if sweep.law_is_exact and problem.D > problem.r:
-            ends = dict.fromkeys((widths[0], widths[-1]))
-            rms = {h: predict_band(problem, *Scaling(alpha).gram(h), float(h), sweep.delta)[0] for h in ends}
-            said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in ends)
-            lines.append(f"distance to the min-norm solution by the law: {said}")
-    return lines
-
-
-def _activation_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> list[str]:
-    """What there is to say of a sweep over activations.
-
-    Raises:
-        ValueError: the data set has no test rows.
-    """
-    import numpy as np
-
-    from implicit_bias.pipelines.kinds.activation.initialize import check_data
-    from implicit_bias.theory.networks.activation.points import read_points
-
-    check_data("its data set", problem, record)
-    norms = read_points(problem, record["X_test"])
-    unseen = np.sqrt(np.mean(norms.unseen_norms**2) / np.mean(norms.squared_norms))
-    size = float(np.sqrt(np.mean(np.sum(np.square(record["X"]), axis=1))))
-    points = sorted(sweep.points(), key=lambda point: point.width)
-    sizes = ", ".join(f"{size * point.sigma_u:.3g} at h = {point.width:,}" for point in (points[0], points[-1]))
-    return [
-        f"activations {', '.join(sweep.activations)}; preactivations at the start, root mean square: {sizes}",
-        f"{len(record['X_test'])} test rows, of which training does not see {100 * unseen:.3g} % of the norm",
-    ]
-
-
-def _yes(held: bool) -> str:
-    return "yes" if held else "no"
 
 
 def _duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from implicit_bias.cli.tracked import open_reader, store_options
+from implicit_bias.tracking.tags import SWEEP
 
 
 @click.command(
@@ -43,9 +44,9 @@ def command(references: tuple[str, ...], output: Path, **store: Any) -> None:
                 click.echo(str(other))
         runs = [run for run in runs if run.info.run_id in sections]
         lost = {run.info.run_name: pictures for run in runs if (pictures := reader.lost_pictures(run))}
-    named = Counter(run.data.tags["sweep"] for run in runs)
+    named = Counter(run.data.tags[SWEEP] for run in runs)
     names = {
-        run.info.run_id: sweep if named[sweep := run.data.tags["sweep"]] == 1 else f"{sweep}-{run.info.run_id[:8]}"
+        run.info.run_id: sweep if named[sweep := run.data.tags[SWEEP]] == 1 else f"{sweep}-{run.info.run_id[:8]}"
         for run in runs
     }
     named_sections = {

@@ -205,3 +205,31 @@ def kernel_distance(points: "pd.DataFrame") -> str:
         for means in [rows.groupby("width")["kernel_distance"].mean()]
     ]
     return f"Mean distance to the kernel predictor: {'; '.join(told)}."
+
+
+def order_in_step(points: "pd.DataFrame") -> str:
+    """The observed order of the distance between descent and flow in the step."""
+    return f"The observed order in the step is {number(float(points['gap_order'].median()), 3)} (median)."
+
+
+def steps(points: "pd.DataFrame") -> str:
+    """The largest step that arrives, the rates, and which of descent and flow ends nearer to the min-norm solution."""
+    ratio = points["step_max"] / points["step_end"]
+    nearer = int((points["distance_max"] < points["distance"]).sum())
+    return (
+        f"The largest step that arrives is {number(float(ratio.min()), 3)} to {number(float(ratio.max()), 3)} "
+        "times what the kernel at the flow's end allows. Over the starts the rate of the flow is "
+        f"{_ends(points['rate_flow'])} per unit of time, the fastest rate of descent "
+        f"{_ends(points['rate_best'])} per iteration. With the largest step {nearer} of {len(points)} starts end "
+        "nearer to the min-norm solution than the flow does."
+    )
+
+
+def _ends(values: "pd.Series[float]") -> str:
+    return " to ".join(number(float(end), 3) for end in (values.min(), values.max()))
+
+
+def violations(claims: "pd.DataFrame") -> str:
+    """How often claims were violated."""
+    count = int(claims["violations"].sum())
+    return f"{count} violations" if count else "no violation"

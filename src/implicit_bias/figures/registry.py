@@ -6,12 +6,14 @@ from implicit_bias.figures.depth import laws_of_depths
 from implicit_bias.figures.interactive import interactive_activations, interactive_widths
 from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
 from implicit_bias.figures.rows.depth import DEPTH_FIGURE
+from implicit_bias.figures.rows.general import DISTANCE_FIGURE
 from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
 from implicit_bias.figures.rows.law import law_of_sweep
 from implicit_bias.figures.rows.scales import SCALES_FIGURE
+from implicit_bias.figures.rows.studies import CLAIMS, COMPARE, DESCENT, EARLY, LAZY, QUESTIONS
 from implicit_bias.figures.rows.universality import UNIVERSALITY_FIGURE
 from implicit_bias.figures.rows.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
-from implicit_bias.sweeps.figure import Results, SweepFigure, Words, sweep_figure
+from implicit_bias.sweeps.figure import Results, StudyFigure, SweepFigure, Words, sweep_figure
 
 FIGURES: dict[str, SweepFigure] = {
     "width": WIDTH_FIGURE,
@@ -22,14 +24,24 @@ FIGURES: dict[str, SweepFigure] = {
     "depth": DEPTH_FIGURE,
     "scales": SCALES_FIGURE,
     "activations": ACTIVATIONS_FIGURE,
+    "distance": DISTANCE_FIGURE,
 }
 """Name -> figure of a sweep."""
 
-QUESTIONS_WORDS = Words(
-    "What the law answers before training",
-    "The band in which a network of each width predicts, the expected excess test risk, and the width it needs.",
-)
-"""What is said of the picture that every sweep may have beside its figure and that one's companion."""
+STUDY_FIGURES: dict[str, dict[str, StudyFigure]] = {
+    "questions": QUESTIONS,
+    "lazy": LAZY,
+    "early": EARLY,
+    "descent": DESCENT,
+    "claims": CLAIMS,
+    "compare": COMPARE,
+}
+"""Study -> picture -> figure. Every sweep may have "questions"; "compare" is what the command draws of two runs."""
+
+
+def study_words(study: str) -> dict[str, Words]:
+    """What is said of the pictures of a study, by name."""
+    return {name: figure.words for name, figure in STUDY_FIGURES[study].items()}
 
 
 def draw_main(results: Results) -> Any:
@@ -46,8 +58,12 @@ def draw_companion(results: Results) -> Any:
 
 def draw_plotly(results: Results) -> Any:
     """The figure of a sweep to zoom into."""
-    draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE[results.sweep.kind]
+    draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE.get(results.sweep.kind.drawn_as, _of_widths)
     return draw(results)
+
+
+def _of_widths(results: Results) -> Any:
+    return interactive_widths(results.columns, law_of_sweep(results))
 
 
 def _of_depths(results: Results) -> Any:
@@ -55,8 +71,7 @@ def _of_depths(results: Results) -> Any:
 
 
 INTERACTIVE = {
-    "two_layer": lambda results: interactive_widths(results.columns, law_of_sweep(results)),
     "deep": _of_depths,
     "activation": lambda results: interactive_activations(results.columns),
 }
-"""Kind of network -> what draws its points to zoom into."""
+"""Kind of network -> what draws its points to zoom into; others are drawn against width."""

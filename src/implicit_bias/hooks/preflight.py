@@ -121,8 +121,8 @@ def _refuse_kinds(pipeline: "Pipeline", catalog: "Catalog") -> None:
     for node in nodes:
         for name in node.inputs:
             sweep = catalog[name].load() if name.startswith(PARAMETERS) and catalog.exists(name) else None
-            if isinstance(sweep, Sweep) and sweep.kind != "two_layer":
-                trained = f"depths {sweep.depths}" if sweep.kind == "deep" else f"activations {sweep.activations}"
+            if isinstance(sweep, Sweep) and sweep.kind.name != "two_layer":
+                trained = sweep.kind.trained(sweep)
                 raise RunRefused(
                     f"{node.name} compares two-layer linear networks; {name.removeprefix(PARAMETERS)} has {trained}: "
                     f"run --pipelines=width_sweep, or leave them out"

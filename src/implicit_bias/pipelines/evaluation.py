@@ -1,21 +1,21 @@
 """Stage 5: measure every point against the bounds, the law and the min-norm solution."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from kedro.io.core import DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
-from implicit_bias.pipelines.kinds.activation import evaluate as activation
-from implicit_bias.pipelines.kinds.deep import evaluate as deep
-from implicit_bias.pipelines.kinds.two_layer import evaluate as two_layer
+from implicit_bias.pipelines.kinds.steps import Measured, step_of
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record, failure_of
+from implicit_bias.sweeps.kinds.base import STEPS
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import compute_points
+from implicit_bias.theory.problem import Problem
 
 
 def evaluate_points(
@@ -63,25 +63,24 @@ def evaluate_points(
         raise RuntimeError("no point of the sweep could be trained and evaluated; the reasons are above")
 
 
-KINDS: dict[str, Callable[..., Record]] = {
-    "two_layer": two_layer.evaluate_point,
-    "activation": activation.evaluate_point,
-    "deep": deep.evaluate_point,
-}
-"""Kind of network -> what is done for a point of it."""
-
-
 def evaluate_point(
-    point: Point, sweep: Sweep, problem: ProblemFields, state: Record, trajectory: Record, *rows: DataFields
+    point: Point, sweep: Sweep, problem_fields: ProblemFields, state: Record, trajectory: Record, *rows: DataFields
 ) -> Record:
     """Measure one point, and draw it if the sweep's points are drawn."""
-    record = KINDS[sweep.kind](point, sweep, problem, state, trajectory, *rows)
+    problem = Problem(**problem_fields)
+    found: Measured = step_of(sweep.kind, "evaluate").measure(point, sweep, problem, state, trajectory, *rows)
+    record: Record = {f"metric/{name}": value for name, value in found.metrics.items()}
+    record |= {f"curve/{name}": curve for name, curve in found.curves.items()}
+    record |= {"curve/iteration": problem.iterations(found.t, sweep.step_size), "metric/t_stop": found.t[-1]}
+    if found.unmet is not None:
+        unmet = (f"{name}: {', '.join(failed)}" for name, failed in found.unmet.items())
+        record["param/unmet"] = "; ".join(unmet) or "none"
+    record |= found.arrays
     if not sweep.point_figures:
         return record
-    from implicit_bias.figures.activation_point import activation_point_figure
-    from implicit_bias.figures.point import point_figure
+    from implicit_bias.figures.points import draw_point
 
-    figure = (activation_point_figure if sweep.kind == "activation" else point_figure)(record).svg()
+    figure = draw_point(sweep.kind.drawn_as, record).svg()
     return record | {"figure": figure, "figure_checksum": checksum(figure)}
 
 
@@ -90,7 +89,7 @@ def checksum(figure: bytes) -> str:
     return hashlib.sha256(figure).hexdigest()
 
 
-EVALUATION = Stage("evaluate", "evaluations", "evaluation", evaluate_point)
+EVALUATION = Stage("evaluate", "evaluations", "evaluation", evaluate_point, steps=STEPS)
 
 
 def create_pipeline(**_: Any) -> Pipeline:

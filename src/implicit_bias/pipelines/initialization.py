@@ -2,17 +2,16 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from kedro.pipeline import Node, Pipeline
 
-from implicit_bias.pipelines.kinds.activation import initialize as activation
-from implicit_bias.pipelines.kinds.deep import initialize as deep
-from implicit_bias.pipelines.kinds.two_layer import initialize as two_layer
+from implicit_bias.pipelines.kinds.steps import step_of
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Plan, ProblemFields, Problems, Record
+from implicit_bias.sweeps.kinds.base import STEPS, step_modules
 from implicit_bias.sweeps.manifest import sweep_plan
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import compute_points
@@ -20,13 +19,13 @@ from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.initialization.registry import check_width
 from implicit_bias.theory.problem import Problem
 
+logger = logging.getLogger(__name__)
+
 COMPUTING = tuple(f"{__package__}.{stage}" for stage in ("initialization", "training", "evaluation"))
 """Modules that compute what is tracked of a point."""
 
 DATA_TOLD: dict[str, Literal["preparation", "drawn"]] = {"own_data": "preparation", "data": "drawn"}
 """What is tracked of how data were made -> the entry of a data set that says it, as JSON."""
-
-logger = logging.getLogger(__name__)
 
 
 def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
@@ -50,26 +49,18 @@ def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
     missing = [name for name in needed if name not in problems]
     if missing:
         raise ValueError(f"problem {missing[0]!r} is not among the data sets drawn: {', '.join(sorted(problems))}")
-    for alpha in sweep.alpha if sweep.kind == "two_layer" else ():
-        if not 0.25 < alpha <= 0.5:
-            logger.warning("alpha = %g is outside (1/4, 1/2]: Lemma 1 and Theorem 2 do not cover it", alpha)
-    if 1 in sweep.depths:
-        logger.warning("depth 1 is plain regression: no hidden layer, and a width that sets the initial scale alone")
     loaded = {name: Problem(**problems[name]()) for name in needed}
+    doubts = sweep.kind.doubts(sweep)
     for name, problem in loaded.items():
-        if sweep.kind == "activation":
-            activation.check_data(name, problem, data[name]())
-            continue
-        if problem.D == problem.r:
-            logger.warning("%s has D = r = %d: every solution is the min-norm solution", name, problem.r)
-        if (narrowest := min(sweep.widths)) < (rank := min(problem.r, problem.m)):
-            logger.warning("h = %d < min(r, m) = %d of %s: it cannot fit every Y, may end late", narrowest, rank, name)
+        doubts += sweep.kind.doubts_of_data(name, problem, data[name](), sweep)
+    for doubt in doubts:
+        logger.warning(doubt)
     for point in sweep.points():
         check_width(loaded[point.problem], point.width, point.initialization)
     first = data[needed[0]]()
     told = {name: json.loads(text) for name, entry in DATA_TOLD.items() if (text := first.get(entry))}
-    rows = {name: digest(data[name]()) for name in needed} if sweep.reads_rows else {}
-    return sweep_plan(sweep, loaded, numerics(*COMPUTING), told, rows)
+    rows = {name: digest(data[name]()) for name in needed} if sweep.kind.reads_rows else {}
+    return sweep_plan(sweep, loaded, numerics(*COMPUTING, *step_modules(sweep.kind)), told, rows)
 
 
 def initialize_points(
@@ -91,17 +82,10 @@ def initialize_points(
         yield {key: record}
 
 
-KINDS: dict[str, Callable[..., Record]] = {
-    "two_layer": two_layer.initialize_point,
-    "activation": activation.initialize_point,
-    "deep": deep.initialize_point,
-}
-"""Kind of network -> what is done for a point of it."""
-
-
 def initialize_point(point: Point, sweep: Sweep, problem: ProblemFields, *rows: DataFields) -> Record:
     """Draw the initial network of one point."""
-    return KINDS[sweep.kind](point, sweep, problem, *rows)
+    record: Record = step_of(sweep.kind, "initialize").draw(point, sweep, Problem(**problem), *rows)
+    return record
 
 
 INITIALIZATION = Stage(
@@ -123,6 +107,7 @@ INITIALIZATION = Stage(
             "most_weights",
         }
     ),
+    steps=STEPS[:1],
 )
 
 

@@ -36,7 +36,8 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
     Returns:
         the figure, or why the law has no answers.
     """
-    from implicit_bias.figures.questions import questions_figure, spread_rows
+    from implicit_bias.figures.questions import spread_rows
+    from implicit_bias.figures.registry import STUDY_FIGURES
 
     Fingerprints(sweep, plan, problems)  # refuses a plan of other parameters or data
     name = str(next(iter(plan["points"].values()))["params"]["problem"])
@@ -58,15 +59,13 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
         "ridgeless": ridgeless_risk(problem, X_test, Y_test),
     }
     needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
-    return questions_figure(bands, risk, needed, sweep.delta, scaling.alpha)
+    return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
 
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:
     """Why the law has no answers for a sweep; "" where it has."""
-    if sweep.kind == "activation":
-        return "networks with activations have a law given the run, none before training"
-    if sweep.kind == "deep":
-        return "the law is asked of two-layer linear networks alone"
+    if sweep.kind.silent:
+        return sweep.kind.silent
     if not sweep.alpha:
         return "the initial scales of this sweep do not depend on the width"
     if not sweep.law_is_exact or min(sweep.alpha) < 0:

@@ -1,16 +1,14 @@
 """Stage 6: one table, one summary and the figures of each sweep."""
 
-import logging
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines import questions, sections
 from implicit_bias.pipelines.evaluation import EVALUATION
-from implicit_bias.pipelines.kinds.activation import results as activation
+from implicit_bias.pipelines.kinds.steps import step_of
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import STAMP, Stage, stamp
 from implicit_bias.sweeps.figure import Results
@@ -18,11 +16,7 @@ from implicit_bias.sweeps.handover import Loaders, Plan, Problems, Record, failu
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
-from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
-from implicit_bias.theory.networks.deep.law import LAW_LEAK
-from implicit_bias.theory.problem import Array, Problem
-
-logger = logging.getLogger(__name__)
+from implicit_bias.theory.problem import Problem
 
 
 def tabulate_points(
@@ -97,54 +91,12 @@ def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.Data
         StaleRecords: the plan or the table is of other parameters, data or numerics.
     """
     Fingerprints(sweep, plan, problems).check(EVALUATION, table)
-    if sweep.kind == "activation":
-        return activation.summary(len(plan["points"]), table)
-    summary: Record = {
+    whole: Record = {
         "metric/points": len(table),
         "metric/failed": len(plan["points"]) - len(table),
-        "metric/bound_ratio": float(table["bound_worst"].max()),
-        "metric/drift": float(table["imbalance_drift"].max()),
         "metric/seconds": float(table["seconds"].sum()),
-        "metric/distance": float(table["distance"].mean()),
     }
-    if sweep.kind == "deep":
-        summary |= _limits_of_depths(sweep, _problems(problems, table))
-    elif sweep.alpha:
-        summary["metric/limit_const"] = float(np.mean([limit_const(each) for each in _problems(problems, table)]))
-    if len(sweep.alpha) == 1 and len(sweep.widths) > 1 and len(sweep.depths) == 1:
-        columns = [name for name in ("distance", "distance_init", "iterations", "law_rms") if name in table]
-        means = table.groupby("width")[columns].mean()
-        summary["curve/iteration"] = means.index.tolist()
-        summary |= {f"curve/{name}": means[name].tolist() for name in columns}
-        if len(table) > 2 and np.all(table["distance"] > 0):
-            slope, slope_se = log_slope(table["width"].to_numpy(float), table["distance"].to_numpy(float))
-            summary |= {"metric/slope": slope, "metric/slope_se": slope_se}
-    return summary
-
-
-def _limits_of_depths(sweep: Sweep, drawn: list[Problem]) -> dict[str, float]:
-    """limit_const/<depth> of the depths at which it can be had."""
-    summary = {}
-    for depth in sweep.depths:
-        if depth > 2 and sweep.inner_layers == "orthogonal":
-            continue
-        try:
-            leak_tol = max(sweep.leak_tol, LAW_LEAK)
-            each = [limit_const(problem, depth, sweep.inner_gain, leak_tol) for problem in drawn]
-        except LevelBudgetError as error:
-            logger.warning("limit_const/%d is left out: %s", depth, error)
-        else:
-            summary[f"metric/limit_const/{depth}"] = float(np.mean(each))
-    return summary
-
-
-def log_slope(width: Array, distance: Array) -> tuple[float, float]:
-    """Least-squares slope of log distance against log width, and its standard error."""
-    x, y = np.log(width), np.log(distance)
-    x = x - x.mean()
-    slope = (x @ y) / (x @ x)
-    rest = y - y.mean() - slope * x
-    return float(slope), float(np.sqrt(rest @ rest / (x.size - 2) / (x @ x)))
+    return whole | step_of(sweep.kind, "results").summary(sweep, _problems(problems, table), table)
 
 
 def draw_sweep(

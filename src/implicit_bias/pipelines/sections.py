@@ -19,7 +19,8 @@ from implicit_bias.sweeps.handover import Loaders, NamedProfile, Plan, Problems,
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
-from implicit_bias.tracking.provenance import COMMIT, DIRTY, git_tags, versions
+from implicit_bias.tracking.provenance import git_tags, versions
+from implicit_bias.tracking.tags import COMMIT, DIRTY
 
 SWEEP_PICTURES = ("figure", "companion", "questions")
 PROCESS = uuid.uuid4().hex

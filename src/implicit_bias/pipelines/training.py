@@ -1,18 +1,18 @@
 """Stage 4: train every point."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
-from implicit_bias.pipelines.kinds.activation import train as activation
-from implicit_bias.pipelines.kinds.deep import train as deep
-from implicit_bias.pipelines.kinds.two_layer import train as two_layer
+from implicit_bias.pipelines.kinds.steps import Trained, step_of
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import compute_points
+from implicit_bias.theory.problem import Problem
 
 
 def train_points(
@@ -41,17 +41,22 @@ def train_points(
         yield {key: record}
 
 
-KINDS: dict[str, Callable[..., Record]] = {
-    "two_layer": two_layer.train_point,
-    "activation": activation.train_point,
-    "deep": deep.train_point,
-}
-"""Kind of network -> what is done for a point of it."""
-
-
-def train_point(point: Point, sweep: Sweep, problem: ProblemFields, state: Record, *rows: DataFields) -> Record:
+def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state: Record, *rows: DataFields) -> Record:
     """Train one point."""
-    return KINDS[sweep.kind](point, sweep, problem, state, *rows)
+    started, problem = time.perf_counter(), Problem(**problem_fields)
+    run: Trained = step_of(sweep.kind, "train").train(point, sweep, problem, state, *rows)
+    iteration = problem.iterations(run.t, sweep.step_size)
+    return {
+        **run.fields,
+        "curve/iteration": iteration,
+        "curve/loss": problem.averaged(run.excess + run.floor),
+        "param/stop_reason": run.stop_reason,
+        "param/method": run.method,
+        "metric/iterations": round(float(iteration[-1]), 6),  # first: MLflow's tables keep the order
+        "metric/steps": run.steps,
+        **{f"metric/{name}": value for name, value in run.metrics.items()},
+        "metric/seconds": time.perf_counter() - started,
+    }
 
 
 TRAINING = Stage("train", "trajectories", "training", train_point, frozenset({"delta", "point_figures"}))

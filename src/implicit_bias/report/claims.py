@@ -5,10 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from implicit_bias.figures.findings import violations
 from implicit_bias.figures.numerals import number
+from implicit_bias.figures.registry import study_words
 from implicit_bias.report.facts import SectionKind, picture
 from implicit_bias.report.section import Column, Origin, Section, SectionTable
-from implicit_bias.sweeps.figure import Words
 
 NOTE = (
     "Hypotheses met: the problems on which a claim says anything. Held: those of them on which it was true; one that "
@@ -39,6 +40,7 @@ def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) 
         claims: one row per claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
         errors: what could not be checked, and why.
     """
+    words = study_words("claims")["claims"]
     violated = claims[claims["violations"] > 0]
     rows = [[_cell(column, row[column]) for column in COLUMNS] for row in claims.to_dict("records")]
     columns = [Column(title=title, numeric=column not in WORDS) for column, title in COLUMNS.items()]
@@ -48,9 +50,9 @@ def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) 
         title="Claims of the paper, checked",
         summary=f"{len(claims)} claims: the deterministic ones on {problems:,} random problems, the random ones on "
         f"{seeds:,} data sets with {draws:,} networks each.",
-        outcome=_outcome(claims),
+        outcome=violations(claims),
         faults=[f"Violated: {row['statement']} ({row['source']})." for row in violated.to_dict("records")] + unchecked,
-        pictures=[picture(image, CLAIMS_WORDS, claims) for image in origin.images.values()],
+        pictures=[picture(image, words, claims) for image in origin.images.values()],
         tables=[SectionTable(title="Claims", columns=columns, rows=rows, note=NOTE)],
         params={key: str(value) for key, value in origin.params.items()},
         provenance=origin.provenance,
@@ -64,24 +66,8 @@ def _cell(column: str, value: Any) -> str:
     return number(float(value), 2 if column in ("tight", "typical") else 6)
 
 
-def _outcome(claims: pd.DataFrame) -> str:
-    violations = int(claims["violations"].sum())
-    return f"{violations} violations" if violations else "no violation"
-
-
-def _told(claims: pd.DataFrame) -> str:
-    return f"{len(claims)} claims, {_outcome(claims)}. The table below has their numbers."
-
-
-CLAIMS_WORDS = Words(
-    "How far each claim is from breaking",
-    "One row per claim: its median and its worst case beside its limit, as relative error, ratio of the two sides, or "
-    "deviation of a power.",
-    alt=_told,
-)
-
 CLAIMS_SECTION = SectionKind(
     lambda facts: claims_section(facts.origin, facts.points, list(facts.failures.values())),
-    {"claims": CLAIMS_WORDS},
+    study_words("claims"),
     "claims.csv",
 )

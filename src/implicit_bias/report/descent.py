@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
+from implicit_bias.figures.registry import study_words
 from implicit_bias.report.facts import SectionKind, pictures
 from implicit_bias.report.section import Column, FailedPoint, Origin, Section, SectionTable
 from implicit_bias.report.tables import data_table
-from implicit_bias.sweeps.figure import Words
 
 COLUMNS = {
     "imbalance_c": "imbalance c",
@@ -49,29 +49,12 @@ def descent_section(
         f"is {params.get('depth', '?')} of the initial one.",
         outcome=f"{len(points):,} of {planned:,} starts studied" if missing else f"all {planned:,} starts studied",
         faults=[f"{missing:,} start{'s are' if missing > 1 else ' is'} missing."] if missing else [],
-        pictures=pictures(origin.images, PICTURES, points),
+        pictures=pictures(origin.images, study_words("descent"), points),
         tables=[table for table in (start_table(points), data_table(datasets)) if table is not None],
         failures=[FailedPoint(point=key, reason=reason) for key, reason in failures.items()],
         params=params,
         provenance=origin.provenance,
         tracked=origin.tracked,
-    )
-
-
-def _order(points: pd.DataFrame) -> str:
-    return f"The observed order in the step is {number(float(points['gap_order'].median()), 3)} (median)."
-
-
-def _steps(points: pd.DataFrame) -> str:
-    ratio = points["step_max"] / points["step_end"]
-    nearer = int((points["distance_max"] < points["distance"]).sum())
-    ends = {name: [number(float(end), 3) for end in (points[name].min(), points[name].max())] for name in COLUMNS}
-    return (
-        f"The largest step that arrives is {number(float(ratio.min()), 3)} to {number(float(ratio.max()), 3)} "
-        "times what the kernel at the flow's end allows. Over the starts the rate of the flow is "
-        f"{' to '.join(ends['rate_flow'])} per unit of time, the fastest rate of descent "
-        f"{' to '.join(ends['rate_best'])} per iteration. With the largest step {nearer} of {len(points)} starts end "
-        "nearer to the min-norm solution than the flow does."
     )
 
 
@@ -83,20 +66,7 @@ def start_table(points: pd.DataFrame) -> SectionTable | None:
     return SectionTable(title="Starts", columns=columns, rows=rows) if rows else None
 
 
-PICTURES = {
-    "gaps": Words(
-        "Descent and flow, by iteration and by time",
-        "Iteration k of a step η on the averaged loss stands for the flow time 2ηk/n. Left and middle, one start with "
-        "halved steps; right, the largest distance from the flow against the step, of every start.",
-        _order,
-    ),
-    "steps": Words(
-        "Largest step and fastest rate against imbalance",
-        "Marks are measured; lines say what the kernel, the flow and the bounds promise.",
-        _steps,
-    ),
-}
-
 DESCENT_SECTION = SectionKind(
-    lambda facts: descent_section(facts.origin, facts.planned, facts.datasets, facts.points, facts.failures), PICTURES
+    lambda facts: descent_section(facts.origin, facts.planned, facts.datasets, facts.points, facts.failures),
+    study_words("descent"),
 )

@@ -80,8 +80,8 @@ SETTINGS: Mapping[str, Mapping[str, Setting]] = {
 
 FREE = frozenset(
     {
+        *("network", "momentum", "sigma_u", "kink_tolerance"),
         *("title", "figure", "problem", "density", "sampler", "curve_points", "delta", "point_figures"),
-        *("momentum", "sigma_u", "kink_tolerance"),
         *("inner_layers", "inner_gain", "leak_tol", "most_weights"),
         *("seed", "seeds", "data.cond", "data.held_out", "data.draws", "data.seed"),
     }

@@ -1,6 +1,6 @@
 """The sections of the report, each kind in one row: how it is written, and what is said of its pictures.
 
-The tag `report` of a tracked run names the kinds of its sections; the first one is about the run itself.
+The tag `implicit_bias.report` of a tracked run names the kinds of its sections; the first one is about the run itself.
 """
 
 import pandas as pd

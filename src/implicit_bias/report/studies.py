@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from implicit_bias.figures import findings
+from implicit_bias.figures.registry import study_words
 from implicit_bias.report.facts import Facts, SectionKind, pictures
 from implicit_bias.report.section import Section
 from implicit_bias.report.tables import result_table
-from implicit_bias.sweeps.figure import Words, silent
+from implicit_bias.sweeps.figure import Words
 
 
 def study(title: str, summary: str, metrics: Mapping[str, str], words: Mapping[str, Words]) -> SectionKind:
@@ -52,20 +52,7 @@ LAZY_SECTION = study(
         "rate": "final rate",
         "limit_rate": "closed form of the rate",
     },
-    words={
-        "gaps": Words(
-            "How far networks are from their linearised and infinite-width flows",
-            "Largest gap along the run, of the loss above and of the distance to Θ̂ below, relative to its start.",
-            findings.flow_gaps,
-            silent,
-        ),
-        "kernel": Words(
-            "How far the tangent kernel moves, and the final rate",
-            "Dots are simulated, lines the closed form of an infinitely wide network.",
-            findings.kernel,
-            silent,
-        ),
-    },
+    words=study_words("lazy"),
 )
 
 EARLY_SECTION = study(
@@ -77,13 +64,5 @@ EARLY_SECTION = study(
         "risk_end": "test risk at the end",
         "ridge_best": "best test risk of ridge",
     },
-    words={
-        "early": Words(
-            "Early stopping and ridge regression",
-            "Left, the test risk where there are held-out rows; middle, the distance from the ridge path; right, "
-            "when each ridge solution is met.",
-            findings.early,
-            silent,
-        )
-    },
+    words=study_words("early"),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
-from implicit_bias.figures.registry import QUESTIONS_WORDS
+from implicit_bias.figures.registry import study_words
 from implicit_bias.report.facts import SectionKind, picture
 from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
@@ -123,7 +123,7 @@ def _pictures(images: Mapping[str, bytes], figure: str, points: pd.DataFrame, pa
     words = {
         "figure": row.words if row else UNKNOWN,
         "companion": row.companion_words if row else COMPANION,
-        "questions": QUESTIONS_WORDS,
+        **study_words("questions"),
     }
     pictures = []
     for name in [*(name for name in words if name in images), *(name for name in images if name not in words)]:

@@ -15,6 +15,7 @@ from kedro.io.core import DatasetError
 from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Loaders, Record, failed, failure_of
+from implicit_bias.sweeps.kinds.base import STEPS
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.points import require, run_points
 
@@ -46,6 +47,7 @@ class Stage:
         pipeline: the pipeline that makes them.
         compute: what it does for a key; its module tells the version of the numerics.
         ignores: parameters, beside those that none depends on, that its records do not depend on.
+        steps: of a stage of points, those steps of their kind of network that its records depend on.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Stage:
     pipeline: str
     compute: Callable[..., Record]
     ignores: frozenset[str] = frozenset()
+    steps: tuple[str, ...] = STEPS[:2]
 
     @cached_property
     def numerics(self) -> str:
@@ -84,6 +87,7 @@ def compute_tasks(
     stored: Mapping[str, ReadStored],
     engine: Engine,
     usable: Callable[[str, Record], bool] = lambda key, record: True,
+    modules: Sequence[str] = (),
 ) -> Iterator[tuple[str, Record]]:
     """Yield the record of every task: first those that earlier runs have left, then the others as they finish.
 
@@ -93,6 +97,7 @@ def compute_tasks(
         stored: dataset -> reader of what earlier runs have left.
         engine: where the tasks are computed; `fresh` leaves nothing to be reused.
         usable: whether a stored record is still good for something; asked of those with the right fingerprint.
+        modules: what computes the records, besides the module of the stage.
 
     Yields:
         key and record; a `Failure` with its fingerprint for what could not be computed.
@@ -108,7 +113,7 @@ def compute_tasks(
         logger.info("%s: %d of %d were done before", stage.name, len(tasks) - len(missing), len(tasks))
     stamps = {task.key: task.fingerprint for task in missing}
     calls = ((task.key, task.arguments()) for task in missing)
-    for key, record in run_points(stage.compute, calls, len(missing), engine, stage.name):
+    for key, record in run_points(stage.compute, calls, len(missing), engine, stage.name, modules):
         yield key, record | {STAMP: stamps[key]}
 
 

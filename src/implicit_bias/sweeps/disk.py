@@ -32,12 +32,6 @@ def sweep_bytes(problem: Problem, sweep: Sweep, tests: int = 0) -> float:
     """
     points = sweep.points()
     each = POINT + sweep.curve_points * CURVE_POINT + sweep.point_figures * FIGURE
-    return SWEEP + len(points) * each + NUMBER * sum(_numbers(problem, point.width, sweep, tests) for point in points)
-
-
-def _numbers(problem: Problem, h: int, sweep: Sweep, tests: int) -> float:
-    """Numbers in the initial state and in the end of a point."""
-    k = problem.k
-    if sweep.activations:
-        return (2 * k + tests) * h
-    return 2 * k * min(k, h)
+    return (
+        SWEEP + len(points) * each + NUMBER * sum(sweep.kind.numbers(problem, point.width, tests) for point in points)
+    )

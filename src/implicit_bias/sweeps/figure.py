@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from implicit_bias.sweeps.handover import Record
+from implicit_bias.sweeps.kinds.registry import SWEEP_KINDS
 from implicit_bias.theory.initialization.registry import Law, initialization
 from implicit_bias.theory.named import named
 from implicit_bias.theory.problem import Array, Problem
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from implicit_bias.sweeps.parameters import Sweep
 
 REGISTRY = "implicit_bias.figures.registry"
-
-NETWORKS = {
-    "two_layer": ("two-layer linear networks", "leave out depths and activations"),
-    "deep": ("linear networks of several depths", "give depths other than 2"),
-    "activation": ("networks with activations", "give activations"),
-}
-"""Kind of network -> what it is called, and how a sweep comes to have it."""
 
 
 def silent(points: "pd.DataFrame") -> str:
@@ -49,6 +43,19 @@ class Words:
     caption: str
     finding: Callable[["pd.DataFrame"], str] = silent
     alt: Callable[["pd.DataFrame"], str] | None = None
+
+
+@dataclass(frozen=True)
+class StudyFigure:
+    """One figure of a study.
+
+    Attributes:
+        words: what is said of it.
+        draw: what the study has found -> matplotlib figure.
+    """
+
+    words: Words
+    draw: Callable[..., Any]
 
 
 COMPANION = Words("Companion", "")
@@ -92,7 +99,7 @@ class SweepFigure:
     Attributes:
         words: what is said of it.
         draw: results -> matplotlib figure.
-        kind: the networks that it compares.
+        kind: of the networks that it compares, a row of SWEEP_KINDS, or "general" of those that have none.
         against: what they are compared at: one exponent alpha, several, or cases.
         initializations: whether a sweep may have several.
         laws: what the law of the distance may be for its initialisations.
@@ -105,7 +112,7 @@ class SweepFigure:
 
     words: Words
     draw: DrawFigure
-    kind: Literal["two_layer", "deep", "activation"] = "two_layer"
+    kind: str = "two_layer"
     against: Literal["alpha", "alphas", "cases"] = "alpha"
     initializations: bool = False
     laws: frozenset[Law] = frozenset({"exact", "asymptotic", "silent"})
@@ -152,11 +159,12 @@ def check_figure(sweep: "Sweep") -> None:
 def _reasons(sweep: "Sweep", figure: SweepFigure) -> Iterator[str]:
     """Why a figure cannot draw a sweep."""
     name, several = sweep.figure, " or ".join(_names(figure.kind, "alphas")) or "another one"
-    if sweep.kind != figure.kind:
-        drawn, remedy = NETWORKS[figure.kind]
+    if sweep.kind.drawn_as != figure.kind:
+        row = SWEEP_KINDS.get(figure.kind)
+        drawn, remedy = (row.description, row.remedy) if row else ("linear networks of other kinds", "set network")
         yield (
-            f"figure {name} compares {drawn}: {remedy}; {NETWORKS[sweep.kind][0]} are drawn by figure "
-            f"{' or '.join(_names(sweep.kind))}, got {name}"
+            f"figure {name} compares {drawn}: {remedy}; {sweep.kind.description} are drawn by figure "
+            f"{' or '.join(_names(sweep.kind.drawn_as))}, got {name}"
         )
     if figure.against == "cases" and not sweep.cases:
         yield f"figure {name} compares cases: give cases instead of alpha"

@@ -24,6 +24,7 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=_of_array).encode()).hexdigest()[:32]
 
 
+@cache
 def numerics(*modules: str) -> str:
     """The version of the numerics behind modules of this package.
 

@@ -35,15 +35,6 @@ METRICS = (
 SHOWN = 3
 """Parameters that a refusal names."""
 
-TOLD = {
-    False: "`distance` is ‖UVᵀ − Θ̂‖_F at the end, `law_rms` its prediction before training, `imbalance_c` the "
-    "initial imbalance; the artifacts hold the figures.",
-    True: "At the test rows, `frozen_deviation` is the deviation of the predictions from the mean of the frozen law, "
-    "`frozen_rms` what the law says of it, `kernel_distance` the distance to the kernel predictor; the artifacts hold "
-    "the figures.",
-}
-"""Whether networks have activations -> what the metrics of a sweep are."""
-
 
 def sweep_plan(
     sweep: Sweep,
@@ -66,7 +57,8 @@ def sweep_plan(
     def planned(point: Point) -> PlannedPoint:
         group: Params = {"group": _name(point, sweep, seed=False)} if "group" in compare["group_by"] else {}
         params = group | _point_params(point, sweep, problems[point.problem])
-        return {"name": _name(point, sweep), "description": _point_description(point, sweep), "params": params}
+        described = sweep.kind.describe(point, sweep, METRICS)
+        return {"name": _name(point, sweep), "description": described, "params": params}
 
     points = {point.key: planned(point) for point in sweep.points()}
     return {
@@ -162,15 +154,8 @@ def _compare(sweep: Sweep) -> Compare:
     }
     varied = [*(["case"] if sweep.cases else []), *(name for name, values in many.items() if len(values) > 1)]
     groups = varied if len(varied) == 1 else ["group"] if varied else ["width"]
-    results = ["distance", "iterations" if sweep.stop.tolerance else "loss"]
-    axis, axes = ("imbalance_c", ["sigma_u", "sigma_v"]) if sweep.cases else ("width", ["width"])
-    if len(sweep.alpha) > 1:  # a constant is no axis
-        axes = [*axes, "alpha"]
-    start = "imbalance_c"
-    if sweep.kind == "deep":
-        axes, start = ["width", "depth"], "imbalance/1"
-    if sweep.kind == "activation":
-        results, axes = ["frozen_deviation", "kernel_distance", "loss"], ["activation", "width"]
+    results, axes, start = sweep.kind.compared(sweep)
+    axis = start if sweep.cases else "width"
     grouped = groups if len(sweep.seeds) > 1 else []
     return {"group_by": grouped, "results": results, "axis": axis, "axes": axes, "start": start}
 
@@ -178,8 +163,7 @@ def _compare(sweep: Sweep) -> Compare:
 def _point_params(point: Point, sweep: Sweep, problem: Problem) -> Params:
     params = {
         "width": point.width,
-        "depth": point.depth if sweep.kind == "deep" else None,
-        "activation": point.activation,
+        **sweep.kind.told_of(point, sweep),
         "seed": point.seed,
         "alpha": point.alpha,
         "case": point.case,
@@ -193,7 +177,6 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> Params:
         "max_iterations": sweep.stop.max_iterations,
         "stationary": sweep.stop.stationary,
         "flow_tolerance": sweep.flow_tolerance,
-        "kink_tolerance": sweep.kink_tolerance if point.activation else None,
         "initialization": point.initialization,
         "density": sweep.density if initialization(point.initialization).dense else None,
         "sampler": sweep.sampler,
@@ -221,28 +204,10 @@ def _description(sweep: Sweep, problems: dict[str, Problem], count: int) -> str:
             f"**{sweep.title}**: {count} points, trained by {solvers}, each until {limit} "
             f"or {sweep.stop.max_iterations:,} iterations of step {sweep.step_size:g}.",
             "",
-            TOLD[sweep.kind == "activation"],
+            sweep.kind.told,
             "",
             *rows,
         ]
-    )
-
-
-def _point_description(point: Point, sweep: Sweep) -> str:
-    drawn = ". The artifact curves.svg shows its loss and distance with their bounds"
-    if point.activation:
-        drawn = ". The artifact curves.svg shows its predictions and the frozen law"
-        return (
-            f"Width {point.width:,}, activation {point.activation}, σ_U = {point.sigma_u:.3g}, "
-            f"σ_V = {point.sigma_v:.3g}, seed {point.seed}, trained by {point.solver.replace('_', ' ')} on "
-            f"{point.problem}. `frozen_deviation` is the deviation of its predictions from the mean of the frozen law "
-            f"at the test rows{drawn if sweep.point_figures else ''}."
-        )
-    start = {"balanced": "balanced"}.get(str(point.case), point.initialization.replace("_", " "))
-    return (
-        f"Width {point.width:,}, {start} start with σ_U = {point.sigma_u:.3g}, σ_V = {point.sigma_v:.3g}, "
-        f"seed {point.seed}, trained by {point.solver.replace('_', ' ')} on {point.problem}. `distance` is "
-        f"‖UVᵀ − Θ̂‖_F at the end{drawn if sweep.point_figures else ''}. {METRICS}"
     )
 
 

@@ -26,10 +26,13 @@ from implicit_bias.sweeps.fields import (
     words,
 )
 from implicit_bias.sweeps.figure import check_figure, sweep_figure
+from implicit_bias.sweeps.kinds.base import SweepKind
+from implicit_bias.sweeps.kinds.registry import sweep_kind
 from implicit_bias.theory.initialization.gaussian import Sampler
 from implicit_bias.theory.initialization.registry import GAUSSIAN, Law, initialization
 from implicit_bias.theory.networks.activation.activations import ACTIVATIONS, activation
 from implicit_bias.theory.networks.activation.experiment import SOLVERS as ACTIVATION_SOLVERS
+from implicit_bias.theory.networks.registry import network_kind
 from implicit_bias.theory.solvers.registry import solver
 
 InitializationName = Annotated[str, AfterValidator(lambda name: checked_name(initialization, name))]
@@ -40,6 +43,8 @@ SolverName = Annotated[
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
 ActivationName = Annotated[str, AfterValidator(lambda name: checked_name(activation, name))]
 """A name of theory/networks/activation/activations.py, or an import path package.module:object."""
+NetworkName = Annotated[str, AfterValidator(lambda name: checked_name(network_kind, name))]
+"""A name of theory/networks/registry.py, or an import path package.module:object."""
 FigureName = Annotated[str, AfterValidator(lambda name: checked_name(sweep_figure, name))]
 """A name of figures/registry.py, or an import path package.module:object."""
 MOST_POINTS = 1_000_000
@@ -143,9 +148,14 @@ class Point:
     activation: str | None = None
 
     @property
+    def balanced(self) -> bool:
+        """Whether it starts from the balanced network."""
+        return self.case == BALANCED
+
+    @property
     def law(self) -> Law:
         """What the law of the distance is for its initial weights."""
-        return "silent" if self.case == BALANCED else initialization(self.initialization).law
+        return "silent" if self.balanced else initialization(self.initialization).law
 
 
 class Sweep(Engine):
@@ -157,6 +167,7 @@ class Sweep(Engine):
     redraw_data: bool = Field(
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
     )
+    network: NetworkName | None = Field(None, description="kind of network; by default what depths and activations say")
     widths: Annotated[list[Width], BeforeValidator(expand), Field(min_length=1)]
     depths: Annotated[list[Depth], BeforeValidator(expand), Field(min_length=1)] = Field(
         [2], description="numbers L of layers of linear networks; the paper's has 2"
@@ -214,7 +225,7 @@ class Sweep(Engine):
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
         check_figure(self)
-        self._network_fits()
+        self.kind.check(self)
         if (
             self.cases
             and self.cases.balanced
@@ -233,41 +244,16 @@ class Sweep(Engine):
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
 
-    def _network_fits(self) -> None:
-        if self.kind == "deep" and self.initialization != [GAUSSIAN]:
-            raise ValueError(f"the first and the last layer of deep networks are gaussian, got {self.initialization}")
-        if not self.activations:
-            if self.sigma_u is not None:
-                raise ValueError("sigma_u is for networks with activations: cases set the scales of linear ones")
-            if "flow_stabilized" in self.solvers:
-                raise ValueError("solvers: flow_stabilized is for networks with activations")
-            return
-        if self.depths != [2]:
-            raise ValueError(f"networks with activations have one hidden layer: leave out depths, got {self.depths}")
-        if self.initialization != [GAUSSIAN]:
-            raise ValueError(f"networks with activations start from gaussian entries, got {self.initialization}")
-        if other := [name for name in self.solvers if name not in ACTIVATION_SOLVERS]:
-            known = ", ".join(ACTIVATION_SOLVERS)
-            raise ValueError(f"solvers: networks with activations are trained by {known}, got {other[0]}")
-        if self.redraw_data:
-            raise ValueError("networks with activations are compared at the same test rows: leave out redraw_data")
-
     @property
-    def kind(self) -> str:
-        """What is trained: "two_layer", the paper's network; "deep", linear ones of any depth; or "activation"."""
-        if self.activations:
-            return "activation"
-        return "two_layer" if self.depths == [2] else "deep"
-
-    @property
-    def reads_rows(self) -> bool:
-        """Whether the networks need the samples themselves and the test rows, besides the reparametrised problem."""
-        return self.kind == "activation"
+    def kind(self) -> SweepKind:
+        """What is trained: by default the paper's network, linear ones of any depth, or those with an activation."""
+        by_default = "activation" if self.activations else "two_layer" if self.depths == [2] else "deep"
+        return sweep_kind(self.network or by_default)
 
     @property
     def law_is_exact(self) -> bool:
         """Whether the law of the distance is exact for every initialisation of the sweep."""
-        return all(initialization(name).law == "exact" for name in self.initialization)
+        return self.kind.asks_law and all(initialization(name).law == "exact" for name in self.initialization)
 
     def points(self) -> list[Point]:
         """Every point of the sweep, in a fixed order."""

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -50,6 +50,7 @@ def run_points(
     total: int,
     engine: Engine,
     label: str,
+    more: Sequence[str] = (),
 ) -> Iterator[tuple[str, Record]]:
     """Yield (key, function(*arguments)) of every (key, arguments), each as soon as it is done.
 
@@ -62,8 +63,9 @@ def run_points(
         total: how many tasks there are.
         engine: where the points are computed.
         label: what the progress bar says.
+        more: modules that it calls without importing them by name.
     """
-    modules = reached(function.__module__)
+    modules = reached(function.__module__, *more)
     code = sources(modules)
     calls = ((key, (function, modules, code, *arguments)) for key, arguments in tasks)
     with _progress() as progress:

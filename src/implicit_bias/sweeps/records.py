@@ -17,8 +17,9 @@ from implicit_bias.sweeps.compute import (
 )
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, Problems, Record
+from implicit_bias.sweeps.kinds.base import step_modules
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
-from implicit_bias.sweeps.parameters import BALANCED, Engine, Point, Sweep
+from implicit_bias.sweeps.parameters import Engine, Point, Sweep
 from implicit_bias.sweeps.points import require
 from implicit_bias.theory.named import modules
 
@@ -80,7 +81,7 @@ class Fingerprints:
         """The fingerprint of the record that a stage makes of a point."""
         point = self.points[key]
         data = self._data[point.problem]
-        if self.sweep.reads_rows:
+        if self.sweep.kind.reads_rows:
             data = digest([data, self._rows[point.problem]])
         if stage in self._beside:
             data = digest([data, self._beside[stage][point.problem]])
@@ -115,9 +116,15 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         sweep: parameters of its sweep.
         data: digest of its problem.
     """
-    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind}
-    outside = [numerics(name) for name in modules([point.initialization, point.solver, point.activation or ""])]
-    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.case == BALANCED}, settings, outside])
+    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
+    code = numerics(*_found_by_name(stage, point, sweep))
+    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.balanced}, settings, code])
+
+
+def _found_by_name(stage: Stage, point: Point, sweep: Sweep) -> list[str]:
+    """Modules that compute the record of a point and that the stage does not import by name."""
+    paths = [point.initialization, point.solver, point.activation or "", sweep.network or ""]
+    return [*step_modules(sweep.kind, stage.steps), *modules(paths)]
 
 
 def compute_points(
@@ -162,8 +169,9 @@ def compute_points(
             problem(point.problem),
             *earlier,
             *([beside[point.problem]()] if beside else []),
-            *([fingerprints.rows(rows, point.problem)] if rows and sweep.reads_rows else []),
+            *([fingerprints.rows(rows, point.problem)] if rows and sweep.kind.reads_rows else []),
         )
 
+    called = {name for point in fingerprints.points.values() for name in _found_by_name(stage, point, sweep)}
     tasks = [StageTask(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
-    yield from compute_tasks(stage, tasks, stored, sweep, usable)
+    yield from compute_tasks(stage, tasks, stored, sweep, usable, sorted(called))

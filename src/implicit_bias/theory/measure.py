@@ -17,7 +17,7 @@ from implicit_bias.theory.law.limit import asymptotic_rate, large_width_limit
 from implicit_bias.theory.law.prediction import law_before
 from implicit_bias.theory.networks.two_layer import State, imbalance
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.trajectory import Kind, Path, Trajectory
+from implicit_bias.theory.solvers.trajectory import Decay, Kind, Path, Trajectory
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def distance_curves(problem: Problem, state: State, path: Path) -> tuple[Array, 
     return np.hypot(u2v, along), u2v
 
 
-def final_rate(trajectory: Trajectory) -> float:
+def final_rate(trajectory: Decay) -> float:
     """-d/dt log(L - L*) over the last samples that resolve it: the measured asymptotic rate, per unit of flow time."""
     resolved = np.isfinite(trajectory.t) & (trajectory.excess > 1e-20 * trajectory.excess[0])
     t, log_excess = trajectory.t[resolved], np.log(trajectory.excess[resolved])

@@ -24,6 +24,7 @@ from implicit_bias.tracking.runs import (
     texts,
 )
 from implicit_bias.tracking.statements import write_end, write_first
+from implicit_bias.tracking.tags import ERROR
 
 DELETED = "DELETED"  # by a person, while the sweep runs
 LEFT = "LEFT"  # begun by an earlier process, not finished
@@ -59,7 +60,7 @@ class Child:
         """Take up a run that an earlier process has left."""
         if self.status == LEFT:
             self.client.update_run(self.run_id, "RUNNING")
-            delete_tags(self.client, self.client.get_run(self.run_id), "error")
+            delete_tags(self.client, self.client.get_run(self.run_id), ERROR)
             self.status = "RUNNING"
 
     def check_params(self, params: Mapping[str, Any]) -> None:

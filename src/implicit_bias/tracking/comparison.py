@@ -9,6 +9,7 @@ from mlflow.entities import Run
 
 from implicit_bias.tracking.reader import Reader, points_table
 from implicit_bias.tracking.spreads import Spread, agreement, grouped, moments
+from implicit_bias.tracking.tags import POINT
 
 GROUPS = ("activation", "width", "alpha", "case", "initialization", "solver")
 """Params by which the points of a sweep are grouped: what a sweep may vary, other than seeds."""
@@ -100,7 +101,7 @@ def _metrics(run: Run, points: Sequence[Run], sweeps: bool) -> dict[str, Spread]
 
 def _key(point: Run) -> str:
     """By which points are in the same order in every run, whichever of them was done first."""
-    return str(point.data.tags.get("point", ""))
+    return str(point.data.tags.get(POINT, ""))
 
 
 def _evenly(points: Sequence[Run], most: int) -> list[Run]:

@@ -20,6 +20,7 @@ from implicit_bias.tracking.limits import (
 )
 from implicit_bias.tracking.provenance import plan_fingerprint
 from implicit_bias.tracking.runs import shortened, texts
+from implicit_bias.tracking.tags import PLAN
 
 NUMBER = 10
 """Characters kept for the number in the name of a run."""
@@ -38,7 +39,7 @@ def next_name(name: str, taken: Sequence[str]) -> str:
 def changes(plan: Mapping[str, Any], before: Run) -> str:
     """What a sweep computes that its last run did not, as a line of its description."""
     name = before.info.run_name
-    if before.data.tags.get("plan") == plan_fingerprint(plan):
+    if before.data.tags.get(PLAN) == plan_fingerprint(plan):
         return f"\n\nA repetition of {name}."
     old, new = before.data.params, shortened(texts(plan.get("params", {})))
     pairs = {key: contrast(old.get(key, "–"), value) for key, value in new.items() if old.get(key) != value}

@@ -17,7 +17,7 @@ and its role says what is done with it:
     failure         {point: {"error": text}}: ends it as FAILED, as such a record does as trajectory or evaluation
     point_figure    {point: bytes}: a file of each point
     summary         a record: metrics and curves of the parent run
-    section         a section of the report: its kind is noted in the tag `report` of the parent run
+    section         a section of the report: its kind is noted in the tag `implicit_bias.report` of the parent
     figure, table, report    a file of the parent run; of several where the sweep is "" (all) or ends with *
     tracked         read, not written: a node with this input is given where its sweep is tracked
 """

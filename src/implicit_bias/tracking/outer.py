@@ -6,10 +6,7 @@ from typing import Any
 
 from mlflow import MlflowClient, MlflowException
 
-PARENT, BESIDE = "mlflow.parentRunId", "run_beside"
-"""Tags of a sweep's run: the run it belongs to, and the run that was active in its process, as of kedro-mlflow."""
-OURS = "implicit_bias"
-"""Beginning of the tag of such a run that names ours: `implicit_bias.<sweep>`."""
+from implicit_bias.tracking.tags import BESIDE, PARENT, PREFIX
 
 
 def outer_tags(client: MlflowClient) -> dict[str, str]:
@@ -22,10 +19,10 @@ def outer_tags(client: MlflowClient) -> dict[str, str]:
 
 
 def link_back(client: MlflowClient, tags: dict[str, str], sweep: str, run_id: str) -> None:
-    """Let the runs around ours say which it is."""
+    """Let the runs around ours say which it is, in their tag `implicit_bias.<sweep>`."""
     for tag in (PARENT, BESIDE):
         if tag in tags:
-            client.set_tag(tags[tag], f"{OURS}.{sweep}", run_id)
+            client.set_tag(tags[tag], f"{PREFIX}{sweep}", run_id)
 
 
 def _active() -> str:

@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-COMMIT, DIRTY = "mlflow.source.git.commit", "git.dirty"
-"""Tags of a run: its commit, and whether tracked files differed from it."""
+from implicit_bias.tracking.tags import COMMIT, DIRTY
+
 QUERY, NO_SUCH_PROCESS = 0x1000, 87
 """Of Windows: the right to ask a process when it started, and the error where there is none."""
 REPOSITORY = frozenset(

@@ -22,15 +22,27 @@ from implicit_bias.report.section import Origin, Provenance, Section, Tracked
 from implicit_bias.tracking.addresses import shown
 from implicit_bias.tracking.database import file_of
 from implicit_bias.tracking.limits import SHORTENED
-from implicit_bias.tracking.provenance import COMMIT, DIRTY
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import CHILD_OF, PARENTS, PLACE, REPORT, WORKFLOW, find_runs, now, parameter_file
+from implicit_bias.tracking.runs import WORKFLOW, find_runs, now, parameter_file
 from implicit_bias.tracking.store import Store, absolute
+from implicit_bias.tracking.tags import (
+    CHILD_OF,
+    COMMIT,
+    DESCRIPTION,
+    DIRTY,
+    ERROR,
+    MISSING,
+    PARENTS,
+    PICTURES,
+    PLACE,
+    POINT,
+    REPORT,
+    SWEEP,
+    VERSION,
+)
 
 NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
-UNTAGGED = {"descent": ["descent"], "verification": ["claims"]}
-"""Sweep -> sections of a run without the tag."""
 LISTED = 8
 """Runs named in an error."""
 
@@ -98,7 +110,7 @@ class Reader:
 
     def newest(self) -> list[Run]:
         """The newest run of each sweep in each folder of results, such as those of two environments; newest first."""
-        newest = {(run.data.tags["sweep"], run.data.tags.get(PLACE)): run for run in reversed(self.parents())}
+        newest = {(run.data.tags[SWEEP], run.data.tags.get(PLACE)): run for run in reversed(self.parents())}
         return sorted(newest.values(), key=lambda run: run.info.start_time, reverse=True)
 
     def children(self, run: Run) -> list[Run]:
@@ -132,13 +144,14 @@ class Reader:
         Raises:
             TrackingError: the run is not that of a sweep.
         """
-        if "sweep" not in run.data.tags or "point" in run.data.tags:
+        if SWEEP not in run.data.tags or POINT in run.data.tags:
             raise TrackingError(
-                f"Run {run.info.run_name!r} is not that of a sweep, but of a point or of something else"
+                f"Run {run.info.run_name!r} is not that of a sweep, but of a point, of something else or of an earlier "
+                "version"
             )
         with tempfile.TemporaryDirectory() as folder:
             files = self._files(run, Path(folder))
-            prefix = f"{run.data.tags['sweep']}_"
+            prefix = f"{run.data.tags[SWEEP]}_"
             images = {
                 name.removesuffix(".png").removeprefix(prefix): path.read_bytes()
                 for name, path in files.items()
@@ -154,15 +167,15 @@ class Reader:
             if table := names[kinds[0]].table:
                 if table not in files:
                     raise TrackingError(f"{run.info.run_name} has lost the table of its report, {table}")
-                errors = {"run": error} if (error := run.data.tags.get("error")) else {}
+                errors = {"run": error} if (error := run.data.tags.get(ERROR)) else {}
                 return {"": write_section(kinds[0], Facts(origin, pd.read_csv(files[table]), failures=errors))}
         return self._sections(run, origin, names)
 
     def _sections(self, run: Run, origin: Origin, kinds: Mapping[str, SectionKind]) -> dict[str, Section]:
         """The sections of a run that has points; pictures that one of them speaks of are not those of the others."""
-        keys = {child.data.tags["point"]: child for child in self.children(run)}
+        keys = {child.data.tags[POINT]: child for child in self.children(run)}
         points = points_table([child for child in keys.values() if child.info.status == "FINISHED"])
-        counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get("missing", ""))
+        counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get(MISSING, ""))
 
         def loss_at(key: str, iteration: int) -> float:
             return on_the_way(*self.curve(keys[key], "excess"), iteration)
@@ -174,7 +187,7 @@ class Reader:
             names={key: str(child.info.run_name) for key, child in keys.items()},
             datasets=_datasets(run),
             failures={
-                key: child.data.tags.get("error", child.info.status.lower())
+                key: child.data.tags.get(ERROR, child.info.status.lower())
                 for key, child in keys.items()
                 if child.info.status != "FINISHED"
             },
@@ -195,13 +208,13 @@ class Reader:
     def lost_pictures(self, run: Run) -> list[str]:
         """The pictures that a sweep was given and that are not among its artifacts any more."""
         there = {file.path for file in self.client.list_artifacts(run.info.run_id)}
-        return [name for name in run.data.tags.get("pictures", "").split(", ") if name and name not in there]
+        return [name for name in run.data.tags.get(PICTURES, "").split(", ") if name and name not in there]
 
     def _tracked(self, run: Run) -> Tracked:
-        described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get("mlflow.note.content", ""))
+        described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get(DESCRIPTION, ""))
         page = {"This run": f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{WORKFLOW}"}
         links = {title: self.store.address(view) for title, view in (page | dict(described)).items()}
-        return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.ui_command())
+        return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.told_command())
 
     def _named(self, name: str) -> list[Run]:
         quote = '"' if "'" in name else "'"
@@ -211,14 +224,12 @@ class Reader:
 
 
 def kinds_of(run: Run) -> list[str]:
-    """The kinds of the sections about a run, as its tag has them; runs of version 0.1 have none.
+    """The kinds of the sections about a run, as its tag has them.
 
     Raises:
         OtherSweep: the report knows none of them.
     """
     kinds: list[str] = run.data.tags.get(REPORT, "").split()
-    if not kinds:
-        kinds = UNTAGGED.get(run.data.tags["sweep"], ["sweep"] if "figure" in run.data.params else [])
     known = []
     for kind in kinds:
         try:
@@ -238,7 +249,7 @@ def points_table(children: Sequence[Run]) -> pd.DataFrame:
     for child in children:
         params = {name: _number(name, value) for name, value in child.data.params.items()}
         metrics = {name: value for name, value in child.data.metrics.items() if "/" not in name}
-        rows.append({"point": child.data.tags.get("point", ""), **params, **metrics})
+        rows.append({"point": child.data.tags.get(POINT, ""), **params, **metrics})
     return pd.DataFrame(rows, columns=None if rows else ["point"])
 
 
@@ -258,7 +269,7 @@ def _provenance(run: Run) -> Provenance:
     ended = run.info.end_time or now()
     return Provenance(
         finished=datetime.fromtimestamp(ended / 1000, UTC),
-        versions={key.removeprefix("version."): tags[key] for key in sorted(tags) if key.startswith("version.")},
+        versions={key.removeprefix(VERSION): tags[key] for key in sorted(tags) if key.startswith(VERSION)},
         commit=tags.get(COMMIT, ""),
         dirty=tags.get(DIRTY) == "true",
     )

@@ -10,18 +10,9 @@ from mlflow.entities import Param, Run, RunTag
 
 from implicit_bias.tracking.addresses import redacted
 from implicit_bias.tracking.limits import NOTE, short_digest, short_name, short_value
+from implicit_bias.tracking.tags import CREATION, DESCRIBED, DESCRIPTION
 
 WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
-PLACE, PROCESS = "implicit_bias.place", "implicit_bias.process"
-"""Tags of a sweep that are for its resumption, not for people: digests of its folder, and who writes it."""
-PARENTS = f"tags.`{PROCESS}` LIKE '%' AND tags.plan LIKE '%' AND tags.sweep LIKE '%'"  # an experiment may have others
-CHILD_OF = "tags.point LIKE '%' AND tags.`mlflow.parentRunId`"  # not what a person has put under a sweep
-REPORT = "report"
-"""The tag of a sweep that names the kinds of its sections in the report; see report/registry.py."""
-CREATION = "implicit_bias.creation"
-"""The tag of a sweep that repeated requests to create it share."""
-DESCRIPTION, DESCRIBED = "mlflow.note.content", "implicit_bias.described"
-"""The tag that MLflow shows as the description of a run, and that with the digest of the one it was given here."""
 UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
 """How a run has ended that may go on; SCHEDULED: all went well, and stages that end its points are still to come."""
 WELL = ("FINISHED", "SCHEDULED")

@@ -25,8 +25,9 @@ from implicit_bias.tracking.database import damage, is_archive, make, mend, one_
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import CHILD_OF, PARENTS, PLACE, PROCESS, UNFINISHED, WORKFLOW, find_runs
+from implicit_bias.tracking.runs import UNFINISHED, WORKFLOW, find_runs
 from implicit_bias.tracking.sweep import TrackedSweep
+from implicit_bias.tracking.tags import CHILD_OF, PARENTS, PLACE, PLAN, PROCESS
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
@@ -138,7 +139,7 @@ class Store:
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
         """The last run of the same plan from the same folder, if it has ended in one of some ways."""
-        same = f"tags.plan = '{plan_fingerprint(plan)}' AND tags.`{PLACE}` = '{place_of(plan, self.project)}'"
+        same = f"tags.`{PLAN}` = '{plan_fingerprint(plan)}' AND tags.`{PLACE}` = '{place_of(plan, self.project)}'"
         last = next(iter(find_runs(self.client, experiment_id, same)), None)
         return last.info.run_id if last and last.info.status in statuses else None
 
@@ -198,27 +199,37 @@ class Store:
                 self.client.set_terminated(run.info.run_id, "KILLED", last)
             logger.warning("Run %r was killed with its process: marked as such in MLflow", parent.info.run_name)
 
-    def ui_command(self) -> str:
-        """The shell command that shows this store where its links lead, empty for a server that shows itself."""
+    def ui_command(self, folder: Path | None = None) -> str:
+        """The shell command that shows this store where its links lead, empty for a server that shows itself.
+
+        Args:
+            folder: where the command is to be run; by default here.
+        """
+        folder = folder or Path.cwd()
         if self.uri.startswith("http"):
             return ""
         port = urlsplit(self.ui or UI).port
-        uri, here = self.uri, f"sqlite:///{Path.cwd().as_posix()}/"
+        uri, here = self.uri, f"sqlite:///{folder.as_posix()}/"
         uri = uri.replace(here, "sqlite:///", 1) if uri.startswith(here) else uri
-        if uri == "sqlite:///mlflow.db" and _makes_ui(Path.cwd()):
+        if uri == "sqlite:///mlflow.db" and _makes_ui(folder):
             return "make ui" + (f" PORT={port}" if port not in (None, DEFAULT_PORT) else "")
         command = f"mlflow ui --backend-store-uri {_quoted(shown(uri))}"
         return command + (f" --port {port}" if port not in (None, DEFAULT_PORT) else "")
+
+    def told_command(self) -> str:
+        """The command for others, to be run in the project; empty if it would say where this machine keeps things."""
+        command = self.ui_command(self.project)
+        return "" if Path(self.uri.removeprefix("sqlite:///").partition("?")[0]).as_posix() in command else command
 
     def links(self, sweep: TrackedSweep) -> list[str]:
         """Addresses in MLflow's UI: all points of a sweep, then some of them evenly chosen side by side."""
         return [self.address(view) for view in sweep.views().values()]
 
     def whereabouts(self, sweep: TrackedSweep) -> dict[str, Any]:
-        """Name and id of a sweep's parent run, links to it and to the views of its points, and how to open them."""
+        """Name and id of a sweep's parent run, links to it and to its points, and the command that shows them."""
         run = {"This run": f"#/experiments/{sweep.experiment_id}/runs/{sweep.run_id}?{WORKFLOW}"}
         links = {title: self.address(view) for title, view in (run | sweep.views()).items()}
-        return {"name": sweep.name, "run_id": sweep.run_id, "links": links, "ui": self.ui_command()}
+        return {"name": sweep.name, "run_id": sweep.run_id, "links": links, "ui": self.told_command()}
 
     def address(self, view: str) -> str:
         """The address of a page of MLflow's UI."""

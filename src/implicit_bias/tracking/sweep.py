@@ -22,12 +22,6 @@ from implicit_bias.tracking.outer import link_back, outer_tags
 from implicit_bias.tracking.provenance import git_tags, place_of, plan_fingerprint, process_tag, user, versions
 from implicit_bias.tracking.records import TrackingError, check_record, entries, last_step, metrics_of, on_common_steps
 from implicit_bias.tracking.runs import (
-    CHILD_OF,
-    CREATION,
-    PARENTS,
-    PLACE,
-    PROCESS,
-    REPORT,
     WELL,
     WORKFLOW,
     as_params,
@@ -42,6 +36,24 @@ from implicit_bias.tracking.runs import (
     note,
     now,
     texts,
+)
+from implicit_bias.tracking.tags import (
+    CHILD_OF,
+    CREATION,
+    DESCRIPTION,
+    ERROR,
+    MISSING,
+    NON_FINITE,
+    PARENT,
+    PICTURES,
+    PLACE,
+    PLAN,
+    POINT,
+    PROCESS,
+    REPORT,
+    SWEEP,
+    VERSION,
+    of_sweep,
 )
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
@@ -78,7 +90,7 @@ class TrackedSweep:
         self._horizon = 0.0  # the last step of any point
         self._steps_per_decade = int(plan.get("steps_per_decade") or 0)
         self._common = {
-            "sweep": str(plan["sweep"]),
+            SWEEP: str(plan["sweep"]),
             "mlflow.user": user(),
             "mlflow.source.name": project.name,
             "mlflow.source.type": "LOCAL",
@@ -87,11 +99,11 @@ class TrackedSweep:
         self._known: dict[str, float] = {}  # metrics that the parent has
         tags = {
             **self._common,
-            "plan": plan_fingerprint(plan),
+            PLAN: plan_fingerprint(plan),
             PLACE: self._place,
             PROCESS: process_tag(),
             **({REPORT: str(plan["report"])} if plan.get("report") else {}),
-            **{f"version.{name}": number for name, number in versions().items()},
+            **{f"{VERSION}{name}": number for name, number in versions().items()},
             **git_tags(project),
             **outer_tags(client),
         }
@@ -108,12 +120,12 @@ class TrackedSweep:
             with suppress(Exception):  # of a store that is lost
                 client.set_terminated(self.run_id, "FAILED")
             raise
-        link_back(client, tags, self._common["sweep"], self.run_id)
+        link_back(client, tags, self._common[SWEEP], self.run_id)
 
     def _start(self, tags: dict[str, str]) -> None:
         """Start the parent run."""
         client, experiment_id, plan = self.client, self.experiment_id, self.plan
-        before = find_runs(client, experiment_id, f"tags.sweep = '{plan['sweep']}' AND {PARENTS}")
+        before = find_runs(client, experiment_id, of_sweep(plan["sweep"]))
         self.name = next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = redacted(str(plan.get("description", ""))) + (changes(plan, before[0]) if before else "")
         tags |= note(self.description) | {CREATION: uuid4().hex}
@@ -139,7 +151,7 @@ class TrackedSweep:
         self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
         self.description = redacted(str(self.plan.get("description", "")))
         self._known = dict(run.data.metrics)
-        self._files = set(filter(None, run.data.tags.get("pictures", "").split(", ")))
+        self._files = set(filter(None, run.data.tags.get(PICTURES, "").split(", ")))
         self.before = str(run.info.status)
         if self.before == "FINISHED":  # its results are of the versions and of the commit that it says
             tags = {PROCESS: tags[PROCESS]}
@@ -150,9 +162,9 @@ class TrackedSweep:
         delete_twins(self.client, self.experiment_id, run_id, run.data.tags.get(CREATION))
         self.client.log_batch(run_id, tags=as_tags(tags))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
-        delete_tags(self.client, run, "error", "missing")
+        delete_tags(self.client, run, ERROR, MISSING)
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
-            key, finished = child.data.tags["point"], child.info.status == "FINISHED"
+            key, finished = child.data.tags[POINT], child.info.status == "FINISHED"
             if finished or key not in self.points:
                 point = self._child(key, child.info.run_id, child.info.start_time)
                 point.params, point.status = dict(child.data.params), LEFT
@@ -200,7 +212,7 @@ class TrackedSweep:
             metrics |= {(metric.key, metric.step): metric for metric in found}
             params |= entries(record, "param/")
             if skipped:
-                tags[f"non_finite.{part}"] = ", ".join(skipped)
+                tags[f"{NON_FINITE}{part}"] = ", ".join(skipped)
             point.curves |= {name for name in new if name.startswith("curve/")} - {"curve/iteration"}
         point.write(list(metrics.values()), params, tags)
 
@@ -208,7 +220,7 @@ class TrackedSweep:
         """End a point that could not be computed."""
         point = self._point(key)
         if point.status == "RUNNING":
-            self._send(point, {}, {"error": first_line(error)})
+            self._send(point, {}, {ERROR: first_line(error)})
             point.end("FAILED")
 
     def point_file(self, key: str, name: str, content: bytes) -> None:
@@ -280,7 +292,7 @@ class TrackedSweep:
         return views
 
     def _mine(self) -> str:
-        return f"tags.mlflow.parentRunId = '{self.run_id}'"
+        return f"tags.`{PARENT}` = '{self.run_id}'"
 
     def _view_keys(self) -> tuple[str, str]:
         """Under which the views of the groups and of the points are saved."""
@@ -316,17 +328,15 @@ class TrackedSweep:
                 if point.trained and point.status == "RUNNING":
                     self._send(point, {})
         self._discard_ghosts()
-        tags = {"error": first_line(error)} if error else {}
+        tags = {ERROR: first_line(error)} if error else {}
         if self._files:
-            tags["pictures"] = ", ".join(sorted(self._files))
+            tags[PICTURES] = ", ".join(sorted(self._files))
         if missing:
-            tags["missing"] = f"{len(missing)} of {len(self.plan['points'])}"
+            tags[MISSING] = f"{len(missing)} of {len(self.plan['points'])}"
             still_open = f"{CHILD_OF} = '{self.run_id}' AND attributes.status = 'RUNNING'"
             for run in find_runs(self.client, self.experiment_id, still_open):
                 if final not in WELL:
-                    self.client.set_tag(
-                        run.info.run_id, "error", first_line(error) or "the run ended before this point"
-                    )
+                    self.client.set_tag(run.info.run_id, ERROR, first_line(error) or "the run ended before this point")
                 self.client.set_terminated(run.info.run_id, final)
         links = " · ".join(f"[{title}]({view})" for title, view in self.views().items())
         first, _, rest = self.description.partition("\n\n")  # the page folds all but the beginning
@@ -341,7 +351,7 @@ class TrackedSweep:
         known = {point.run_id for point in self.points.values()}
         unfinished = f"{CHILD_OF} = '{self.run_id}' AND attributes.status != 'FINISHED'"
         for run in find_runs(self.client, self.experiment_id, unfinished):
-            if run.info.run_id not in known and run.data.tags["point"] in self.points and is_empty(run):
+            if run.info.run_id not in known and run.data.tags[POINT] in self.points and is_empty(run):
                 discard(self.client, run)
 
     def _point(self, key: str, record: Mapping[str, Any] | None = None) -> Child:
@@ -351,9 +361,9 @@ class TrackedSweep:
                 raise TrackingError(f"Point {key!r} is not in the plan of sweep {self.plan['sweep']!r}")
             planned = self.plan["points"][key]
             name = short_name(str(planned.get("name", key)))
-            tags = {**self._common, "mlflow.parentRunId": self.run_id, "point": key}
+            tags = {**self._common, PARENT: self.run_id, POINT: key}
             if description := planned.get("description"):
-                tags["mlflow.note.content"] = short_value(redacted(str(description)), NOTE)
+                tags[DESCRIPTION] = short_value(redacted(str(description)), NOTE)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
             run = self.client.create_run(self.experiment_id, start, tags, name)

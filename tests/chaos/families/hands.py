@@ -9,14 +9,14 @@ from functools import partial
 from tests.chaos.fault import Fault
 from tests.chaos.lane import Lane
 
-CHILD = "SELECT run_uuid FROM tags WHERE key = 'point' ORDER BY value LIMIT 1"
-PARENT = "SELECT run_uuid FROM tags WHERE key = 'plan' LIMIT 1"
+CHILD = "SELECT run_uuid FROM tags WHERE key = 'implicit_bias.point' ORDER BY value LIMIT 1"
+PARENT = "SELECT run_uuid FROM tags WHERE key = 'implicit_bias.plan' LIMIT 1"
 TAG = "INSERT OR REPLACE INTO tags (key, value, run_uuid) SELECT '{}', '{}', run_uuid FROM ({})"
 
 EDITS = {
     "a child deleted": f"UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = ({CHILD})",
     "all children deleted": "UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid IN "
-    "(SELECT run_uuid FROM tags WHERE key = 'point')",
+    "(SELECT run_uuid FROM tags WHERE key = 'implicit_bias.point')",
     "the parent deleted": f"UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = ({PARENT})",
     "the sweep deleted": "UPDATE runs SET lifecycle_stage = 'deleted'",
     "a child marked RUNNING": f"UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ({CHILD})",

@@ -30,7 +30,7 @@ def test_the_run_is_tracked(finished, table):
     experiment = client.get_experiment_by_name("implicit_bias")
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.status == "FINISHED"
-    assert run.data.tags["sweep"] == "verification"
+    assert run.data.tags["implicit_bias.sweep"] == "verification"
     assert run.data.metrics["problems"] == 16
     assert run.data.metrics["violations"] == 0
     for row in table.itertuples():

@@ -33,7 +33,7 @@ def table(finished) -> pd.DataFrame:
 def test_every_start_is_tracked_with_its_figures(finished, table):
     client = MlflowClient(finished.store)
     experiment = client.get_experiment_by_name("implicit_bias")
-    parents = client.search_runs([experiment.experiment_id], "tags.sweep = 'descent'")
+    parents = client.search_runs([experiment.experiment_id], "tags.`implicit_bias.sweep` = 'descent'")
     (parent,) = [run for run in parents if "mlflow.parentRunId" not in run.data.tags]
     children = client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {run.info.status for run in (parent, *children)} == {"FINISHED"}

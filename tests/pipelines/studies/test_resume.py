@@ -272,7 +272,7 @@ def test_a_killed_run_is_finished(finished: Project, tmp_path: Path, pipelines: 
     (experiment,) = (each for each in client.search_experiments() if each.name == "implicit_bias")
     runs = client.search_runs([experiment.experiment_id])
     assert {run.info.status for run in runs} == {"FINISHED"}
-    keys = [(run.data.tags["sweep"], run.data.tags.get("point")) for run in runs]
+    keys = [(run.data.tags["implicit_bias.sweep"], run.data.tags.get("implicit_bias.point")) for run in runs]
     assert len(set(keys)) == len(keys)
 
 

@@ -34,9 +34,11 @@ def tracked(project: Project, sweep: str) -> dict[str, dict[str, float]]:
     """Point -> metrics of the children of a sweep's run."""
     client = MlflowClient(project.store)
     experiment = client.get_experiment_by_name("implicit_bias")
-    runs = client.search_runs([experiment.experiment_id], f"tags.sweep = '{sweep}'")
+    runs = client.search_runs([experiment.experiment_id], f"tags.`implicit_bias.sweep` = '{sweep}'")
     assert all(run.info.status == "FINISHED" for run in runs)
-    return {run.data.tags["point"]: run.data.metrics for run in runs if "point" in run.data.tags}
+    return {
+        run.data.tags["implicit_bias.point"]: run.data.metrics for run in runs if "implicit_bias.point" in run.data.tags
+    }
 
 
 @pytest.mark.slow

@@ -122,10 +122,10 @@ def require_all(verification: Verification, checks: Record, page: str, report: s
 
 def draw_claims(verification: Verification, table: pd.DataFrame) -> Any:
     """The claims figure."""
-    from implicit_bias.figures.claims import claims_figure
+    from implicit_bias.figures.registry import STUDY_FIGURES
 
     _check(verification, table)
-    return claims_figure(table.to_dict("records"))
+    return STUDY_FIGURES["claims"]["claims"].draw(table.to_dict("records"))
 
 
 def describe_claims(
@@ -140,7 +140,7 @@ def describe_claims(
     check_plan(plan, sweep_params(verification), {}, "verification")
     checks = _known(verification, checks)
     _check(verification, table)
-    origin = Origin(plan["params"], provenance(), {"figure": figure}, whereabouts(tracked))
+    origin = Origin(plan["params"], provenance(), {"claims": figure}, whereabouts(tracked))
     failures = {str(number): str(error) for number, error in enumerate(checks["errors"])}
     return described("claims", Facts(origin, table, failures=failures))
 

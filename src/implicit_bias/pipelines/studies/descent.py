@@ -11,10 +11,11 @@ from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.pipelines import report
 from implicit_bias.pipelines.sections import described, present, profiles, provenance, reasons, whereabouts
-from implicit_bias.report.descent import PICTURES
 from implicit_bias.report.facts import Facts
+from implicit_bias.report.registry import section_kind
 from implicit_bias.report.section import Origin, SectionJson
 from implicit_bias.sweeps.compute import STAMP, ReadStored, Stage, StageTask, check_table, compute_tasks, load, stamp
+from implicit_bias.sweeps.figure import columns
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
@@ -197,17 +198,17 @@ def draw_descents(
     study: DescentStudy, plan: Plan, problems: Problems, table: pd.DataFrame, studies: Loaders
 ) -> tuple[Any, Any]:
     """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
-    from implicit_bias.figures.descent import gap_figure, step_figure
+    from implicit_bias.figures.registry import STUDY_FIGURES
 
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)
     records = {key: load(DESCENT, studies, key, expected[key]) for key in table["point"]}
     scaled_points = table[table["point"] != BALANCED]
     ratio = np.abs(np.log(scaled_points["sigma_u"] / scaled_points["sigma_v"]))
-    present = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
+    shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
     n = Problem(**problems[_problem(study)]()).n
-    columns = {str(name): column.to_numpy() for name, column in table.items()}
-    return gap_figure(records, present, n), step_figure(columns)
+    figures = STUDY_FIGURES["descent"]
+    return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns(table))
 
 
 def describe_descents(
@@ -219,11 +220,11 @@ def describe_descents(
     tracked: Whereabouts,
     *images: bytes,
 ) -> SectionJson:
-    """What the report says of the study, as JSON takes it; `images` are its PICTURES, as PNG."""
+    """What the report says of the study, as JSON takes it; `images` are its pictures, as PNG."""
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)
     facts = Facts(
-        Origin(plan["params"], provenance(), present(PICTURES, images), whereabouts(tracked)),
+        Origin(plan["params"], provenance(), present(section_kind("descent").pictures, images), whereabouts(tracked)),
         table,
         planned=len(plan["points"]),
         datasets=profiles(plan),

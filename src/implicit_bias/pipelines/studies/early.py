@@ -124,7 +124,7 @@ def draw_early(
     data: Data, sweep: Sweep, plan: Plan, problems: Problems, early_table: pd.DataFrame, early: Loaders
 ) -> Any:
     """Draw the first seed of each initial scale at the largest width next to the ridge path of its data."""
-    from implicit_bias.figures.early import early_figure
+    from implicit_bias.figures.registry import STUDY_FIGURES
 
     fingerprints = _fingerprints(data, sweep, plan, problems)
     fingerprints.check(RIDGE, early_table)
@@ -146,7 +146,7 @@ def draw_early(
     runs = {
         names[label].format(row[label]): fingerprints.load(RIDGE, early, row["point"]) for _, row in first.iterrows()
     }
-    return early_figure(runs, paths)
+    return STUDY_FIGURES["early"]["early"].draw(runs, paths)
 
 
 def describe_early(

@@ -14,6 +14,7 @@ from implicit_bias.pipelines.sections import describe_study
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
+from implicit_bias.sweeps.figure import columns
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
@@ -96,13 +97,13 @@ def tabulate_companions(
 
 def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd.DataFrame) -> tuple[Any, Any]:
     """The gaps to both companions, and kernel movement and final rate compared with their closed forms."""
-    from implicit_bias.figures.lazy import gaps_figure, kernel_figure
+    from implicit_bias.figures.registry import STUDY_FIGURES
 
     Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
     if "case" in companions:  # a balanced start has no sigma_U / sigma_V to be drawn against
         companions = companions[companions["case"] != "balanced"]
-    columns = {str(name): column.to_numpy() for name, column in companions.items()}
-    return gaps_figure(columns), kernel_figure(columns)
+    gaps, kernel = (figure.draw(columns(companions)) for figure in STUDY_FIGURES["lazy"].values())
+    return gaps, kernel
 
 
 def describe_lazy(

@@ -10,12 +10,13 @@ from scipy.integrate import solve_ivp
 from implicit_bias.theory.claims.check import INTEGRATED, SLACK, Check, at_most, decays, equal, worst
 from implicit_bias.theory.claims.network import Network
 from implicit_bias.theory.networks.deep import bounds
-from implicit_bias.theory.networks.deep.dynamics import Shapes, excess_loss, flat, kernel_largest
+from implicit_bias.theory.networks.deep.dynamics import excess_loss, kernel_largest
 from implicit_bias.theory.networks.deep.flow import deep_flow
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
 from implicit_bias.theory.networks.deep.starts import reduce_deep, unfold
 from implicit_bias.theory.networks.deep.state import DeepState, Layers, end_to_end
 from implicit_bias.theory.networks.two_layer import reduce_network
+from implicit_bias.theory.networks.vectors import Shapes, flat
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.stopping import Stop
@@ -50,7 +51,7 @@ class Deep:
         shapes = Shapes(self.layers)
 
         def rhs(_: float, y: Array) -> Array:
-            layers = shapes.layers(y)
+            layers = shapes.weights(y)
             before: list[Array] = [self.X]
             for W in layers[:-1]:
                 before.append(before[-1] @ W)
@@ -63,7 +64,7 @@ class Deep:
 
         start = flat(self.layers)
         y = solve_ivp(rhs, (0, t), start, method="DOP853", rtol=1e-9, atol=1e-10 * np.abs(start).max()).y[:, -1]
-        return replace(self, layers=shapes.layers(y))
+        return replace(self, layers=shapes.weights(y))
 
     @property
     def visible(self) -> Layers:

@@ -77,6 +77,15 @@ class Path(Protocol):
     def V(self) -> Array: ...
 
 
+class Decay(Protocol):
+    """What the rate of convergence needs of a run: (T,) flow times and L - L*."""
+
+    @property
+    def t(self) -> Array: ...
+    @property
+    def excess(self) -> Array: ...
+
+
 def residual(problem: Problem, R: Array) -> Array:
     """E = Y~ - diag(sigma) U1 V^T, shape (r, m) (paper, eq. 6)."""
     U1, V = R[: problem.r], R[problem.r :]

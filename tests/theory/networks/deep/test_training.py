@@ -5,9 +5,7 @@ import pytest
 
 from implicit_bias.theory.networks.deep.descent import DeepDescent, deep_descent, largest_deep_step
 from implicit_bias.theory.networks.deep.dynamics import (
-    Shapes,
     excess_loss,
-    flat,
     imbalances,
     kernel_largest,
     kernel_matrix,
@@ -22,6 +20,7 @@ from implicit_bias.theory.networks.deep.record import LeakError
 from implicit_bias.theory.networks.deep.starts import gaussian_deep, infinite_deep, reduce_deep, unfold
 from implicit_bias.theory.networks.deep.state import closed_state, of_two_layers
 from implicit_bias.theory.networks.two_layer import reduce_network
+from implicit_bias.theory.networks.vectors import Shapes, flat
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
 from implicit_bias.theory.solvers.flow import gradient_flow
@@ -49,7 +48,7 @@ def test_velocity_is_minus_the_gradient(shape):
     problem, state = start_of(shape)
     shapes, y = Shapes(state.layers), flat(state.layers)
     d = np.random.default_rng(1).standard_normal(y.size)
-    up, down = (excess_loss(problem, shapes.layers(y + s * 1e-5 * d)) for s in (1, -1))
+    up, down = (excess_loss(problem, shapes.weights(y + s * 1e-5 * d)) for s in (1, -1))
     assert flat(velocity(problem, state.layers)) @ d == pytest.approx((down - up) / 2e-5, rel=1e-6, abs=1e-7)
 
 

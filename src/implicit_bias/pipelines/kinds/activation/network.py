@@ -1,6 +1,6 @@
 """The network of a point, and the test rows it is measured at."""
 
-from implicit_bias.sweeps.handover import DataFields, ProblemFields
+from implicit_bias.sweeps.handover import DataFields
 from implicit_bias.sweeps.parameters import Point
 from implicit_bias.theory.networks.activation import Model, activation, read_points
 from implicit_bias.theory.networks.activation.points import Points
@@ -8,12 +8,11 @@ from implicit_bias.theory.networks.activation.samples import Samples
 from implicit_bias.theory.problem import Problem
 
 
-def model_of(point: Point, problem_fields: ProblemFields, rows: DataFields) -> Model:
+def model_of(point: Point, problem: Problem, rows: DataFields) -> Model:
     """The network of a point on the samples X (n, D), Y (n, m) of its data set.
 
     The rank is that of the problem, whatever rule has chosen it.
     """
-    problem = Problem(**problem_fields)
     return Model(Samples(problem, Z=rows["X"] @ problem.Phi1, Y=rows["Y"]), activation(str(point.activation)))
 
 

@@ -5,22 +5,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from implicit_bias.sweeps.handover import Record
+from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.theory.problem import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def summary(planned: int, table: "pd.DataFrame") -> Record:
-    """Aggregate metrics of the sweep, and slopes of the law's standard deviation against width.
-
-    Args:
-        planned: how many points were planned.
-        table: one row per point.
-    """
+def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Record:
+    """Aggregate metrics of the sweep, and slopes of the law's standard deviation against width."""
     made: Record = {
-        "metric/points": len(table),
-        "metric/failed": planned - len(table),
-        "metric/seconds": float(table["seconds"].sum()),
         "metric/frozen_deviation": float(table["frozen_deviation"].mean()),
         "metric/kernel_distance": float(table["kernel_distance"].mean()),
     }

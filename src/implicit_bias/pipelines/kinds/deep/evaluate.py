@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from implicit_bias.pipelines.kinds.deep.initialize import loaded
-from implicit_bias.pipelines.kinds.deep.train import trained
+from implicit_bias.pipelines.kinds.deep.train import run_of
+from implicit_bias.pipelines.kinds.steps import Measured
 from implicit_bias.sweeps.fingerprint import digest
-from implicit_bias.sweeps.handover import ProblemFields, Record
+from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.prediction import law_before
@@ -16,31 +17,19 @@ from implicit_bias.theory.networks.deep.law import LAW_LEAK, end_gram
 from implicit_bias.theory.problem import Array, Problem
 
 
-def evaluate_point(
-    point: Point,
-    sweep: Sweep,
-    problem_fields: ProblemFields,
-    state_fields: Record,
-    trajectory_fields: Record,
-) -> Record:
+def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, trained: Record) -> Measured:
     """Measure one point."""
-    problem = Problem(**problem_fields)
-    state = loaded(trajectory_fields)
-    run = trained(trajectory_fields, state)
+    state = loaded(trained)
+    run = run_of(trained, state)
     gram = _gram_before(point, sweep, problem)
     flow = point.solver != "gradient_descent"
-    evaluation = evaluate_deep(problem, state, run, point.sigma_u, sweep.delta, gram, flow=flow)
-    metrics = evaluation.metrics | {"certificate": float(evaluation.curves["path"][-1])}
+    found = evaluate_deep(problem, state, run, point.sigma_u, sweep.delta, gram, flow=flow)
+    metrics = found.metrics | {"certificate": float(found.curves["path"][-1])}
     if point.depth == 2:  # the one depth at which the mean over networks of finite width has a closed form
         ends = point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
         before = law_before(problem, *ends, point.width)
         metrics |= {"law_rms": before.rms, "law_bound": before.upper(sweep.delta)}
-    record: Record = {f"metric/{name}": value for name, value in metrics.items()}
-    record |= {f"curve/{name}": curve for name, curve in evaluation.curves.items()}
-    record |= {"curve/iteration": problem.iterations(run.t, sweep.step_size), "metric/t_stop": run.t[-1]}
-    unmet = (f"{name}: {', '.join(failed)}" for name, failed in evaluation.unmet.items())
-    record["param/unmet"] = "; ".join(unmet) or "none"
-    return record
+    return Measured(run.t, metrics, found.curves, found.unmet)
 
 
 def _gram_before(point: Point, sweep: Sweep, problem: Problem) -> Array | None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from implicit_bias.sweeps.handover import ProblemFields, Record
+from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.networks.deep.starts import DeepScaling, Network, gaussian_deep, orthogonal_deep
@@ -10,12 +10,12 @@ from implicit_bias.theory.networks.deep.state import DeepState
 from implicit_bias.theory.problem import Problem
 
 
-def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields) -> Record:
+def draw(point: Point, sweep: Sweep, problem: Problem) -> Record:
     """The first level of one point's network. Its draw reveals further ones when training asks for them."""
-    return stored(drawn(point, sweep, Problem(**problem_fields)).state())
+    return stored(network_of(point, sweep, problem).state())
 
 
-def drawn(point: Point, sweep: Sweep, problem: Problem) -> Network:
+def network_of(point: Point, sweep: Sweep, problem: Problem) -> Network:
     """The network of a point, to be revealed level by level.
 
     Seed, width and depth alone select its first level; that of depth 2 is the paper's network, as other sweeps draw it.

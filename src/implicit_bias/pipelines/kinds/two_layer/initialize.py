@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from implicit_bias.sweeps.handover import ProblemFields, Record
-from implicit_bias.sweeps.parameters import BALANCED, Point, Sweep
+from implicit_bias.sweeps.handover import Record
+from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.initialization.registry import initial_state
 from implicit_bias.theory.problem import Problem
 
 
-def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields) -> Record:
+def draw(point: Point, sweep: Sweep, problem: Problem) -> Record:
     """Draw one point's initial state; seed and width alone select U0 and V0, so that the cases share them."""
-    problem = Problem(**problem_fields)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=(point.seed, point.width)))
     state = initial_state(
         problem,
@@ -19,7 +18,7 @@ def initialize_point(point: Point, sweep: Sweep, problem_fields: ProblemFields) 
         point.initialization,
         point.sigma_u,
         point.sigma_v,
-        balanced=point.case == BALANCED,
+        balanced=point.balanced,
         density=sweep.density,
         sampler=sweep.sampler,
     )

@@ -1,32 +1,19 @@
 """Trains a point."""
 
-import time
-
-from implicit_bias.pipelines.kinds.stopping import stop_rule
-from implicit_bias.sweeps.handover import ProblemFields, Record
+from implicit_bias.pipelines.kinds.steps import Trained, stop_rule
+from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.theory.experiment import train
+from implicit_bias.theory import experiment
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
-def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state_fields: Record) -> Record:
+def train(point: Point, sweep: Sweep, problem: Problem, initial: Record) -> Trained:
     """Train one point."""
-    started = time.perf_counter()
-    problem, state = Problem(**problem_fields), State(**state_fields)
+    state = State(**initial)
     stop = stop_rule(problem, excess_loss(problem, state.R), sweep)
-    trajectory, method = train(
+    run, method = experiment.train(
         problem, state, point.solver, sweep.step_size, stop, sweep.curve_points, sweep.flow_tolerance, sweep.momentum
     )
-    iteration = problem.iterations(trajectory.t, sweep.step_size)
-    return {
-        **vars(trajectory),
-        "curve/iteration": iteration,
-        "curve/loss": problem.averaged(trajectory.excess + problem.loss_floor),
-        "param/stop_reason": trajectory.stop_reason,
-        "param/method": method,
-        "metric/iterations": round(float(iteration[-1]), 6),  # first: MLflow's tables keep the order
-        "metric/steps": trajectory.steps,
-        "metric/seconds": time.perf_counter() - started,
-    }
+    return Trained(vars(run), run.t, run.excess, run.stop_reason, run.steps, method, problem.loss_floor)

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 
 from implicit_bias.theory.networks.deep.dynamics import (
-    flat,
     heads,
     kernel_matrix,
     kernel_times,
@@ -23,6 +22,7 @@ from implicit_bias.theory.networks.deep.dynamics import (
 )
 from implicit_bias.theory.networks.deep.links import LINKS, LinkError, chain, link
 from implicit_bias.theory.networks.deep.state import Layers
+from implicit_bias.theory.networks.vectors import flat
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST
 from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi

@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 from scipy.linalg.blas import ddot, dgemm
 
-from implicit_bias.theory.networks.deep.dynamics import excess_loss, flat, kernel_largest, velocity
+from implicit_bias.theory.networks.deep.dynamics import excess_loss, kernel_largest, velocity
 from implicit_bias.theory.networks.deep.record import DeepRecorder, DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
+from implicit_bias.theory.networks.vectors import flat
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.descent import OVERFLOW, check_step, stretches
 from implicit_bias.theory.solvers.stopping import ITERATION_LIMIT, STATIONARY, TOLERANCE, Stop

@@ -107,21 +107,3 @@ def beyond(state: DeepState, P: list[Array], S: list[Array]) -> list[tuple[Array
 def leak(cut: list[tuple[Array, Array]]) -> float:
     """The largest norm of what `beyond` gives; 0 of a closed state."""
     return max((float(np.linalg.norm(part)) for ends in cut for part in ends), default=0.0)
-
-
-def flat(layers: Layers) -> Array:
-    """All layers as one vector."""
-    return np.concatenate([W.ravel() for W in layers])
-
-
-class Shapes:
-    """Splits a vector into layers of the shapes of given ones, without a copy."""
-
-    def __init__(self, layers: Layers) -> None:
-        self._shapes = [W.shape for W in layers]
-        self._ends = np.cumsum([W.size for W in layers])[:-1]
-
-    def layers(self, vector: Array) -> Layers:
-        """Layers of the vector."""
-        parts = np.split(vector, self._ends)
-        return tuple(part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True))

@@ -1,7 +1,5 @@
 """What is measured of a trained deep point, by the names of the metrics of the two-layer one."""
 
-from typing import cast
-
 import numpy as np
 
 from implicit_bias.theory.bounds.base import Bound
@@ -12,7 +10,6 @@ from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
 from implicit_bias.theory.networks.deep.state import DeepState
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.trajectory import Trajectory
 
 
 def evaluate_deep(
@@ -54,7 +51,7 @@ def evaluate_deep(
         "imbalance_drift": run.drift,
         "kernel_move": run.kernel_change[-1],
         "tail_rank": participation(last @ last.T),
-        "rate": final_rate(cast(Trajectory, run)),
+        "rate": final_rate(run),
         "depth": state.depth,
         "levels": state.levels,
         "leak": run.leak,

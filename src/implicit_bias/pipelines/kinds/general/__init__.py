@@ -1,0 +1,1 @@
+"""Linear networks of any kind, given by their end-to-end matrix."""

@@ -1,0 +1,76 @@
+"""Sweeps of linear networks of any kind, given by their end-to-end matrix.
+
+A point takes about `STEPS` steps of `RATES` velocities and one kernel, and `curve_points` kernels more; both are timed
+here at the largest width.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only, refuse_other_starts
+from implicit_bias.theory.networks.general import SOLVERS, LinearNetwork
+from implicit_bias.theory.networks.registry import network_kind
+from implicit_bias.theory.problem import Problem
+
+if TYPE_CHECKING:
+    from implicit_bias.sweeps.parameters import Sweep
+
+GENERAL = "general"
+"""What figures of such sweeps compare."""
+STEPS = 1000
+RATES = 12
+
+
+class GeneralSweep(SweepKind):
+    """A sweep of linear networks of the kind of this name."""
+
+    steps = "implicit_bias.pipelines.kinds.general"
+    silent = "the law is asked of two-layer linear networks alone"
+    told = (
+        "`distance` is ‖Θ − Θ̂‖_F at the end, `imbalance_drift` the change of what the flow conserves; the artifacts "
+        "hold the figures."
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        if not isinstance(kind := network_kind(name), LinearNetwork):
+            raise TypeError(f"network {name!r} must be a LinearNetwork, got {type(kind).__name__}")
+        self.network, self.remedy = kind, f"set network to {name}"
+
+    @property
+    def drawn_as(self) -> str:
+        return GENERAL
+
+    def check(self, sweep: "Sweep") -> None:
+        if sweep.depths != [2] or sweep.activations:
+            raise ValueError(f"network {self.name} has neither depths nor activations: leave them out")
+        refuse_activations_only(sweep)
+        refuse_other_starts(sweep, f"network {self.name} draws its own initial weights: leave out initialization")
+        if sweep.cases and sweep.cases.balanced:
+            raise ValueError(f"network {self.name} has no balanced start: set cases.balanced to false")
+        if other := [name for name in sweep.solvers if name not in SOLVERS]:
+            raise ValueError(f"solvers: network {self.name} is trained by {', '.join(SOLVERS)}, got {other[0]}")
+
+    def compared(self, sweep: "Sweep") -> tuple[list[str], list[str], str]:
+        results, axes, _ = super().compared(sweep)
+        return results, axes, "distance_init"
+
+    def seconds(self, problem: Problem, sweep: "Sweep", rows: Mapping[str, Any]) -> Seconds:
+        rng = np.random.default_rng(sweep.seed)
+        weights = self.network.draw(problem, max(sweep.widths), rng, 1.0, 1.0)
+        velocity, kernel = (_timed(each, problem, weights) for each in (self.network.velocity, self.network.kernel))
+        return lambda point: STEPS * (RATES * velocity + kernel) + sweep.curve_points * kernel
+
+    def lines(self, problem: Problem, rows: Mapping[str, Any], sweep: "Sweep") -> list[str]:
+        return [self.description]
+
+
+def _timed(function: Any, *arguments: Any) -> float:
+    """Seconds of a call, made once before."""
+    function(*arguments)
+    start = time.process_time()
+    function(*arguments)
+    return time.process_time() - start

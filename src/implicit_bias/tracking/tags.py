@@ -1,0 +1,35 @@
+"""The tags that runs get here. All of ours begin alike, so that none takes the place of a person's."""
+
+PREFIX = "implicit_bias."
+
+SWEEP, PLAN = f"{PREFIX}sweep", f"{PREFIX}plan"
+"""Tags of a sweep, the first one of its points too: its name, and a digest of what it computes."""
+POINT = f"{PREFIX}point"
+"""The key of a point in its sweep."""
+PLACE, PROCESS = f"{PREFIX}place", f"{PREFIX}process"
+"""Tags of a sweep that are for its resumption, not for people: digests of its folder, and who writes it."""
+CREATION = f"{PREFIX}creation"
+"""The tag of a sweep that repeated requests to create it share."""
+REPORT, PICTURES = f"{PREFIX}report", f"{PREFIX}pictures"
+"""Tags of a sweep: the kinds of its sections in the report (report/registry.py), and the names of its pictures."""
+ERROR, MISSING = f"{PREFIX}error", f"{PREFIX}missing"
+"""What ended a run, and how many points a sweep lacks."""
+DESCRIPTION, DESCRIBED = "mlflow.note.content", f"{PREFIX}described"
+"""The tag that MLflow shows as the description of a run, and that with the digest of the one it was given here."""
+BESIDE = f"{PREFIX}run_beside"
+"""The run that was active in the process of a sweep, as of kedro-mlflow."""
+COMMIT, DIRTY = "mlflow.source.git.commit", f"{PREFIX}git.dirty"
+"""Tags of a run: its commit, and whether tracked files differed from it."""
+VERSION, NON_FINITE = f"{PREFIX}version.", f"{PREFIX}non_finite."
+"""Beginnings of tags: versions of packages, and metrics of a part of a point that are left out."""
+PARENT = "mlflow.parentRunId"
+
+PARENTS = f"tags.`{PROCESS}` LIKE '%' AND tags.`{PLAN}` LIKE '%' AND tags.`{SWEEP}` LIKE '%'"
+"""Selects sweeps: an experiment may have other runs."""
+CHILD_OF = f"tags.`{POINT}` LIKE '%' AND tags.`{PARENT}`"
+"""Selects points of a sweep, and not what a person has put under it."""
+
+
+def of_sweep(name: str) -> str:
+    """Selects sweeps of a name."""
+    return f"tags.`{SWEEP}` = '{name}' AND {PARENTS}"
