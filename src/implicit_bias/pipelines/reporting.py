@@ -111,7 +111,7 @@ def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.Data
         summary |= _limits_of_depths(sweep, _problems(problems, table))
     elif sweep.alpha:
         summary["metric/limit_const"] = float(np.mean([limit_const(each) for each in _problems(problems, table)]))
-    if len(sweep.alpha) == 1 and len(sweep.widths) > 1 and len(sweep.depths) == 1:
+    if len(sweep.widths) > 1 and len(sweep.alpha) == len(sweep.depths) == len(sweep.inner_gain) == 1:
         columns = [name for name in ("distance", "distance_init", "iterations", "law_rms") if name in table]
         means = table.groupby("width")[columns].mean()
         summary["curve/iteration"] = means.index.tolist()
@@ -123,18 +123,20 @@ def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.Data
 
 
 def _limits_of_depths(sweep: Sweep, drawn: list[Problem]) -> dict[str, float]:
-    """limit_const/<depth> of the depths at which it can be had."""
-    summary = {}
+    """limit_const/<depth> of the depths at which it can be had; of several gains, limit_const/<depth>/<gain>."""
+    summary, leak_tol = {}, max(sweep.leak_tol, LAW_LEAK)
     for depth in sweep.depths:
         if depth > 2 and sweep.inner_layers == "orthogonal":
             continue
-        try:
-            leak_tol = max(sweep.leak_tol, LAW_LEAK)
-            each = [limit_const(problem, depth, sweep.inner_gain, leak_tol) for problem in drawn]
-        except LevelBudgetError as error:
-            logger.warning("limit_const/%d is left out: %s", depth, error)
-        else:
-            summary[f"metric/limit_const/{depth}"] = float(np.mean(each))
+        gains = sweep.inner_gain if depth > 2 else [1.0]
+        for gain in gains:
+            name = f"limit_const/{depth}" + (f"/{gain:g}" if len(gains) > 1 else "")
+            try:
+                each = [limit_const(problem, depth, gain, leak_tol) for problem in drawn]
+            except LevelBudgetError as error:
+                logger.warning("%s is left out: %s", name, error)
+            else:
+                summary[f"metric/{name}"] = float(np.mean(each))
     return summary
 
 

@@ -140,6 +140,7 @@ def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
     words = {
         "h={width}": len(sweep.widths) > 1 or not case,
         "L={depth}": len(sweep.depths) > 1,
+        "gain={inner_gain:g}": len(sweep.inner_gain) > 1 and point.depth > 2,
         "{activation}": len(sweep.activations) > 1,
         case: bool(case),
         "alpha={alpha:g}": len(sweep.alpha) > 1,
@@ -155,6 +156,7 @@ def _compare(sweep: Sweep) -> Compare:
     many: dict[str, Sequence[Any]] = {
         "width": sweep.widths,
         "depth": sweep.depths,
+        "inner_gain": sweep.inner_gain if max(sweep.depths) > 2 else [],
         "activation": sweep.activations,
         "alpha": sweep.alpha,
         "initialization": sweep.initialization,
@@ -168,7 +170,7 @@ def _compare(sweep: Sweep) -> Compare:
         axes = [*axes, "alpha"]
     start = "imbalance_c"
     if sweep.kind == "deep":
-        axes, start = ["width", "depth"], "imbalance/1"
+        axes, start = [*axes, "depth", *(["inner_gain"] if "inner_gain" in varied else [])], "imbalance/1"
     if sweep.kind == "activation":
         results, axes = ["frozen_deviation", "kernel_distance", "loss"], ["activation", "width"]
     grouped = groups if len(sweep.seeds) > 1 else []
@@ -179,6 +181,7 @@ def _point_params(point: Point, sweep: Sweep, problem: Problem) -> Params:
     params = {
         "width": point.width,
         "depth": point.depth if sweep.kind == "deep" else None,
+        "inner_gain": point.inner_gain if sweep.kind == "deep" else None,
         "activation": point.activation,
         "seed": point.seed,
         "alpha": point.alpha,

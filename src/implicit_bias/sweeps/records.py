@@ -36,6 +36,7 @@ POINTS_SAY = frozenset(
         "initialization",
         "solvers",
         "depths",
+        "inner_gain",
         "activations",
         "sigma_u",
     }

@@ -27,7 +27,7 @@ from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import CHILD_OF, PARENTS, PLACE, REPORT, WORKFLOW, find_runs, now, parameter_file
 from implicit_bias.tracking.store import Store, absolute
 
-NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
+NUMBERS = ("width", "depth", "seed", "alpha", "inner_gain", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
 UNTAGGED = {"descent": ["descent"], "verification": ["claims"]}
 """Sweep -> sections of a run without the tag."""
