@@ -1,7 +1,10 @@
-"""The points of Figure 1 by gradient descent, one after the other against two worker processes that are warm."""
+"""The points of Figure 1 by gradient descent, by one and by two warm processes; what handing out a call costs."""
 
 import os
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +12,11 @@ import numpy as np
 from implicit_bias.pipelines.initialization import initialize_point
 from implicit_bias.pipelines.training import train_point
 from implicit_bias.sweeps.handover import Record
-from implicit_bias.sweeps.parameters import Sweep
+from implicit_bias.sweeps.parameters import Engine, Sweep
 from implicit_bias.sweeps.points import run_points
-from tests.benchmarks.harness import cpu, duration, figure_1_problem, table
+from implicit_bias.sweeps.workers import compute
+from tests.benchmarks.harness import cpu, duration, figure_1_problem, installed, table
+from tests.support.clusters import dask_cluster
 
 WIDTHS = list(range(500, 10_001, 500))
 
@@ -40,8 +45,57 @@ def run(points: Sweep) -> tuple[dict[str, Record], float, float, float]:
     return records, elapsed, calls, main - calls if points.workers == 1 else main
 
 
+CALLS = 800
+
+
+def busy() -> Callable[[float, Any], Any]:
+    """A call that takes so much CPU time and gives back what it is given; by value, since workers have no tests."""
+
+    def spend(seconds: float, record: Any) -> Any:
+        import time
+
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+        return record
+
+    return spend
+
+
+def handing_out(engine: Engine, seconds: float, calls: int) -> tuple[float, float]:
+    """Elapsed seconds per call, and CPU seconds of this process, of calls with 16 kB each way; workers are warm."""
+    function, record = busy(), {"x": np.zeros(2000)}
+    for count in (16 * max(engine.workers, 1), calls):
+        start, before = time.perf_counter(), cpu()
+        made = sum(
+            1 for _ in compute(function, ((str(i), (seconds, record)) for i in range(count)), str, engine, count)
+        )
+        assert made == count
+    return (time.perf_counter() - start) / calls, (cpu() - before) / calls
+
+
+def overhead(quick: bool) -> None:
+    """What a call costs beside what it computes, on processes of this machine and on Dask's workers."""
+    rows = []
+    for workers in (2,) if quick else (2, 4):
+        with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder) / "cluster", workers) as address:
+            engines = {"loky": Engine(workers=workers), "dask": Engine(backend="dask", address=address)}
+            for milliseconds in (0, 2, 10, 50):
+                for name, engine in engines.items():
+                    calls = CALLS // (4 if quick or milliseconds > 10 else 1)
+                    elapsed, main = handing_out(engine, milliseconds / 1e3, calls)
+                    ideal = milliseconds / 1e3 / min(workers, os.cpu_count() or 1)
+                    rows.append((workers, f"{milliseconds} ms", name, *map(duration, (elapsed, elapsed - ideal, main))))
+    table(
+        "workers | CPU time of a call | engine | elapsed per call | beyond an even share | CPU of the main process",
+        rows,
+    )
+
+
 def parallel(quick: bool = False) -> None:
-    """Speedup, and that nothing else differs."""
+    """Speedup, and that nothing else differs; overheads where Dask is installed."""
+    if installed("distributed"):
+        overhead(quick)
     seeds = 1 if quick else 5
     run(sweep(1, 2, WIDTHS[:4]))  # workers start and import
     one, two = run(sweep(seeds, 1)), run(sweep(seeds, 2))

@@ -59,7 +59,7 @@ def in_place(X: Array, Y: Array, U: Array, V: Array) -> tuple[Steps, Weights]:
 
 def blas(X: Array, Y: Array, U: Array, V: Array) -> tuple[Steps, Weights]:
     """The rank-one update by BLAS, without a buffer (m = 1)."""
-    U, V = np.asfortranarray(U), V.copy()
+    U, V = np.array(U, order="F"), V.copy()
 
     def run(steps: int) -> None:
         for _ in range(steps):
@@ -73,7 +73,7 @@ def blas(X: Array, Y: Array, U: Array, V: Array) -> tuple[Steps, Weights]:
 
 def blocked(X: Array, Y: Array, U: Array, V: Array, columns: int = 250) -> tuple[Steps, Weights]:
     """BLAS on blocks of columns that stay in cache, U V^T of the next step on the way: one pass over U (m = 1)."""
-    U, V = np.asfortranarray(U), V.copy()
+    U, V = np.array(U, order="F"), V.copy()
     parts = [slice(j, j + columns) for j in range(0, U.shape[1], columns)]
     blocks = [(U[:, part], V[:, part]) for part in parts]
     product = U @ V.T
@@ -116,6 +116,7 @@ def jitted(X: Array, Y: Array, U: Array, V: Array) -> tuple[Steps, Weights]:
     import jax
     import jax.numpy as jnp
 
+    jax.config.update("jax_enable_x64", True)
     X, Y = jnp.array(X), jnp.array(Y)
     gradient = jax.grad(lambda W: jnp.sum((Y - X @ (W[0] @ W[1].T)) ** 2) / N)
 

@@ -13,7 +13,7 @@ from tests.benchmarks.harness import conditioned, duration, network
 from tests.theory.networks.deep.references import total
 
 
-@pytest.mark.parametrize("rival", [points.plain, points.in_place, points.blas, points.blocked])
+@pytest.mark.parametrize("rival", points.rivals().values())
 def test_full_space_steps_are_ours(rival):
     problem, state, data = points.full_network(600)
     descent = Descent(problem, state.R, 2 * points.ETA / points.N)
@@ -24,16 +24,18 @@ def test_full_space_steps_are_ours(rival):
     np.testing.assert_allclose(problem.Phi1.T @ U @ V.T, descent.R[:100] @ descent.R[100:].T, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("rival", [depth.plain, depth.vectors])
+@pytest.mark.parametrize("rival", depth.rivals().values())
 def test_steps_of_whole_deep_networks_are_ours(rival):
     X, Y, layers = depth.whole_network(40)
     problem = reparametrize(X, Y)
     descent = DeepDescent(problem, reduce_deep(problem, layers).layers, 2 * depth.ETA / depth.N)
     descent.run(20, 0.0)
+    before = [each.copy() for each in layers]
     run, weights = rival(X, Y, layers)
     run(20)
     A, *rest = descent.layers
     np.testing.assert_allclose(problem.Phi1.T @ total(weights()), A @ total(rest), rtol=0, atol=1e-13)
+    assert all(map(np.array_equal, layers, before))  # the next rival starts from them
 
 
 @pytest.mark.parametrize("rival", activations.RIVALS.values())

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from implicit_bias.figures.imbalance import imbalance_figure, rate_bias_figure
 from implicit_bias.figures.numerals import number
+from implicit_bias.figures.scales import scales_cost_figure, scales_figure
 from implicit_bias.figures.spans import linear_ticks, log_ticks
 from implicit_bias.figures.style import colours, group, png
 from implicit_bias.figures.widths import LAW, alpha_figure, companion_figure, wide_figure, width_figure
@@ -70,6 +71,15 @@ def scales(alphas: Any, widths: Any) -> dict[str, Any]:
     return {"alpha": alpha, "width": width, "distance": rms, "rms": rms, "lazy": lazy, "rich": rich}
 
 
+def outer_and_inner(alphas: Any, gains: Any) -> dict[str, Any]:
+    """Three runs per alpha at two layers, and per alpha and gain at three; values tell all of them apart."""
+    rows = [(2, 1.0, alpha) for alpha in alphas] + [(3, gain, alpha) for gain in gains for alpha in alphas]
+    depth, gain, alpha = np.repeat(np.array(rows, float), 3, axis=0).T
+    values = 10 * alpha + gain + 5 * (depth - 2)
+    columns = dict.fromkeys(("kernel_move", "distance", "tail_rank", "law_rms", "iterations"), values)
+    return {"depth": depth, "inner_gain": gain, "alpha": alpha, **columns}
+
+
 GRID = np.arange(500, 10001, 500)
 DECADES = np.logspace(2, 12, 21).round()
 SCALES = scales([0.25, 0.5, 0.75], np.logspace(2, 10, 9))
@@ -112,6 +122,11 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "plane, failed run": lambda: rate_bias_figure({**plane([0.1, 1, 10]), "rate": np.array([1, np.nan, 3])}),
     "plane, no rate": lambda: rate_bias_figure({**plane([0.1, 1, 10]), "rate_bound": np.zeros(3)}),
     "alpha": lambda: alpha_figure(SCALES, SCALES),
+    "scales": lambda: scales_figure(outer_and_inner([0.3, 0.5, 0.7], [0.3, 1, 3])),
+    "scales, gains": lambda: scales_figure(outer_and_inner([0.5], [0.1, 1, 10])),
+    "scales, a gain of 0": lambda: scales_figure(outer_and_inner([0.5], [0, 1])),
+    "scales, one point": lambda: scales_figure(outer_and_inner([0.5], [])),
+    "scales, cost": lambda: scales_cost_figure(outer_and_inner([0.5], [0.1, 1, 10])),
     "alpha, one point": lambda: alpha_figure(scales([0.5], [500]), scales([0.5], [500])),
 }
 
@@ -137,6 +152,19 @@ def test_equal_inputs_give_equal_bytes(name: str) -> None:
     image = png(FIGURES[name]())
     assert image == png(FIGURES[name]())
     assert b"Software" not in image
+
+
+def test_gains_are_drawn_against_themselves_where_alpha_is_one_and_tell_series_apart_where_it_is_not() -> None:
+    both = scales_figure(outer_and_inner([0.3, 0.5], [0.3, 1, 3])).axes[0]
+    gains = scales_figure(outer_and_inner([0.5], [0.3, 1, 3])).axes[0]
+    assert [text.get_text() for text in both.get_legend().get_texts()] == [
+        "$L=2$", "$L=3$, $g=0.3$", "$L=3$, $g=1$", "$L=3$, $g=3$",
+    ]  # fmt: skip
+    assert [text.get_text() for text in gains.get_legend().get_texts()] == ["$L=2$", "$L=3$"]
+    two, flat, three, joined = gains.lines
+    assert (set(two.get_ydata()), set(flat.get_ydata())) == ({6.0}, {6.0})  # no inner layer, whatever the gain
+    np.testing.assert_allclose(three.get_xdata(), np.repeat([0.3, 1, 3], 3))
+    np.testing.assert_allclose(joined.get_ydata(), [10.3, 11, 13])
 
 
 def test_style_stays_inside() -> None:

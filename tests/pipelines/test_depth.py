@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from implicit_bias.pipelines.kinds.deep.initialize import drawn
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.cost import estimate_cost
 from implicit_bias.sweeps.parameters import Sweep
@@ -108,6 +109,8 @@ BASE = {"title": "t", "widths": [10], "seeds": [0], "alpha": [0.5], "step_size":
         ({"figure": "depth", "depths": [3], "initialization": ["uniform"]}, "gaussian"),
         ({"figure": "depth", "depths": [0]}, "greater than or equal to 1"),
         ({"figure": "depth", "depths": [3], "inner_gain": -1.0}, "inner_gain"),
+        ({"figure": "depth", "depths": [3], "inner_gain": [0.3, 3.0]}, "it shows one inner_gain, .* figure scales"),
+        ({"figure": "scales", "depths": [3], "inner_gain": [1.0, 1.0]}, "inner_gain must differ"),
         ({"figure": "depth", "depths": [3], "leak_tol": 0.0}, "leak_tol"),
         ({"figure": "depth", "depths": [3], "alpha": [0.4, 0.5]}, "one alpha"),
         ({"figure": "scales", "depths": [3], "alpha": [0.4, 0.5], "widths": [9, 10]}, "at one width"),
@@ -117,6 +120,15 @@ BASE = {"title": "t", "widths": [10], "seeds": [0], "alpha": [0.5], "step_size":
 def test_bad_parameters_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         Sweep(**(BASE | settings))
+
+
+def test_a_gain_multiplies_the_inner_layers_of_the_network_that_a_seed_selects():
+    X = np.random.default_rng(1).standard_normal((3, 8))
+    problem = reparametrize(X, X[:, :1])
+    sweep = Sweep(**BASE, figure="scales", depths=[4], inner_gain=[1.0, 0.25])
+    one, quarter = (drawn(point, sweep, problem).state().layers for point in sweep.points())
+    for factor, layer, other in zip((1, 0.25, 0.25, 1), one, quarter, strict=True):
+        np.testing.assert_array_equal(other, factor * layer)
 
 
 def test_records_of_one_kind_of_network_are_not_those_of_another():

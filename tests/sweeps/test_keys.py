@@ -42,6 +42,12 @@ def test_more_widths_and_scales_leave_the_keys_of_the_others(
     assert widths == sorted(widths)
 
 
+def test_more_gains_leave_the_keys_of_the_others_and_are_of_inner_layers_alone() -> None:
+    few, many = (by_key(figure="scales", widths=[7], depths=[2, 3], inner_gain=gains) for gains in (1.0, "0.3 1 3"))
+    assert few.items() <= many.items()
+    assert sorted((point.depth, point.inner_gain) for point in many.values()) == [(2, 1), (3, 0.3), (3, 1), (3, 3)]
+
+
 @given(PAIRS, PAIRS)
 def test_more_cases_leave_the_keys_and_the_records_of_the_others(one: list[Any], more: list[Any]) -> None:
     """Their numbers change, what is computed does not."""

@@ -3,8 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +21,13 @@ from tests.support.project import Project, make_project
 
 ROUNDS, KILLS = 10, 3
 FOLDERS = ("05_model_input/width", "06_models/width", "07_model_output/width", "08_reporting/width_points")
+ACTIVATIONS = (
+    "run",
+    "--env=activations",
+    "--pipelines=width_sweep",
+    "--params=data.gaussian.n=6,data.gaussian.D=20,data.gaussian.held_out=5,width_sweep.curve_points=8,"
+    "width_sweep.widths=60 400,width_sweep.seeds=0:1,width_sweep.workers=1",
+)
 
 
 Killed = tuple[str, list[Project]]
@@ -93,6 +102,45 @@ def test_results_are_those_of_an_undisturbed_run(rounds: Killed) -> None:
             assert len(names) == 6
             for name in names:
                 same_file(reference / folder / name, data / folder / name)
+
+
+@pytest.mark.slow
+def test_a_sweep_over_activations_is_killed_in_training_and_in_evaluation_and_resumes(tmp_path: Path) -> None:
+    """By SIGKILL, twice; the third run finishes what is left, and leaves what an undisturbed one leaves."""
+    alone, killed = (make_project(tmp_path / name) for name in ("alone", "killed"))
+    alone.kedro(*ACTIVATIONS)
+    for stage in ("06_models", "07_model_output"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedro", *ACTIVATIONS],
+            cwd=killed.path,
+            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        records = killed.path / "data/activations" / stage / "width"
+        while not list(records.glob("*.npz")):
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert 0 < len(list(records.glob("*.npz"))) < 12
+    output = killed.kedro(*ACTIVATIONS)
+    assert "train: 12 of 12 were done before" in output
+    (count,) = re.findall(r"evaluate: (\d+) of 12 were done before", output)
+    assert 0 < int(count) < 12
+    for folder in FOLDERS[:3]:
+        names = sorted(path.name for path in (alone.path / "data/activations" / folder).iterdir())
+        assert len(names) == 12
+        for name in names:
+            same_file(alone.path / "data/activations" / folder / name, killed.path / "data/activations" / folder / name)
+    (parent,), children = runs_of(killed)
+    assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
+    expected = {run.data.tags["point"]: run.data.metrics for run in runs_of(alone)[1]}
+    assert sorted(run.data.tags["point"] for run in children) == sorted(expected)
+    for run in children:
+        metrics = expected[run.data.tags["point"]]
+        assert run.data.metrics.keys() == metrics.keys()
+        assert all(run.data.metrics[name] == metrics[name] for name in metrics if name != "seconds")
 
 
 def same_file(expected: Path, path: Path) -> None:

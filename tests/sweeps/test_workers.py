@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from implicit_bias.pipelines.initialization import plan_points
+from implicit_bias.sweeps.calls import BatchSize, batch_on_worker, on_worker
 from implicit_bias.sweeps.clusters import DISTRIBUTED, LOOK, EngineError, _watch
 from implicit_bias.sweeps.parameters import Engine, Sweep
-from implicit_bias.sweeps.workers import TRIES, _on_worker, check_engine, compute
+from implicit_bias.sweeps.workers import TRIES, check_engine, compute
 
 TWO = Engine(workers=2)
 
@@ -167,11 +170,32 @@ def test_addresses_that_lead_nowhere(backend, address):
             check_engine(Engine(backend=backend, address=address))
 
 
+def test_a_batch_ends_early_where_its_calls_are_long_and_has_at_least_one():
+    batch = [(str(i), (i,)) for i in range(5)]
+    assert batch_on_worker(square, batch, 60.0)[0] == [(str(i), i**2) for i in range(5)]
+    results, seconds = batch_on_worker(square, batch, 0.0)
+    assert (results, seconds > 0) == ([("0", 0)], True)
+
+
+@given(st.floats(1e-6, 1e3), st.integers(1, 16))
+def test_a_batch_takes_its_target_or_is_a_single_call_or_as_many_as_it_may_have(each, count):
+    size = BatchSize(0.1, 16)
+    assert size.calls == 1
+    size.measured(count, count * each)
+    assert size.calls == 16 or size.calls == 1 or 0.05 < size.calls * each <= 0.1 * (1 + 1e-9)
+    assert 1 <= size.calls <= 16
+    size.measured(1, 10.0)
+    assert size.calls == 1  # at once
+    for _ in range(40):
+        size.measured(1, 1e-4)
+    assert size.calls == 16
+
+
 def test_arrays_at_odd_addresses_give_the_same_bits():
     A = np.random.default_rng(0).standard_normal((20, 6))
     odd = np.frombuffer(b"\0" * 4 + A.tobytes(), dtype=np.uint8)[4:].view(A.dtype).reshape(A.shape)
     assert not odd.flags.aligned
-    (_, same), (_, computed) = (_on_worker(_gram, "key", ({"A": array},)) for array in (A, odd))
+    (_, same), (_, computed) = (on_worker(_gram, "key", ({"A": array},)) for array in (A, odd))
     np.testing.assert_array_equal(computed, same)
 
 

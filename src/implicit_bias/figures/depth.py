@@ -62,7 +62,7 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
         for ax in (middle, right):
             ax.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
             ax.set_xticks(depths, [f"{value:g}" for value in depths])
-        left.legend(loc="lower left", ncols=3, title="dots: runs; lines: law (rms)", title_fontsize=8, alignment="left")
+        left.legend(loc="best", ncols=3, title="dots: runs; lines: law (rms)", title_fontsize=8, alignment="left")
         middle.legend(loc="lower right")
         right.legend(loc="best")
         left.set(xlabel=WIDTH, ylabel=rf"{_power(power)} distance to min-norm")

@@ -1,7 +1,7 @@
 """What figures show, in words, from one row per point."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,18 +98,29 @@ def depth(points: "pd.DataFrame") -> str:
     return " ".join(filter(None, told))
 
 
+def drawn_against(points: Any) -> str:
+    """What scales are drawn against: the inner gain where there are several and one alpha, and alpha otherwise."""
+    several = {name: np.unique(points[name]).size > 1 for name in ("alpha", "inner_gain")}
+    return "inner_gain" if several["inner_gain"] and not several["alpha"] else "alpha"
+
+
 def scales(points: "pd.DataFrame") -> str:
-    """How far kernels move at the largest and the smallest initial scales, at each depth."""
+    """How far kernels move at the smallest and the largest alpha, or inner gain, at each depth."""
     if points.empty or "alpha" not in points:
         return ""
-    moves = points.groupby(["depth", "alpha"])["kernel_move"].mean()
-    ends = points["alpha"].min(), points["alpha"].max()
-    told = (
-        f"{' and '.join(number(float(moves[layers, alpha]), 2) for alpha in ends)} of itself with L = {layers:g}"
-        for layers in points["depth"].unique()
-        if all((layers, alpha) in moves for alpha in ends)
-    )
-    return f"At alpha = {ends[0]:g} and {ends[1]:g} the kernel moves by {', '.join(told)}."
+    x = drawn_against(points)
+    deep = points[points["depth"] > 2] if x == "inner_gain" else points
+    other = "alpha" if x == "inner_gain" else "inner_gain"
+    moves = deep.groupby(["depth", other, x])["kernel_move"].mean()
+    ends = deep[x].min(), deep[x].max()
+    told = []
+    for (layers, value), at in moves.groupby(level=["depth", other]):
+        at = at.droplevel(["depth", other])
+        if all(end in at for end in ends):
+            gain = f", gain {value:g}" if x == "alpha" and (deep["inner_gain"] != 1).any() and layers > 2 else ""
+            told.append(f"{' and '.join(number(float(at[end]), 2) for end in ends)} of itself (L = {layers:g}{gain})")
+    said = {"alpha": "alpha =", "inner_gain": "inner gains of"}[x]
+    return f"At {said} {ends[0]:g} and {ends[1]:g} the kernel moves by {', '.join(told)}." if told else ""
 
 
 def plane(points: "pd.DataFrame") -> str:

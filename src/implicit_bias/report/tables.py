@@ -14,6 +14,7 @@ MOST_ROWS = 40
 GROUPS = {
     "activation": "activation",
     "depth": "layers L",
+    "inner_gain": "inner gain",
     "width": "width h",
     "alpha": "alpha",
     "case": "case",
@@ -56,7 +57,7 @@ def result_table(
         for key, rows in shown
     ]
     titles = [*(GROUPS[name] for name in varied), "runs", *(measured[name] for name in metrics)]
-    text = [name not in ("depth", "width", "alpha") for name in varied] + [False] * (1 + len(metrics))
+    text = [name not in ("depth", "inner_gain", "width", "alpha") for name in varied] + [False] * (1 + len(metrics))
     note = (
         f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
         if len(shown) < len(groups)

@@ -1,20 +1,22 @@
-"""Clusters that joblib can hand calls to: how Dask is reached, what its workers have, how workers die."""
+"""Dask: how a cluster is reached, what its workers have, how calls are handed out, how workers die."""
 
 import atexit
 import logging
 import socket
 import threading
 import time
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlsplit
 
 from joblib import cpu_count
 
 from implicit_bias.errors import ImplicitBiasError
+from implicit_bias.sweeps.calls import WINDOW, BatchSize, Call, batch_on_worker
 
 SAME = ("kedro-implicit-bias", "numpy", "scipy")
 """Packages whose versions decide a result to the last bit."""
@@ -22,8 +24,14 @@ SAME = ("kedro-implicit-bias", "numpy", "scipy")
 PATIENCE = 10
 """Seconds to wait for a cluster."""
 
-RESTART = 120
-"""Seconds to wait for a worker in place of the last one that died."""
+BATCH = 0.1
+"""Seconds that a batch of calls should take."""
+
+AHEAD = 2
+"""Batches per worker that are handed out: one is computed, the other one is there when it is done."""
+
+LONG = 4
+"""Times that after which a batch ends early."""
 
 LOOK = 10
 """Seconds between looks at whether a cluster has workers."""
@@ -38,19 +46,47 @@ class EngineError(ImplicitBiasError, RuntimeError):
     """The engine asked for cannot be used."""
 
 
-@dataclass(frozen=True)
 class Cluster:
-    """A cluster that answers.
+    """A Dask cluster that answers.
+
+    Calls go out in batches that take about `BATCH` seconds by what the ones before them took, so that handing them out
+    costs little where they are short. A batch whose calls turn out longer ends early, and its rest goes out again.
 
     Attributes:
-        processes: how many calls it runs at once.
-        options: arguments of `joblib.parallel_config`.
-        deaths: what is raised for a call whose worker died.
+        deaths: what is raised for a batch whose worker died.
+
+    Args:
+        client: a distributed.Client.
     """
 
-    processes: int
-    options: dict[str, Any]
-    deaths: tuple[type[Exception], ...]
+    def __init__(self, client: Any) -> None:
+        from distributed.scheduler import KilledWorker
+
+        self.deaths: tuple[type[Exception], ...] = (KilledWorker,)
+        self._client = client
+
+    def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
+        """Keys and results of calls as they are done; at most WINDOW per worker are there or on their way."""
+        from distributed import as_completed
+
+        size, done = BatchSize(BATCH, WINDOW // AHEAD), as_completed(loop=self._client.loop, with_results=True)
+        most, running = AHEAD * max(sum(self._client.ncores().values()), 1), dict[Any, list[Call]]()
+        try:
+            while True:
+                while len(running) < most and (batch := list(islice(calls, size.calls))):
+                    task = partial(batch_on_worker, function, batch, LONG * BATCH)
+                    future = self._client.submit(task, pure=False)
+                    running[future] = batch
+                    done.add(future)
+                if not running:
+                    return
+                future, (results, seconds) = next(done)
+                size.measured(len(results), seconds)
+                if rest := running.pop(future)[len(results) :]:
+                    calls = chain(rest, calls)
+                yield from results
+        finally:
+            self._client.cancel(list(running))
 
 
 def connect(backend: str, address: str | None, workers: int) -> Cluster:
@@ -104,26 +140,6 @@ def _version(name: str) -> str:
 @cache
 def _dask(address: str | None, workers: int) -> Cluster:
     from distributed import Client, LocalCluster
-    from distributed.scheduler import KilledWorker
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        """joblib's own, mended.
-
-        That one never tells of a task that was given up: whoever waits for it would wait for ever. And where it finds a
-        single worker it leaves the calls to this process, whose death would be the end.
-        """
-
-        def effective_n_jobs(self, n_jobs: int) -> int:
-            return max(super().effective_n_jobs(n_jobs), 2)
-
-        def submit(self, func: Any, callback: Any = None) -> Any:
-            future = super().submit(func, callback)
-            future.add_done_callback(lambda done: callback(done) if done.exception() and callback else None)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            return super().retrieve_result_callback(out.result() if hasattr(out, "result") else out)
 
     if address is None:
         local = LocalCluster(n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
@@ -136,11 +152,7 @@ def _dask(address: str | None, workers: int) -> Cluster:
         for worker, found in client.run(version, name, on_error="return").items():
             _same_versions(worker, {name: "" if isinstance(found, Exception) else found})
     threading.Thread(target=_watch, args=(client, address), daemon=True).start()
-    return Cluster(
-        sum(client.ncores().values()),
-        {"backend": Backend(client=client, wait_for_workers_timeout=RESTART)},
-        (KilledWorker,),
-    )
+    return Cluster(client)
 
 
 def _watch(client: Any, address: str, look: float = LOOK) -> None:

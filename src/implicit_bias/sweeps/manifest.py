@@ -132,6 +132,7 @@ def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
     words = {
         "h={width}": len(sweep.widths) > 1 or not case,
         "L={depth}": len(sweep.depths) > 1,
+        "gain={inner_gain:g}": len(sweep.inner_gain) > 1 and point.depth > 2,
         "{activation}": len(sweep.activations) > 1,
         case: bool(case),
         "alpha={alpha:g}": len(sweep.alpha) > 1,
@@ -147,6 +148,7 @@ def _compare(sweep: Sweep) -> Compare:
     many: dict[str, Sequence[Any]] = {
         "width": sweep.widths,
         "depth": sweep.depths,
+        "inner_gain": sweep.inner_gain if max(sweep.depths) > 2 else [],
         "activation": sweep.activations,
         "alpha": sweep.alpha,
         "initialization": sweep.initialization,

@@ -131,6 +131,7 @@ class Point:
         alpha: the scales are h^-alpha; None where a case gives them.
         case: name of the case; None where alpha gives the scales.
         depth: number L of layers; the paper's network has 2.
+        inner_gain: gain of the layers between the first and the last one; 1 where there are none.
         activation: of the hidden layer; None for linear networks.
     """
 
@@ -145,6 +146,7 @@ class Point:
     alpha: float | None = None
     case: str | None = None
     depth: int = 2
+    inner_gain: float = 1.0
     activation: str | None = None
 
     @property
@@ -175,9 +177,11 @@ class Sweep(Engine):
     inner_layers: Literal["gaussian", "orthogonal"] = Field(
         "gaussian", description="of the layers between the first and the last one"
     )
-    inner_gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        1.0,
-        description="inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal",
+    inner_gain: Annotated[
+        list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], BeforeValidator(expand), Field(min_length=1)
+    ] = Field(
+        [1.0],
+        description="gains: inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal",
     )
     leak_tol: Annotated[float, Field(gt=0, le=1)] = Field(
         1e-6,
@@ -218,7 +222,7 @@ class Sweep(Engine):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("widths", "depths", "activations", "seeds", "alpha", "solvers", "initialization"):
+        for name in ("widths", "depths", "inner_gain", "activations", "seeds", "alpha", "solvers", "initialization"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must differ from each other, got {values}")
@@ -238,7 +242,7 @@ class Sweep(Engine):
                     f"h^-alpha must be within 1e±{MOST_DECADES}, alpha = {alpha} at h = {max(self.widths)}"
                 )
         lists: list[list[Any]] = [self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization]
-        lists += [self.depths, self.activations or [None]]
+        lists += [self.depths, self.inner_gain, self.activations or [None]]
         count = prod(map(len, lists))
         if count > MOST_POINTS:
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
@@ -260,17 +264,20 @@ class Sweep(Engine):
         activations: list[str | None] = [*self.activations] or [None]
         return [
             Point(
-                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_more(initialization, depth, phi)}-seed={seed}-{_key(solver)}",
+                key=f"width={h:0{WIDTH_DIGITS}d}-{label}{_more(initialization, depth, gain, phi)}-seed={seed}-"
+                f"{_key(solver)}",
                 problem=f"{self.problem}-draw={seed if self.redraw_data else 0}",
                 width=h,
                 seed=seed,
                 solver=solver,
                 initialization=initialization,
                 depth=depth,
+                inner_gain=gain,
                 activation=phi,
                 **scales(h),
             )
             for depth in self.depths
+            for gain in (self.inner_gain if depth > 2 else [1.0])
             for phi in activations
             for h in self.widths
             for label, scales in self._initial_scales()
@@ -291,11 +298,12 @@ class Sweep(Engine):
         return [(_scales_label(case, *pair), partial(_case_scales, case, pair)) for case, pair in named]
 
 
-def _more(initialization: str, depth: int, activation: str | None) -> str:
+def _more(initialization: str, depth: int, inner_gain: float, activation: str | None) -> str:
     """Part of a point's key; that of the paper's network with Gaussian entries is empty."""
     parts = {
         _key(initialization): initialization != GAUSSIAN,
         f"depth={depth}": depth != 2,
+        f"inner_gain={inner_gain}": inner_gain != 1,
         _key(activation or ""): bool(activation),
     }
     return "".join(f"-{part}" for part, told in parts.items() if told)

@@ -37,6 +37,7 @@ POINTS_SAY = frozenset(
         "initialization",
         "solvers",
         "depths",
+        "inner_gain",
         "activations",
         "sigma_u",
     }

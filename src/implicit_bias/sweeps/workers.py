@@ -1,32 +1,30 @@
-"""Where points are computed: this process, processes of this machine, a Dask cluster, through joblib.
+"""Where points are computed: this process, processes of this machine by joblib, a Dask cluster.
 
 Whatever the engine, a call has one BLAS thread, so that its result does not depend on where it runs; results stream
-back in windows, so that memory is bounded; and a worker process that dies takes no call with it.
+back while few calls are handed out, so that memory is bounded; and a worker process that dies takes no call with it.
 """
 
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.parallel import mp as multiprocessing
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.sweeps.clusters import Cluster, connect
+from implicit_bias.sweeps.calls import WINDOW, Call, on_worker
+from implicit_bias.sweeps.clusters import connect
 from implicit_bias.sweeps.parameters import Engine
-
-WINDOW = 32
-"""Calls handed out at a time, a worker."""
 
 TRIES = 3
 """How often a call is tried by itself, if its worker dies."""
@@ -34,10 +32,21 @@ TRIES = 3
 LOOK = 1.0
 """Seconds between looks of a worker process at whether its main process lives."""
 
-Calls = Mapping[str, tuple[Any, ...]]
-"""Key -> the arguments of a call."""
-
 logger = logging.getLogger(__name__)
+
+
+class Hands(Protocol):
+    """Worker processes.
+
+    Attributes:
+        deaths: what is raised for a call whose process ended.
+    """
+
+    deaths: tuple[type[Exception], ...]
+
+    def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
+        """Keys and results of calls as they are done, few of which are taken before there is room for them."""
+        ...
 
 
 class WorkerDied(ImplicitBiasError, RuntimeError):
@@ -56,7 +65,7 @@ def check_engine(engine: Engine) -> None:
 
 def compute(
     function: Callable[..., Any],
-    calls: Iterable[tuple[str, tuple[Any, ...]]],
+    calls: Iterable[Call],
     failed: Callable[[str], Any],
     engine: Engine,
     total: int,
@@ -78,82 +87,105 @@ def compute(
         if processes <= 1:
             yield from _here(function, calls)
             return
-        options = {"backend": "loky", "inner_max_num_threads": 1, "initializer": _follow, "initargs": (os.getpid(),)}
-        cluster = Cluster(processes, options, deaths=(BrokenProcessPool,))
+        hands: Hands = Processes(processes)
     else:
-        cluster = connect(engine.backend, engine.address, engine.workers)
-    calls, size = iter(calls), WINDOW * cluster.processes
-    left: dict[str, tuple[Any, ...]] = {}
+        hands = connect(engine.backend, engine.address, engine.workers)
+    calls, left = iter(calls), dict[str, tuple[Any, ...]]()
     while True:
         try:
-            with _pool(cluster) as pool:
-                while left := dict(islice(calls, size)):
-                    for key, result in _run(pool, cluster, function, dict(left)):
-                        del left[key]
-                        yield key, result
+            yield from _results(hands, function, calls, left)
             return
         except WorkerDied:
             logger.warning("A worker process died: %d unfinished calls are handed out again", len(left))
-            yield from _by_halves(cluster, function, left, failed)
+            yield from _by_halves(hands, function, left, failed)
+            left.clear()
 
 
-def _here(function: Callable[..., Any], calls: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, Any]]:
+def _here(function: Callable[..., Any], calls: Iterable[Call]) -> Iterator[tuple[str, Any]]:
     for key, arguments in calls:
-        with threadpool_limits(1):
+        with _libraries(len(sys.modules)).limit(limits=1):
             result = function(*arguments)
         yield key, result
 
 
+@lru_cache(1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The numerical libraries of this process; looking for them takes milliseconds, and is done when it has imported
+    more modules."""
+    return ThreadpoolController()
+
+
+def _results(
+    hands: Hands, function: Callable[..., Any], calls: Iterator[Call], left: dict[str, tuple[Any, ...]]
+) -> Iterator[tuple[str, Any]]:
+    """Keys and results of calls; `left` holds those that have been handed out and have not come back.
+
+    Raises:
+        WorkerDied: the process of a call has ended.
+    """
+
+    def taken() -> Iterator[Call]:
+        for key, arguments in calls:
+            left[key] = arguments
+            yield key, arguments
+
+    try:
+        for key, result in hands.results(function, taken()):
+            del left[key]
+            yield key, result
+    except hands.deaths as error:
+        raise WorkerDied(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}") from error
+
+
 def _by_halves(
-    cluster: Cluster, function: Callable[..., Any], window: Calls, failed: Callable[[str], Any], tries: int = TRIES
+    hands: Hands,
+    function: Callable[..., Any],
+    window: Mapping[str, tuple[Any, ...]],
+    failed: Callable[[str], Any],
+    tries: int = TRIES,
 ) -> Iterator[tuple[str, Any]]:
     """The results of what a dying worker has left, by halves of halves, until a call that kills workers is alone."""
     items = list(window.items())
     middle = len(items) // 2
-    for half in filter(None, (dict(items[:middle]), dict(items[middle:]))):
-        left = dict(half)
+    for half in filter(None, (items[:middle], items[middle:])):
+        calls, left = iter(half), dict[str, tuple[Any, ...]]()
         try:
-            with _pool(cluster) as pool:
-                for key, result in _run(pool, cluster, function, half):
-                    del left[key]
-                    yield key, result
+            yield from _results(hands, function, calls, left)
         except WorkerDied as death:
+            left |= dict(calls)
             alone = len(left) == 1
             if alone and tries == 1:
                 yield next(iter(left)), failed(f"its worker process died each of {TRIES} times ({death})")
             else:
-                yield from _by_halves(cluster, function, left, failed, tries - alone)
+                yield from _by_halves(hands, function, left, failed, tries - alone)
 
 
-def _pool(cluster: Cluster) -> Parallel:
-    with parallel_config(n_jobs=max(cluster.processes, 2), **cluster.options):  # with one job joblib stays here
-        return Parallel(return_as="generator_unordered")
+class Processes:
+    """Processes of this machine, through joblib.
 
+    Args:
+        processes: how many.
+    """
 
-def _run(pool: Parallel, cluster: Cluster, function: Callable[..., Any], window: Calls) -> Iterator[tuple[str, Any]]:
-    tasks = [delayed(_on_worker)(function, key, arguments) for key, arguments in window.items()]
-    try:
-        results = (result for result in pool(tasks))
-        try:
-            for result in results:  # noqa: UP028 `yield from` would close them first
-                yield result
-        finally:
-            with warnings.catch_warnings(action="ignore"):  # joblib's advice to whoever stops early
-                results.close()
-    except cluster.deaths as error:
-        raise WorkerDied(f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}") from error
+    deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
 
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
 
-def _on_worker(function: Callable[..., Any], key: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
-    _one_thread()
-    return key, function(*map(_aligned, arguments))
-
-
-def _aligned(value: Any) -> Any:
-    """Arrays at odd addresses, as in a frame off the network, are copied: NumPy rounds their products otherwise."""
-    if isinstance(value, dict):
-        return {name: _aligned(each) for name, each in value.items()}
-    return value.copy() if isinstance(value, np.ndarray) and not value.flags.aligned else value
+    def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
+        """Keys and results of calls as they are done, window after window."""
+        options: dict[str, Any] = {"initializer": _follow, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
+        with parallel_config("loky", n_jobs=self._processes, **options):
+            pool = Parallel(return_as="generator_unordered")
+        with pool:
+            while window := list(islice(calls, WINDOW * self._processes)):
+                results = pool(delayed(on_worker)(function, key, arguments) for key, arguments in window)
+                try:
+                    for result in results:  # noqa: UP028 `yield from` would close them first
+                        yield result
+                finally:
+                    with warnings.catch_warnings(action="ignore"):  # joblib's advice to whoever stops early
+                        results.close()
 
 
 def _follow(main: int) -> None:
@@ -166,9 +198,3 @@ def _end_after(main: int) -> None:
     while os.getppid() == main:
         time.sleep(LOOK)
     os._exit(1)
-
-
-@cache
-def _one_thread() -> None:
-    """Keep the BLAS of this worker process to one thread, for good: other threads of it may be computing, too."""
-    threadpool_limits(1)

@@ -11,7 +11,7 @@ from implicit_bias.tracking.reader import Reader, points_table
 from implicit_bias.tracking.spreads import Spread, agreement, grouped, moments
 from implicit_bias.tracking.tags import POINT
 
-GROUPS = ("activation", "width", "alpha", "case", "initialization", "solver")
+GROUPS = ("activation", "depth", "inner_gain", "width", "alpha", "case", "initialization", "solver")
 """Params by which the points of a sweep are grouped: what a sweep may vary, other than seeds."""
 DATA = ("n", "D", "m", "r")
 DRAWN = 3

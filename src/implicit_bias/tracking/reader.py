@@ -41,7 +41,7 @@ from implicit_bias.tracking.tags import (
     VERSION,
 )
 
-NUMBERS = ("width", "seed", "alpha", "sigma_u", "sigma_v", "tolerance")
+NUMBERS = ("width", "depth", "seed", "alpha", "inner_gain", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
 LISTED = 8
 """Runs named in an error."""

@@ -1,12 +1,15 @@
 """The figure of a sweep over depths."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from implicit_bias.figures.depth import depth_figure
 from implicit_bias.figures.findings import depth
 from implicit_bias.figures.rows.law import GUARANTEES
 from implicit_bias.figures.widths import companion_figure
 from implicit_bias.sweeps.figure import Results, SweepFigure, Words, columns
+
+if TYPE_CHECKING:
+    from implicit_bias.sweeps.parameters import Sweep
 
 
 def _depths(results: Results) -> Any:
@@ -17,6 +20,11 @@ def _deepest(results: Results) -> Any:
     """The guarantees of the deepest networks."""
     deepest = int(results.table["depth"].max())
     return companion_figure(columns(results.table[results.table["depth"] == deepest]), depth=deepest)
+
+
+def _one_gain(sweep: "Sweep") -> str:
+    several = len(sweep.inner_gain) > 1
+    return f"it shows one inner_gain, got {sweep.inner_gain}: figure scales compares several" if several else ""
 
 
 DEPTH_FIGURE = SweepFigure(
@@ -30,4 +38,5 @@ DEPTH_FIGURE = SweepFigure(
     kind="deep",
     companion=_deepest,
     companion_words=GUARANTEES,
+    requires=_one_gain,
 )

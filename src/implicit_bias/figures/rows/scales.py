@@ -19,23 +19,21 @@ def _cost(results: Results) -> Any:
 
 
 def _one_width(sweep: "Sweep") -> str:
-    return f"it shows several alphas at one width, got widths {sweep.widths}" if len(sweep.widths) > 1 else ""
+    return f"it shows several scales at one width, got widths {sweep.widths}" if len(sweep.widths) > 1 else ""
 
 
 SCALES_FIGURE = SweepFigure(
     Words(
         "From lazy to rich at several depths",
-        "Against the exponent α of the initial scales h^(−α), at one width: how far training moves the tangent kernel; "
-        "the distance to the min-norm solution, with the law before training; and over how many outputs the part "
-        "outside the data is spread. Dots are runs.",
+        "Against the exponent α of the initial scales h^(−α) of the first and last layer, or against the gain of the "
+        "inner layers, at one width: how far training moves the tangent kernel; the distance to the min-norm solution, "
+        "with the law before training; and over how many outputs the part outside the data is spread. Dots are runs.",
         scales,
     ),
     _scales,
     kind="deep",
     against="alphas",
     companion=_cost,
-    companion_words=Words(
-        "What the scales cost", "Iterations to stop against the exponent of the initial scales, at each depth."
-    ),
+    companion_words=Words("What the scales cost", "Iterations to stop against the initial scales, at each depth."),
     requires=_one_width,
 )

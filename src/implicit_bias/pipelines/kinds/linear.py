@@ -18,7 +18,7 @@ def of_linear(sweep: Sweep, table: "pd.DataFrame") -> Record:
         "metric/drift": float(table["imbalance_drift"].max()),
         "metric/distance": float(table["distance"].mean()),
     }
-    if len(sweep.alpha) == 1 and len(sweep.widths) > 1 and len(sweep.depths) == 1:
+    if len(sweep.widths) > 1 and len(sweep.alpha) == len(sweep.depths) == len(sweep.inner_gain) == 1:
         columns = [name for name in ("distance", "distance_init", "iterations", "law_rms") if name in table]
         means = table.groupby("width")[columns].mean()
         made["curve/iteration"] = means.index.tolist()

@@ -50,11 +50,12 @@ class DeepSweep(SweepKind):
         return f"depths {sweep.depths}"
 
     def told_of(self, point: "Point", sweep: "Sweep") -> Params:
-        return {"depth": point.depth}
+        return {"depth": point.depth, "inner_gain": point.inner_gain}
 
     def compared(self, sweep: "Sweep") -> tuple[list[str], list[str], str]:
-        results, _, _ = super().compared(sweep)
-        return results, ["width", "depth"], "imbalance/1"
+        results, axes, _ = super().compared(sweep)
+        gains = ["inner_gain"] if len(sweep.inner_gain) > 1 and max(sweep.depths) > 2 else []
+        return results, [*axes, "depth", *gains], "imbalance/1"
 
     def seconds(self, problem: Problem, sweep: "Sweep", rows: Mapping[str, Any]) -> Seconds:
         runs = {depth: _deep(problem, sweep, depth) for depth in sweep.depths}

@@ -38,7 +38,7 @@ def _gram_before(point: Point, sweep: Sweep, problem: Problem) -> Array | None:
         return None
     a, b = Scaling(point.alpha or 0.0).gram(point.width)
     named = _Named(digest(vars(problem)), problem)
-    return _end(named, point.depth, a, b, sweep.inner_gain, max(sweep.leak_tol, LAW_LEAK), sweep.most_weights)
+    return _end(named, point.depth, a, b, point.inner_gain, max(sweep.leak_tol, LAW_LEAK), sweep.most_weights)
 
 
 @dataclass(frozen=True)

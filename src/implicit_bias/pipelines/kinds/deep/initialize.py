@@ -18,19 +18,20 @@ def draw(point: Point, sweep: Sweep, problem: Problem) -> Record:
 def network_of(point: Point, sweep: Sweep, problem: Problem) -> Network:
     """The network of a point, to be revealed level by level.
 
-    Seed, width and depth alone select its first level; that of depth 2 is the paper's network, as other sweeps draw it.
+    Seed, width and depth alone select its first level, which scales and gains multiply; that of depth 2 is the paper's
+    network, as other sweeps draw it.
     """
     key = (point.seed, point.width) if point.depth == 2 else (point.seed, point.width, point.depth)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=key))
-    scaling = scales(point, sweep)
+    scaling = scales(point)
     if sweep.inner_layers == "orthogonal" and point.depth > 2:
         return orthogonal_deep(problem, point.depth, point.width, rng, scaling)
     return gaussian_deep(problem, point.depth, point.width, rng, scaling, sampler=sweep.sampler)
 
 
-def scales(point: Point, sweep: Sweep) -> DeepScaling:
+def scales(point: Point) -> DeepScaling:
     """The scales of a point's layers."""
-    return DeepScaling(Scaling(0.0, point.sigma_u, point.sigma_v), sweep.inner_gain)
+    return DeepScaling(Scaling(0.0, point.sigma_u, point.sigma_v), point.inner_gain)
 
 
 def stored(state: DeepState) -> Record:

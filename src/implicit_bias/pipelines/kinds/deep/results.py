@@ -19,16 +19,22 @@ logger = logging.getLogger(__name__)
 
 
 def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Record:
-    """Aggregate metrics of the sweep, its means against width, and limit_const/<depth> where it can be had."""
+    """Aggregate metrics of the sweep, its means against width, and limit_const/<depth> where it can be had.
+
+    Of several gains it is limit_const/<depth>/<gain>.
+    """
     made: Record = {"metric/bound_ratio": float(table["bound_worst"].max())}
+    leak_tol = max(sweep.leak_tol, LAW_LEAK)
     for depth in sweep.depths:
         if depth > 2 and sweep.inner_layers == "orthogonal":
             continue
-        try:
-            leak_tol = max(sweep.leak_tol, LAW_LEAK)
-            each = [limit_const(problem, depth, sweep.inner_gain, leak_tol) for problem in problems]
-        except LevelBudgetError as error:
-            logger.warning("limit_const/%d is left out: %s", depth, error)
-        else:
-            made[f"metric/limit_const/{depth}"] = float(np.mean(each))
+        gains = sweep.inner_gain if depth > 2 else [1.0]
+        for gain in gains:
+            name = f"limit_const/{depth}" + (f"/{gain:g}" if len(gains) > 1 else "")
+            try:
+                each = [limit_const(problem, depth, gain, leak_tol) for problem in problems]
+            except LevelBudgetError as error:
+                logger.warning("%s is left out: %s", name, error)
+            else:
+                made[f"metric/{name}"] = float(np.mean(each))
     return made | of_linear(sweep, table)
