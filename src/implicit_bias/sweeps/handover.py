@@ -111,6 +111,7 @@ class Plan(TypedDict):
     description: str
     params: Params
     points: dict[str, PlannedPoint]
+    metrics: NotRequired[dict[str, str]]
     report: str
     numerics: str
     fresh: bool

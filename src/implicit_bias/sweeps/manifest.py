@@ -28,7 +28,7 @@ METRICS = (
     "loss, `iterations` the length of the run in steps of descent, `rate` the decay of the loss at the end. Of a bound "
     "NAME of the loss, `NAME_worst` is the largest ratio of loss to bound, at most 1, and `met/NAME` says whether its "
     "hypotheses hold. `seconds` is the time of training; the duration that MLflow shows includes waiting for other "
-    "points. docs/metrics.md explains every metric."
+    "points. The artifact metrics.csv of the sweep says what every metric is."
 )
 """What else a point's metrics are, in its description."""
 
@@ -66,6 +66,7 @@ def sweep_plan(
         "description": _description(sweep, problems, len(points)),
         "params": sweep_params(sweep) | written(data or {}),
         "points": points,
+        "metrics": dict(sweep.kind.metrics),
         "report": "sweep",
         "numerics": numerics,
         "fresh": sweep.fresh,

@@ -92,7 +92,7 @@ def evaluate(
         "kernel_move": trajectory.kernel_change,
     }
     if gaussian:
-        sharp = law_curve(problem, trajectory, sigma_u, delta)
+        sharp = law_curve(problem, grams(trajectory), sigma_u, delta)
         metrics |= law_metrics(problem, state, trajectory, sigma_u, sigma_v, delta) | tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
     named = losses | paths | random
@@ -176,9 +176,17 @@ def random_bounds(problem: Problem, state: State, alpha: float | None, delta: fl
     return {name: bound.assuming("entries N(0, h^-2 alpha)", alpha is not None) for name, bound in each.items()}
 
 
-def law_curve(problem: Problem, trajectory: Trajectory, sigma_u: float, delta: float) -> Bound:
-    """Bound (T,) on ||U2 V(t)^T||_F by Gaussian concentration given V(t), at each time with probability 1 - delta."""
-    spectra = np.linalg.eigvalsh(trajectory.V @ trajectory.V.transpose(0, 2, 1)).clip(min=0.0)
+def grams(run: Path) -> Array:
+    """(T, m, m) V V^T along a run."""
+    return np.asarray(run.V @ run.V.transpose(0, 2, 1))
+
+
+def law_curve(problem: Problem, VVt: Array, sigma_u: float, delta: float) -> Bound:
+    """Bound (T,) on ||U2 V(t)^T||_F by Gaussian concentration given V V^T (T, m, m).
+
+    It holds at each time with probability 1 - delta.
+    """
+    spectra = np.linalg.eigvalsh(VVt).clip(min=0.0)
     return Bound(sigma_u * concentration(spectra, problem.D - problem.r, delta), {})
 
 

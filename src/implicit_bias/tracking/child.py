@@ -42,6 +42,7 @@ class Child:
         planned: its params in the plan.
         params: those it has in the store.
         logged: parts and files it has been given.
+        listed: whether those include files from an earlier process.
         trained: what its training has found, until that is sent with its evaluation.
     """
 
@@ -53,6 +54,7 @@ class Child:
     params: dict[str, str] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
     curves: set[str] = field(default_factory=set)
+    listed: bool = True
     trained: dict[str, Any] = field(default_factory=dict)
     status: str = "RUNNING"
 
@@ -90,7 +92,10 @@ class Child:
         self.params |= shortened(new)
 
     def file(self, name: str, content: bytes) -> None:
-        """Keep a file."""
+        """Keep a file, unless it is there."""
+        if not self.listed:
+            self.logged |= {file.path for file in self.client.list_artifacts(self.run_id)}
+            self.listed = True
         if name not in self.logged and self.status != DELETED:
             with self._unless_deleted():
                 upload(self.client, self.run_id, name, content)

@@ -1,8 +1,10 @@
 """What the parent run of a sweep says of its plan: its name, what has changed since its last run, its data sets."""
 
+import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 from mlflow.entities import Dataset, Run
@@ -26,6 +28,8 @@ NUMBER = 10
 """Characters kept for the number in the name of a run."""
 MOST_CHANGES = 8
 """Changed parameters named in a description."""
+METRICS = "metrics.csv"
+"""The artifact that says what the metrics are."""
 
 
 def next_name(name: str, taken: Sequence[str]) -> str:
@@ -64,3 +68,10 @@ def dataset(entry: Mapping[str, Any]) -> Dataset:
     schema = schema if len(schema or "") <= SCHEMA else None
     profile = profile if len(profile or "") <= PROFILE else None
     return Dataset(name, str(entry["digest"])[:36], kind, address, schema, profile)
+
+
+def as_csv(told: Mapping[str, str]) -> bytes:
+    """What metrics are, as the table that MLflow's page shows."""
+    stream = StringIO()
+    csv.writer(stream, lineterminator="\n").writerows([("metric", "what it is"), *told.items()])
+    return stream.getvalue().encode()

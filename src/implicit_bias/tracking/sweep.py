@@ -16,7 +16,7 @@ from mlflow.entities import DatasetInput, Metric
 from implicit_bias.tracking.addresses import redacted
 from implicit_bias.tracking.child import DELETED, LEFT, Child, keep_whole, upload
 from implicit_bias.tracking.connection import first_line
-from implicit_bias.tracking.describe import changes, dataset, next_name
+from implicit_bias.tracking.describe import METRICS, as_csv, changes, dataset, next_name
 from implicit_bias.tracking.limits import NOTE, short_name, short_value
 from implicit_bias.tracking.outer import link_back, outer_tags
 from implicit_bias.tracking.provenance import git_tags, place_of, plan_fingerprint, process_tag, user, versions
@@ -140,6 +140,8 @@ class TrackedSweep:
         client.log_batch(self.run_id, params=as_params(params))
         keep_whole(client, self.run_id, params)
         datasets = [dataset(entry) for entry in plan.get("datasets", ())]
+        if told := plan.get("metrics"):
+            upload(client, self.run_id, METRICS, as_csv(told))
         if datasets:
             client.log_inputs(self.run_id, [DatasetInput(dataset) for dataset in datasets])
         if plan.get("compare"):
@@ -169,8 +171,7 @@ class TrackedSweep:
                 point = self._child(key, child.info.run_id, child.info.start_time)
                 point.params, point.status = dict(child.data.params), LEFT
                 if finished:
-                    point.logged = {file.path for file in self.client.list_artifacts(point.run_id)}
-                    point.status = "FINISHED"
+                    point.status, point.listed = "FINISHED", False
                 self.points[key] = point
         done = len(self.plan["points"]) - len(self.missing())
         logger.info("MLflow: %s goes on, %d of %d points are there", self.name, done, len(self.plan["points"]))

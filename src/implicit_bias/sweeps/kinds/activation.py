@@ -11,6 +11,7 @@ import numpy as np
 
 from implicit_bias.sweeps.handover import Params
 from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_other_starts
+from implicit_bias.sweeps.metrics import ACTIVATION
 from implicit_bias.theory.networks.activation import Model, activation, read_points
 from implicit_bias.theory.networks.activation.experiment import SOLVERS
 from implicit_bias.theory.networks.activation.samples import Samples
@@ -31,6 +32,7 @@ class ActivationSweep(SweepKind):
     steps = "implicit_bias.pipelines.kinds.activation"
     remedy = "give activations"
     reads_rows = True
+    metrics = ACTIVATION
     silent = "networks with activations have a law given the run, none before training"
     told = (
         "At the test rows, `frozen_deviation` is the deviation of the predictions from the mean of the frozen law, "

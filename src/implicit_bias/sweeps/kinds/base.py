@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from implicit_bias.sweeps.handover import Params
+from implicit_bias.sweeps.metrics import RUN
 from implicit_bias.theory.initialization.registry import GAUSSIAN
 from implicit_bias.theory.networks.registry import network_kind
 from implicit_bias.theory.problem import Problem
@@ -32,6 +33,7 @@ class SweepKind(ABC):
         asks_law: the law of the distance is known before training, and is that of two layers.
         silent: why the law does not answer the questions about held-out rows; "" where it does.
         told: what the metrics of a sweep are, in its description.
+        metrics: what each metric of a point is.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SweepKind(ABC):
     remedy: str
     reads_rows: ClassVar[bool] = False
     asks_law: ClassVar[bool] = False
+    metrics: ClassVar[Mapping[str, str]] = RUN
     silent: ClassVar[str] = ""
     told: ClassVar[str] = (
         "`distance` is ‖UVᵀ − Θ̂‖_F at the end, `law_rms` its prediction before training, `imbalance_c` the "

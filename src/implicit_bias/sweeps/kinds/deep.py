@@ -15,6 +15,7 @@ import numpy as np
 from implicit_bias.sweeps.handover import Params
 from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only, refuse_other_starts
 from implicit_bias.sweeps.kinds.two_layer import OVERHEAD, STEPS
+from implicit_bias.sweeps.metrics import DEEP, with_bounds
 from implicit_bias.theory.networks.deep.dynamics import velocity
 from implicit_bias.theory.networks.deep.starts import gaussian_deep
 from implicit_bias.theory.networks.deep.state import Layers
@@ -36,6 +37,7 @@ class DeepSweep(SweepKind):
     steps = "implicit_bias.pipelines.kinds.deep"
     remedy = "give depths other than 2"
     asks_law = True
+    metrics = with_bounds(DEEP, "bound", "certified", "local", "path")
     silent = "the law is asked of two-layer linear networks alone"
 
     def check(self, sweep: "Sweep") -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only
+from implicit_bias.sweeps.metrics import TWO_LAYER, with_bounds
 from implicit_bias.theory.bounds.before import theorem_2
 from implicit_bias.theory.experiment import estimate_horizon, train
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
@@ -40,6 +41,7 @@ class TwoLayerSweep(SweepKind):
     steps = "implicit_bias.pipelines.kinds.two_layer"
     remedy = "leave out depths and activations"
     asks_law = True
+    metrics = with_bounds(TWO_LAYER, "bound", "margin", "certified", "restart", "stepwise", "path")
 
     def check(self, sweep: "Sweep") -> None:
         refuse_activations_only(sweep)

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from implicit_bias.theory.bounds.base import Bound
 from implicit_bias.theory.law.distance import distance_law
-from implicit_bias.theory.measure import Evaluation, final_rate, tightness
+from implicit_bias.theory.measure import Evaluation, final_rate, grams, law_curve, tightness
 from implicit_bias.theory.networks.deep import bounds
 from implicit_bias.theory.networks.deep.dynamics import imbalances
 from implicit_bias.theory.networks.deep.record import DeepTrajectory
@@ -88,10 +87,9 @@ def evaluate_deep(
     if narrow < rank:
         unmet["reach"] = [f"widths >= {rank}, the rank of Theta^ (the narrowest layer has {narrow})"]
     if gaussian:
-        laws = [distance_law(problem, V @ V.T, sigma_1) for V in run.V]
-        sharp = Bound(np.array([law.bound(delta) for law in laws]), {})
+        sharp, end = law_curve(problem, grams(run), sigma_1, delta), distance_law(problem, last @ last.T, sigma_1)
         curves["law"] = sharp.stated
-        metrics |= {"law_rms_run": laws[-1].rms, "law_bound_run": laws[-1].upper(delta)}
+        metrics |= {"law_rms_run": end.rms, "law_bound_run": end.upper(delta)}
         metrics |= tightness("law", u2v, sharp)
         if end_gram is not None:
             before = distance_law(problem, end_gram, sigma_1)

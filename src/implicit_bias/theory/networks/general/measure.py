@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from implicit_bias.theory.bounds.base import Bound
 from implicit_bias.theory.law.distance import distance_law
-from implicit_bias.theory.measure import Evaluation, final_rate, tightness
+from implicit_bias.theory.measure import Evaluation, final_rate, law_curve, tightness
 from implicit_bias.theory.networks.general.linear import LinearNetwork
 from implicit_bias.theory.networks.general.training import GeneralRun
 from implicit_bias.theory.networks.vectors import Shapes, Weights
@@ -54,9 +53,9 @@ def measure_run(
         "kernel_move": moved,
     }
     if kind.gram is not None:
-        laws = [distance_law(problem, kind.gram(problem, each), sigma_u) for each in way]
-        sharp = Bound(np.array([law.bound(delta) for law in laws]), {})
-        metrics |= {"law_rms_run": laws[-1].rms, "law_bound_run": laws[-1].upper(delta)}
+        VVt = np.array([kind.gram(problem, each) for each in way])
+        sharp, end = law_curve(problem, VVt, sigma_u, delta), distance_law(problem, VVt[-1], sigma_u)
+        metrics |= {"law_rms_run": end.rms, "law_bound_run": end.upper(delta)}
         metrics |= tightness("law", u2v, sharp)
         curves["law"] = sharp.stated
     return Evaluation({name: float(value) for name, value in metrics.items()}, curves, {})
