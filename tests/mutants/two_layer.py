@@ -79,8 +79,24 @@ MUTANTS = [
         ("return L @ T.T, O", "return L @ T, O"),
     ),
     *mutants(
+        "networks/registry.py",
+        "networks/test_registry.py",
+        ("scaled @ scaled.T, np.eye(problem.m)", "U1 @ U1.T, np.eye(problem.m)"),
+        ("np.diag(problem.sigma**2), V @ V.T", "np.diag(problem.sigma), V @ V.T"),
+        ("    return V @ V.T\n", "    return V @ V.T / 2\n"),
+        ("    return M.T @ M\n", "    return M @ M.T\n"),
+        ("(model.lift(model.motion_at(weights[0]).G),)", "(-model.lift(model.motion_at(weights[0]).G),)"),
+    ),
+    *mutants(
+        "networks/general/linear.py",
+        "networks/test_registry.py",
+        ("problem.Phi1 @ (problem.sigma[:, None] * E)", "problem.Phi1 @ E"),
+        ("problem.Y_tilde - problem.sigma[:, None] * (problem", "problem.Y_tilde + problem.sigma[:, None] * (problem"),
+        ("return J @ J.T", "return 2 * J @ J.T"),
+    ),
+    *mutants(
         "solvers/equilibria.py",
-        "solvers/test_degenerate.py",
+        "solvers/test_degenerate.py solvers/test_ends.py",
         ("growing = A.T @ U1 + BT @ V", "growing = A.T @ U1 - BT @ V"),
         (
             "growing = A.T @ R[: problem.r] + BT @ R[problem.r :]",
@@ -108,7 +124,7 @@ MUTANTS = [
     ),
     *mutants(
         "solvers/limit.py",
-        "solvers/test_exponential.py solvers/test_degenerate.py",
+        "solvers/test_exponential.py solvers/test_ends.py",
         ("settle((problem.Y_tilde - E)", "settle((problem.Y_tilde + E)"),
         ("X @ (MT @ F) + M @ (XT @ F)", "X @ (MT @ F) - M @ (XT @ F)"),
         ("F @ (XT @ M + MT @ X)", "F @ (XT @ M - MT @ X)"),

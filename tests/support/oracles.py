@@ -1,10 +1,12 @@
 """Solutions of the gradient flow that share no code with the integrators under test, and problems to try them on."""
 
 from itertools import dropwhile
+from typing import Any
 
 import numpy as np
 from scipy.integrate import solve_ivp
 
+from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.trajectory import Step
 
@@ -139,3 +141,16 @@ def rank_one_flow(sigma: float, y: float, u0: Array, v0: Array, t: Array) -> Arr
     ratio = (np.exp(z0) - up) / (np.exp(z0) - down) * np.exp(-root * t)
     x = (np.log((up - ratio * down) / (1 - ratio)) - z0)[:, None] / 2
     return np.stack([np.cosh(x) * u0 + np.sinh(x) * v0, np.sinh(x) * u0 + np.cosh(x) * v0], axis=1)
+
+
+def rotation(rng: np.random.Generator, n: int) -> Array:
+    """(n, n) a random orthogonal matrix."""
+    return np.linalg.qr(rng.standard_normal((n, n)))[0]
+
+
+def modes(values: Any, network: Any) -> tuple[Problem, State]:
+    """X = I, Y = diag(values), U1 = V = diag(network): modes that never meet."""
+    n = len(values)
+    problem = Problem(n=n, sigma=np.ones(n), Phi1=np.eye(n), Y_tilde=np.diag(values), loss_floor=0.0)
+    R = np.vstack([np.diag(network), np.diag(network)])
+    return problem, State(R=R, U2=np.zeros((0, n)), r=n, h=n)

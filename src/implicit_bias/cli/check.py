@@ -171,6 +171,7 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
     from implicit_bias.own_data.prepare import read_data_set
     from implicit_bias.pipelines.reparametrization import reparametrized, said_of_rank
     from implicit_bias.sweeps.data import OWN, OwnData, Reparametrization
+    from implicit_bias.sweeps.handover import DataFields
     from implicit_bias.sweeps.parameters import Sweep
 
     models: dict[str, type[BaseModel]] = {"own_data": OwnData, "reparametrization": Reparametrization}
@@ -191,7 +192,7 @@ def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any)
             waiting.append(str(later))
         except ValueError as error:
             faults.append(str(error))
-    read: tuple[Any, Any, dict[str, Any]] | None = None
+    read: tuple[Any, Any, DataFields] | None = None
     if own_data is not None and len(tables) == len(instance.tables):
         try:
             read = read_data_set(own_data=own_data, **tables)

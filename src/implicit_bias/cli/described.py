@@ -1,11 +1,12 @@
 """What `check` says of data, of sweeps on them and of what a run will take, line by line."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from implicit_bias.sweeps.cost import Cost
     from implicit_bias.sweeps.data import OwnData, Reparametrization
+    from implicit_bias.sweeps.handover import DataFields
     from implicit_bias.sweeps.parameters import Sweep
     from implicit_bias.theory.problem import Problem
 
@@ -13,7 +14,7 @@ MB = 1e6
 
 
 def data_lines(
-    names: Mapping[str, str], own_data: "OwnData", record: dict[str, Any], targets: tuple[str, ...]
+    names: Mapping[str, str], own_data: "OwnData", record: "DataFields", targets: tuple[str, ...]
 ) -> list[str]:
     from implicit_bias.own_data.tables import column_names
 
@@ -27,7 +28,7 @@ def data_lines(
     ]
 
 
-def problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametrization") -> list[str]:
+def problem_lines(problem: "Problem", record: "DataFields", rule: "Reparametrization") -> list[str]:
     import numpy as np
 
     from implicit_bias.theory.problem import rank_cut
@@ -54,7 +55,7 @@ def problem_lines(problem: "Problem", record: dict[str, Any], rule: "Reparametri
     ]
 
 
-def sweep_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> tuple[list[str], "Cost"]:
+def sweep_lines(problem: "Problem", record: "DataFields", sweep: "Sweep") -> tuple[list[str], "Cost"]:
     """Lines on a sweep over a data set, and what it will cost.
 
     Raises:
@@ -75,7 +76,7 @@ def sweep_lines(problem: "Problem", record: dict[str, Any], sweep: "Sweep") -> t
     return [*lines, said], cost
 
 
-def run_line(problem: "Problem", record: dict[str, Any], reading: float, costs: Sequence["Cost"]) -> str:
+def run_line(problem: "Problem", record: "DataFields", reading: float, costs: Sequence["Cost"]) -> str:
     """What the whole run will take, with the start of Kedro and MLflow and a new database.
 
     Args:

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from implicit_bias.own_data.files import Format
     from implicit_bias.sweeps.data import Reparametrization
+    from implicit_bias.sweeps.handover import DataFields
 
 OPTIONS = (
     click.option("--columns", multiple=True, help="Columns of X, names or patterns; may be repeated.  [default: all]"),
@@ -52,7 +53,7 @@ def read_data(
     rank_rtol: float | None,
     rank: int | None,
     env: str | None,
-) -> "tuple[dict[str, Any], Reparametrization]":
+) -> "tuple[DataFields, Reparametrization]":
     """The data set of tables that are named on the command line, as the pipeline makes it, and the rank rule.
 
     Raises:
@@ -87,7 +88,7 @@ def read_data(
     for said in filter(None, map(said_of_row_numbers, (inputs, outputs))):
         logging.getLogger(__name__).warning("%s", said)
     data = prepare(inputs, outputs, own_data)
-    data["X_test"] = None
+    data.pop("X_test")
     if test_name is not None:
         width = len(inputs.columns) + (len(outputs.columns) if Y is None else 0)
         table = load_table("test", test_name, form, env)

@@ -99,7 +99,7 @@ def command(
                 epsilon,
                 delta,
                 alpha,
-                data["X_test"],
+                data.get("X_test"),
                 depth,
                 **rule.model_dump(),
                 rounding=data["rounding"],

@@ -14,6 +14,7 @@ from implicit_bias.own_data.rows import label_rows, pair_rows
 from implicit_bias.own_data.standardize import standardize
 from implicit_bias.own_data.tables import NAMED, as_frame, require_columns, select, select_like
 from implicit_bias.sweeps.data import OWN, OwnData
+from implicit_bias.sweeps.handover import DataFields
 from implicit_bias.theory.problem import Array
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 def prepare_data(
     X: Any, own_data: OwnData, Y: Any = None, X_test: Any = None, Y_test: Any = None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, DataFields]:
     """Make a data set of tables: columns selected, checked, converted to float64, and centred and scaled if asked.
 
     The means and scales are those of the training rows; test rows are shifted and scaled by them.
@@ -51,7 +52,7 @@ def prepare_data(
 
 def read_data_set(
     X: Any, own_data: OwnData, Y: Any = None, X_test: Any = None, Y_test: Any = None
-) -> tuple[Matrix, Matrix, dict[str, Any]]:
+) -> tuple[Matrix, Matrix, DataFields]:
     """Inputs and targets of tables as they came, and the data set that is made of them.
 
     Raises:
@@ -62,9 +63,7 @@ def read_data_set(
     return inputs, targets, prepare(inputs, targets, own_data, test)
 
 
-def prepare(
-    inputs: Matrix, targets: Matrix, own_data: OwnData, test: tuple[Array, Array] | None = None
-) -> dict[str, Any]:
+def prepare(inputs: Matrix, targets: Matrix, own_data: OwnData, test: tuple[Array, Array] | None = None) -> DataFields:
     """Make a data set of matrices, with test rows of their own or held out.
 
     Args:
@@ -98,7 +97,10 @@ def prepare(
         "Y": y,
         "X_test": (test_inputs - x_shift) / x_size,
         "Y_test": (test_targets - y_shift) / y_size,
-        **{"x_shift": x_shift, "x_size": x_size, "y_shift": y_shift, "y_size": y_size},
+        "x_shift": x_shift,
+        "x_size": x_size,
+        "y_shift": y_shift,
+        "y_size": y_size,
         "rounding": error_norm(raw, np.where(x.any(axis=0), deviation, 0.0) / x_size),
         "preparation": json.dumps(_preparation(inputs, targets, own_data)),
     }

@@ -1,14 +1,13 @@
 """Stage 2: reparametrise the data by their SVD."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 from threadpoolctl import threadpool_limits
 
 from implicit_bias.sweeps.data import Reparametrization
-from implicit_bias.sweeps.handover import Data, ProblemFields, problem_fields
+from implicit_bias.sweeps.handover import Data, DataFields, ProblemFields, problem_fields
 from implicit_bias.theory.problem import Problem, doubtful_ranks, rank_cut, reparametrize
 
 logger = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ def reparametrize_data(data: Data, reparametrization: Reparametrization) -> dict
     return {name: problem_fields(problem) for name, problem in problems.items()}
 
 
-def reparametrized(record: Mapping[str, Any], rule: Reparametrization) -> Problem:
+def reparametrized(record: DataFields, rule: Reparametrization) -> Problem:
     """The problem of a data set.
 
     Args:
@@ -42,7 +41,7 @@ def reparametrized(record: Mapping[str, Any], rule: Reparametrization) -> Proble
         return reparametrize(record["X"], record["Y"], rule.rank_rtol, record.get("rounding"), rule.rank)
 
 
-def said_of_rank(problem: Problem, record: Mapping[str, Any], rule: Reparametrization) -> str:
+def said_of_rank(problem: Problem, record: DataFields, rule: Reparametrization) -> str:
     """What to say of a spectrum without a gap at the rank cut; "" if it has one or if the rule was chosen."""
     if rule.rank is not None or rule.rank_rtol is not None:
         return ""
