@@ -34,13 +34,13 @@ from implicit_bias.theory.solvers.descent import DivergenceError
 from implicit_bias.theory.solvers.registry import solver
 from implicit_bias.theory.solvers.stopping import Stop
 
-START = 8.0
+START = 6.0
 """Seconds to start Kedro and MLflow and to make a new database."""
-STAGES = 4.0
+STAGES = 3.0
 BANDS = 32
-POINT = 0.6
+POINT = 0.2
 STEPS = 60
-OVERHEAD = 5e-3
+OVERHEAD = 1e-3
 COPIES = 7
 PROCESS = 350e6
 GRADIENTS = 200
