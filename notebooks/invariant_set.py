@@ -16,7 +16,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from implicit_bias.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILLION
+from implicit_bias.figures.palette import BLUE, GREEN, GREY, ORANGE, VERMILLION
 from implicit_bias.theory import (
     Stop,
     end_to_end_orthogonal,

@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from implicit_bias.figures.style import BLUE, GREY, LIGHT
+from implicit_bias.figures.palette import BLUE, GREY, LIGHT
 from implicit_bias.theory import (
     Stop,
     evaluate,

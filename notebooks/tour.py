@@ -18,7 +18,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.utils import find_kedro_project
 
-from implicit_bias import figures
+from implicit_bias.figures.point import point_figure
 from implicit_bias.theory import (
     Stop,
     balanced,
@@ -84,7 +84,7 @@ for name in ("distance", "law_rms", "law_bound", "certificate", "thm2"):
 # %%
 curves = {f"curve/{name}": curve for name, curve in result.curves.items()}
 iteration = {"curve/iteration": problem.iterations(run.t, STEP)}
-figures.point_figure(curves | iteration | {"metric/law_rms": result.metrics["law_rms"]})
+point_figure(curves | iteration | {"metric/law_rms": result.metrics["law_rms"]})
 
 # %% [markdown]
 # **Figure 1.** The distance falls like the width to the power -1/2, and the law knew it before training.

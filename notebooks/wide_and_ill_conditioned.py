@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from implicit_bias import figures
+from implicit_bias.figures.widths import wide_figure
 from implicit_bias.theory import (
     Stop,
     draw_data,
@@ -58,7 +58,7 @@ print(f"the conserved imbalance drifts by {drift.max():.0e} of the weights, roun
 
 # %%
 law = vars(predict_distance(problem, np.geomspace(1e2, 1e12, 21)))
-figures.wide_figure({"width": width, "distance": distance}, {"width": law["h"], **law})
+wide_figure({"width": width, "distance": distance}, {"width": law["h"], **law})
 
 # %%
 wide = width >= 1e4

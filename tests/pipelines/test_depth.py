@@ -90,6 +90,27 @@ def test_an_exhausted_budget_fails_its_points_alone_and_says_what_to_change(tmp_
     assert len(table) < 12
 
 
+@pytest.mark.slow
+def test_gains_are_points_whose_runs_end_at_the_constants_of_their_gains(tmp_path):
+    project = make_project(tmp_path)
+    changes = {"figure=depth": "figure=scales", "depths=1 2 3": "depths=2 3", "widths=30 1000000": "widths=1000000"}
+    settings = SMOKE[1] + ",width_sweep.inner_gain=0.3 1,width_sweep.leak_tol=0.0001"
+    for before, after in changes.items():
+        settings = settings.replace(before, after)
+    project.run(SMOKE[0], settings)
+    table = pd.read_csv(project.path / "data/smoke/08_reporting/width_points.csv")
+    runs = table.groupby(["depth", "inner_gain"])["law_rms_run"].mean() * 1000
+    assert list(runs.index) == [(2, 1.0), (3, 0.3), (3, 1.0)]
+    client = MlflowClient(project.store)
+    found = client.search_runs([client.get_experiment_by_name("implicit_bias").experiment_id], "tags.sweep = 'width'")
+    (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
+    children = [run.data.params for run in found if "mlflow.parentRunId" in run.data.tags]
+    assert {(each["depth"], each["inner_gain"]) for each in children} == {("2", "1.0"), ("3", "0.3"), ("3", "1.0")}
+    for name, value in zip(("2", "3/0.3", "3/1"), runs, strict=True):
+        assert parent.data.metrics[f"limit_const/{name}"] == pytest.approx(value, rel=0.02)  # spread of order h^-1/2
+    assert runs[3, 0.3] != pytest.approx(runs[3, 1.0], rel=0.02)
+
+
 def test_studies_of_two_layers_are_refused_before_any_work(tmp_path):
     project = make_project(tmp_path)
     for name in ("lazy", "early"):

@@ -33,9 +33,9 @@ def unpack_package(folder: Path) -> Path:
 
 
 @contextmanager
-def dask_cluster(folder: Path, workers: int = 2, allowed_failures: int = 3) -> Iterator[str]:
+def dask_cluster(folder: Path, workers: int = 2, allowed_failures: int = 3, port: int | None = None) -> Iterator[str]:
     """The address of a Dask scheduler, with workers in processes of their own; all are gone afterwards."""
-    address = f"tcp://127.0.0.1:{free_port()}"
+    address = f"tcp://127.0.0.1:{port or free_port()}"
     scheduler = ["distributed.cli.dask_scheduler", "--host", address, "--no-dashboard"]
     worker = ["distributed.cli.dask_worker", address, "--nworkers", str(workers), "--nthreads", "1", "--no-dashboard"]
     worker += ["--host", "127.0.0.1", "--local-directory", str(folder / "elsewhere")]

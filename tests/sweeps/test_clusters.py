@@ -14,6 +14,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from implicit_bias.sweeps.clusters import EngineError
 from implicit_bias.sweeps.parameters import Engine
 from implicit_bias.sweeps.workers import TRIES, compute
 from tests.support.clusters import dask_cluster
@@ -112,6 +113,32 @@ def test_a_call_that_dask_gives_up_is_tried_alone_and_fails(tmp_path):
         results = dict(compute(_kill_below_zero(), calls, str, engine, 3))
     assert results.pop("-1").startswith(f"its worker process died each of {TRIES} times (KilledWorker")
     assert results == {"2": 4, "3": 9}
+
+
+def test_a_cluster_whose_scheduler_ends_is_an_error_that_says_so(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with dask_cluster(tmp_path) as address:
+        with distributed.Client(address, set_as_default=False) as client:
+            scheduler = client.run_on_scheduler(os.getpid)
+        engine = Engine(backend="dask", address=address)
+        results = compute(_wait_for_ever_from_one(), ((str(number), (number,)) for number in range(9)), str, engine, 9)
+        assert next(results) == ("0", 0)
+        os.kill(scheduler, signal.SIGKILL)
+        with pytest.raises(EngineError, match="the scheduler has gone"):
+            list(results)
+    with dask_cluster(tmp_path / "again", port=int(address.rpartition(":")[2])):
+        assert dict(compute(_wait_for_ever_from_one(), [("0", (0,))], str, engine, 1)) == {"0": 0}
+
+
+def _wait_for_ever_from_one():
+    def function(number: int) -> int:  # by value: workers have no tests
+        import time
+
+        while number:
+            time.sleep(1)
+        return number
+
+    return function
 
 
 def _kill_below_zero():

@@ -59,10 +59,11 @@ def span(*values: ArrayLike, log: bool | None = None, zero: bool = True, floor: 
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (1.0, 1.0)
     if log:
         low, high = max(low, floor * high), min(high * room, MOST_SHOWN)
-        margin = float(10 ** (0.04 * (np.log10(high) - np.log10(low)))) if high > low else 2.0
+        margin = float(10 ** (0.04 * (np.log10(high) - np.log10(low)))) if high > (1 + 1e-9) * low else 2.0
         low, high = max(low / margin, DECADES[0]), min(high * margin, DECADES[1])
         return Span(low, high, log, *log_ticks(low, high))
-    margin = 0.04 * (high - low) or 0.5 * abs(high) or 0.5
+    nearly_one = high - low <= 1e-9 * abs(high)
+    margin = (0.5 * abs(high) or 0.5) if nearly_one else 0.04 * (high - low)
     near_zero = zero and 0 <= low < 0.6 * high
     low, high = 0.0 if near_zero else low - margin, high + margin
     return Span(low, high, log, *linear_ticks(low, high))

@@ -65,8 +65,17 @@ class Cluster:
         self.deaths: tuple[type[Exception], ...] = (KilledWorker,)
         self._client = client
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is of no more use, as when its scheduler has ended."""
+        return bool(self._client.status == "closed")
+
     def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
-        """Keys and results of calls as they are done; at most WINDOW per worker are there or on their way."""
+        """Keys and results of calls as they are done; at most WINDOW per worker are there or on their way.
+
+        Raises:
+            EngineError: the scheduler has ended.
+        """
         from distributed import as_completed
 
         size, done = BatchSize(BATCH, WINDOW // AHEAD), as_completed(loop=self._client.loop, with_results=True)
@@ -80,13 +89,17 @@ class Cluster:
                     done.add(future)
                 if not running:
                     return
-                future, (results, seconds) = next(done)
+                future, found = next(done)
+                if isinstance(found, BaseException):  # what raises is raised by `next`
+                    raise EngineError("backend dask: the scheduler has gone; finished points are kept")
+                results, seconds = found
                 size.measured(len(results), seconds)
                 if rest := running.pop(future)[len(results) :]:
                     calls = chain(rest, calls)
                 yield from results
         finally:
-            self._client.cancel(list(running))
+            if running and self._client.status == "running":
+                self._client.cancel(list(running))
 
 
 def connect(backend: str, address: str | None, workers: int) -> Cluster:
@@ -108,7 +121,11 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
     try:
         if address and urlsplit(address if "://" in address else f"//{address}").port:
             _knock(address)
-        return _dask(address, cpu_count() if workers == -1 else workers)
+        processes = cpu_count() if workers == -1 else workers
+        if (cluster := _dask(address, processes)).closed:
+            _dask.cache_clear()
+            cluster = _dask(address, processes)
+        return cluster
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, EngineError):
             raise

@@ -19,11 +19,11 @@ from implicit_bias.theory.law.distance import Scaling
 from implicit_bias.theory.law.prediction import predict_band
 from implicit_bias.theory.problem import Problem
 
-START = 8.0
+START = 6.0
 """Seconds to start Kedro and MLflow and to make a new database."""
-STAGES = 4.0
+STAGES = 3.0
 BANDS = 32
-POINT = 0.6
+POINT = 0.2
 COPIES = 7
 PROCESS = 350e6
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from implicit_bias.sweeps.parameters import Point, Sweep
 
 STEPS = 60
-OVERHEAD = 5e-3
+OVERHEAD = 1e-3
 TRIAL = 50
 """Iterations of gradient descent that are timed."""
 QUICK = 0.1

@@ -256,6 +256,9 @@ def test_the_integrator_is_chosen_by_stiffness_kinks_and_the_kernels_movement():
     assert choose_integrator(smooth, 1e4, 1e-4) == "stabilized"
     assert choose_integrator(kinked, 1, 1e-4) == "stabilized"
     assert choose_integrator(kinked, 1, 1e-4, 1e-3) == "exponential"
+    assert choose_integrator(smooth, 30, 1e-4, 1e-5) == "exponential"
+    assert choose_integrator(smooth, 30, 1e-6, 1e-5) == "explicit"
+    assert choose_integrator(smooth, 1e4, 1e-6, 1e-5) == "exponential"
     assert choose_integrator(kinked, 1e4, 1e-4, 0.5) == "stabilized"
     assert choose_integrator(smooth, 1e4, 1e-4, 0.5) == "exponential"
     assert choose_integrator(smooth, 10, 1e-4, 0.5) == "explicit"
@@ -301,3 +304,25 @@ def test_wide_spectra_take_a_tenth_of_the_gradients_of_dop853():
         error = np.linalg.norm(ours.R - truth)
         fewest = min(count for found, count in peers if found <= error)
         assert 10 * ours.evaluations <= fewest
+
+
+@pytest.mark.parametrize(("sigma_U", "sigma_V", "T"), [(1.0, 1 / 60, 0.2), (60**-0.5, 60**-0.5, 10.0)])
+def test_on_narrow_spectra_the_explicit_pair_takes_no_more_gradients_than_dop853_at_equal_error(sigma_U, sigma_V, T):
+    rng = np.random.default_rng(0)
+    X, Y, _ = draw_data(20, 80, 1, rng)
+    model = Model(read_samples(X, Y), activation("erf"))
+    R0 = np.vstack([sigma_U * rng.standard_normal((20, 60)), sigma_V * rng.standard_normal((1, 60))])
+
+    def peer(rtol):
+        def rhs(_, y):
+            return model.lift(model.motion_at(y.reshape(R0.shape)).G).ravel()
+
+        run = solve_ivp(rhs, (0, T), R0.ravel(), method="DOP853", rtol=rtol, atol=rtol * np.abs(R0).max())
+        return run.y[:, -1].reshape(R0.shape), run.nfev
+
+    truth, _ = peer(1e-12)
+    run = gradient_flow(model, R0, [], Stop(t_max=T), "explicit", 1e-4)
+    error = np.linalg.norm(run.R - truth)
+    assert error < 1e-6 * np.linalg.norm(truth)
+    peers = [(np.linalg.norm(R - truth), count) for R, count in map(peer, 10.0 ** -np.arange(2.0, 9.0))]
+    assert run.evaluations <= min(count for found, count in peers if found <= error)

@@ -10,6 +10,12 @@ from implicit_bias.theory.networks.activation.steps import FlowStep, first_step,
 from implicit_bias.theory.problem import Array
 
 STAGES = TABLEAU.n_stages
+EASY, STABLE = 1.0, 6.0
+"""Largest step that is tried first, and ever, times the rate of the gradient's change: beyond 6 it is unstable."""
+FORGOTTEN = 0.98
+"""What a step leaves of a rate that it does not see again."""
+LAST = TABLEAU.A[-1]
+"""(12,) weights of the last stage, which is at the end of the step as its result is."""
 
 
 def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
@@ -26,13 +32,13 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
     Raises:
         ArithmeticError: the step falls below rounding.
     """
-    R, r, t, evaluations = R0, model.samples.problem.r, 0.0, 1
+    R, r, t = R0, model.samples.problem.r, 0.0
     tol = tol if model.phi.kinks else max(tol / 100, 1e-13)
     H, V = model.hidden(R), R[r:]
     K = np.empty((STAGES + 4, model.samples.n + len(V), R.shape[1]))
     model.motion(H, V, out=K[0])
-    dt = 0.1 * first_step(tol, 8, R, size(model.lift(K[0])))
-    rejected = False
+    rate = 0.0
+    dt, evaluations, rejected = _first_step(model, H, V, K, first_step(tol, 8, R, size(model.lift(K[0])))), 2, False
     while True:
         if t + dt == t:
             raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: the step fell below rounding")
@@ -54,8 +60,27 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
         yield FlowStep(t, t + dt, R1, loss, speed, dense, evaluations)
         evaluations += dense.evaluations
         t, R, H, V = t + dt, R1, H1, R1[r:]
+        if not model.phi.kinks:
+            rate = max(_rate(K, dt), FORGOTTEN * rate)
         K[0] = K[STAGES]
-        dt, rejected = next_step(dt, error, 8, rejected), False
+        dt, rejected = min(next_step(dt, error, 8, rejected), STABLE / max(rate, 1e-300)), False
+
+
+def _first_step(model: Model, H: Array, V: Array, K: Array, move: float) -> float:
+    """A first step that is short beside that of a given movement and beside the rate at which the gradient changes.
+
+    The rate comes from a gradient after a small step of Euler's (Hairer, Norsett, Wanner 1993, II.4).
+    """
+    small = 1e-4 * move
+    _stage(model, H, V, small, np.ones(1), K, 1)
+    rate = size(model.lift(K[1] - K[0])) / (small * size(model.lift(K[0])) or np.inf)
+    return min(0.1 * move, EASY / rate if rate > 0 else np.inf)
+
+
+def _rate(K: Array, dt: float) -> float:
+    """Largest rate of the flow, about, as two states at the end of a step and their gradients show it (ibid., IV.2)."""
+    apart = dt * size(_combine(TABLEAU.B - LAST, K[:STAGES]))
+    return size(K[STAGES] - K[STAGES - 1]) / apart if apart > 0 else 0.0
 
 
 def _combine(weights: Array, K: Array) -> Array:

@@ -25,7 +25,8 @@ REACH = 30.0
 FAR = 120.0
 """The same beside the exponential method, at any tolerance."""
 STILL = 0.02
-"""Relative movement of the kernel up to which the exponential method takes a few steps, kinks or not."""
+"""Relative movement of the kernel up to which the exponential method takes a few steps, kinks or not. Where the
+explicit pair takes few, too, it has to be below the tolerance."""
 ARRIVED = 1e-26
 """Part of the excess loss at the start below which it is rounding."""
 
@@ -34,8 +35,9 @@ def choose_integrator(model: Model, stiffness: float, tol: float, movement: floa
     """Name of the cheapest integrator for a run of lambda_max(K) T = stiffness.
 
     The explicit pair takes about 2 lambda_max(K) T gradients, however lax the tolerance, the stabilised method a number
-    that grows like tol^(-1/3). That of the exponential one depends on how much the kernel moves; it needs the kernel as
-    a matrix. Many crossings of kinks cost all of them their order, the stabilised method the least.
+    that grows like tol^(-1/3). That of the exponential one depends on how much the kernel moves: it is a step's where
+    that is below the tolerance. It needs the kernel as a matrix. Many crossings of kinks cost all of them their order,
+    the stabilised method the least.
 
     Args:
         model: the network.
@@ -43,7 +45,8 @@ def choose_integrator(model: Model, stiffness: float, tol: float, movement: floa
         tol: tolerance of the flow.
         movement: relative movement of the kernel to expect; None where it is too large to be made.
     """
-    if movement is not None and movement <= STILL:
+    still = STILL if model.phi.kinks or stiffness > FAR else min(tol, STILL)
+    if movement is not None and movement <= still:
         return "exponential"
     if model.phi.kinks:
         return "stabilized"
