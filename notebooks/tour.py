@@ -18,7 +18,9 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.utils import find_kedro_project
 
+from implicit_bias.figures.imbalance import imbalance_figure
 from implicit_bias.figures.point import point_figure
+from implicit_bias.figures.widths import width_figure
 from implicit_bias.theory import (
     Stop,
     balanced,
@@ -98,7 +100,7 @@ for h in (500, 1000, 3000, 10_000):
         rows.append((h, result.metrics["distance"], result.metrics["distance_init"], iterations))
 points = dict(zip(("width", "distance", "distance_init", "iterations"), np.array(rows).T, strict=True))
 law = vars(predict_distance(problem, np.geomspace(500, 10_000, 16)))
-figures.width_figure(points, {"width": law["h"], **law})
+width_figure(points, {"width": law["h"], **law})
 
 # %% [markdown]
 # **Figure 2.** The same end-to-end matrix scale, four imbalances: the more imbalanced, the faster; the balanced
@@ -122,7 +124,7 @@ for label, (state, u, v) in starts.items():
     bounds = {"certified": curves["certified"]} | ({} if "balanced" in label else {"bound": curves["bound"]})
     cases.append(case | bounds)
     finals[label] = curves["excess"][-1]
-figures.imbalance_figure(cases, step_size=sweep.step_size, n=problem.n)
+imbalance_figure(cases, step_size=sweep.step_size, n=problem.n)
 
 # %%
 assert max(finals, key=finals.get).startswith("balanced")

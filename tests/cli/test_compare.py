@@ -50,6 +50,7 @@ def fill(
             "experiment": "tests",
             "sweep": "width",
             "name": name,
+            "report": "sweep",
             "params": {"title": name, "figure": "width", "step_size": 0.01, "solvers": "gradient_flow", **params},
             "points": {
                 key: {"name": f"h={h} seed={seed}", "params": {"width": h, "seed": seed, "solver": "gradient_flow"}}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from implicit_bias.pipelines.kinds.deep.initialize import drawn
+from implicit_bias.pipelines.kinds.deep.initialize import network_of
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.cost import estimate_cost
 from implicit_bias.sweeps.parameters import Sweep
@@ -147,7 +147,7 @@ def test_a_gain_multiplies_the_inner_layers_of_the_network_that_a_seed_selects()
     X = np.random.default_rng(1).standard_normal((3, 8))
     problem = reparametrize(X, X[:, :1])
     sweep = Sweep(**BASE, figure="scales", depths=[4], inner_gain=[1.0, 0.25])
-    one, quarter = (drawn(point, sweep, problem).state().layers for point in sweep.points())
+    one, quarter = (network_of(point, sweep, problem).state().layers for point in sweep.points())
     for factor, layer, other in zip((1, 0.25, 0.25, 1), one, quarter, strict=True):
         np.testing.assert_array_equal(other, factor * layer)
 

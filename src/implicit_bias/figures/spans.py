@@ -83,6 +83,8 @@ def log_ticks(low: float, high: float, count: int = 6) -> tuple[Array, list[str]
 
 def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[str]]:
     """At most `count` even steps, 1, 2, 2.5, 5 or 10 times a power of ten, between two limits."""
+    if not high > low:
+        return np.array([low]), [number(low)]
     least = (high / count - low / count) * (1 - 1e-9)
     power = 10.0 ** np.floor(np.log10(least))
     step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= least)
