@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import pytest
 
 from implicit_bias.pipeline_registry import register_pipelines
-from tests.support.project import REPOSITORY, Project
+from tests.support.project import Project, static_pages
 
 pytestmark = pytest.mark.slow
 
@@ -73,17 +71,7 @@ def test_every_pipeline_can_be_chosen(viz: str) -> None:
 def build(finished: Project) -> Path:
     """The static pages, as `make viz-build` makes them."""
     pytest.importorskip("kedro_viz", reason="kedro-viz is not installed: pip install '.[viz]'")
-    words = [
-        "-f",
-        str(REPOSITORY / "Makefile"),
-        "-o",
-        ".venv/.setup",
-        f"BIN={Path(sys.executable).parent}",
-        "ENV=smoke",
-    ]
-    made = subprocess.run(["make", *words, "viz-build"], cwd=finished.path, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
-    return finished.path / "build"
+    return static_pages(finished)
 
 
 def test_static_pages_hold_the_figure(build: Path) -> None:

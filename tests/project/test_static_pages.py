@@ -1,15 +1,13 @@
 """What others are given, pages and JSON files, holds no path of this machine."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import implicit_bias
 from tests.static_pages import clean, relative
-from tests.support.project import REPOSITORY, Project, make_project
+from tests.support.project import REPOSITORY, Project, make_project, static_pages
 
 
 def paths_in(folder: Path, *roots: Path) -> list[str]:
@@ -69,15 +67,6 @@ def test_no_exported_file_holds_a_path(project: Project) -> None:
 @pytest.mark.slow
 def test_no_page_of_kedro_viz_holds_a_path(project: Project) -> None:
     pytest.importorskip("kedro_viz", reason="kedro-viz is not installed: pip install '.[viz]'")
-    words = [
-        "-f",
-        str(REPOSITORY / "Makefile"),
-        "-o",
-        ".venv/.setup",
-        f"BIN={Path(sys.executable).parent}",
-        "ENV=smoke",
-    ]
-    made = subprocess.run(["make", *words, "viz-build"], cwd=project.path, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
-    assert len(list((project.path / "build/api/nodes").iterdir())) > 20
-    assert not paths_in(project.path / "build", project.path, REPOSITORY, Path.home())
+    build = static_pages(project)
+    assert len(list((build / "api/nodes").iterdir())) > 20
+    assert not paths_in(build, project.path, REPOSITORY, Path.home())

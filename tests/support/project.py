@@ -59,6 +59,15 @@ def make_project(path: Path) -> Project:
     return Project(path)
 
 
+def static_pages(project: Project) -> Path:
+    """The static pages of kedro-viz, as `make viz-build` makes them."""
+    setting = [f"BIN={Path(sys.executable).parent}", "ENV=smoke"]
+    words = ["make", "-f", str(REPOSITORY / "Makefile"), "-o", ".venv/.setup", *setting, "viz-build"]
+    made = subprocess.run(words, cwd=project.path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return project.path / "build"
+
+
 def finished_project(factory: Any, *arguments: str) -> Project:
     """A project in a folder of pytest's `tmp_path_factory` that has run the smoke configuration."""
     project = make_project(factory.mktemp("project"))
