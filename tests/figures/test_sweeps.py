@@ -9,6 +9,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -329,6 +331,19 @@ def test_linear_axes_have_even_ticks_within_their_limits() -> None:
     ticks, texts = linear_ticks(0, 15600)
     assert texts == ["0", "5,000", "10,000", "15,000"]
     np.testing.assert_allclose(ticks, [0, 5000, 10000, 15000])
+
+
+@given(
+    low=st.floats(-1e300, 1e300), length=st.floats(1e-6, 1e6), size=st.floats(1e-290, 1e290), count=st.integers(1, 8)
+)
+def test_even_ticks_are_few_and_within_any_limits(low: float, length: float, size: float, count: int) -> None:
+    high = low + length * max(abs(low), size)
+    ticks, texts = linear_ticks(low, high, count)
+    assert len(ticks) == len(texts) <= count + 1
+    assert all(
+        (ticks / 2 >= low / 2 - 1e-6 * (high / 2 - low / 2)) & (ticks / 2 <= high / 2 + 1e-6 * (high / 2 - low / 2))
+    )
+    np.testing.assert_allclose(np.diff(ticks, 2) / (high / 2 - low / 2), 0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -82,14 +82,17 @@ def log_ticks(low: float, high: float, count: int = 6) -> tuple[Array, list[str]
 
 
 def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[str]]:
-    """At most `count` even steps, 1, 2, 2.5, 5 or 10 times a power of ten, between two limits."""
+    """At most `count` even steps, 1, 2, 2.5 or 5 times a power of ten, between two limits."""
     if not high > low:
         return np.array([low]), [number(low)]
-    least = (high / count - low / count) * (1 - 1e-9)
-    power = 10.0 ** np.floor(np.log10(least))
-    step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= least)
     slack = 1e-9 * count
-    ticks = step * np.arange(np.ceil(low / step - slack), np.floor(high / step + slack) + 1) + 0.0  # no -0
+    least = (high / count - low / count) / 2
+    power = 10.0 ** np.floor(np.log10(least))
+    for step in (size * power for size in (1, 2, 2.5, 5, 10, 20, 25, 50)):
+        first, last = np.ceil(low / step - slack), np.floor(high / step + slack)
+        if last - first <= count:
+            break
+    ticks = step * np.arange(first, last + 1) + 0.0  # no -0
     return ticks, list(map(number, ticks))
 
 
