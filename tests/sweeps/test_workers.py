@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from implicit_bias.pipelines.initialization import plan_points
-from implicit_bias.sweeps.calls import BatchSize, batch_on_worker, on_worker
+from implicit_bias.sweeps.calls import WINDOW, BatchSize, batch_on_worker, on_worker, window
 from implicit_bias.sweeps.clusters import DISTRIBUTED, LOOK, EngineError, _watch
 from implicit_bias.sweeps.parameters import Engine, Sweep
 from implicit_bias.sweeps.workers import TRIES, check_engine, compute
@@ -168,6 +168,17 @@ def test_addresses_that_lead_nowhere(backend, address):
         pytest.importorskip("distributed")
         with pytest.raises(EngineError, match=r"backend dask: .* cannot be used"):
             check_engine(Engine(backend=backend, address=address))
+
+
+def test_a_window_has_few_calls_where_their_arrays_are_large_and_one_per_worker_at_least():
+    def calls(size):
+        return ((str(i), (i, {"x": np.broadcast_to(0.0, size), "name": "x"})) for i in range(100))
+
+    assert len(window(calls(10), 2)) == 2 * WINDOW
+    assert len(window(calls(10**7), 2)) == 4  # 80 MB each: the fourth passes 250 MB
+    assert len(window(calls(10**9), 2)) == 2
+    rest = calls(10)
+    assert [len(window(rest, 1)) for _ in range(5)] == [32, 32, 32, 4, 0]
 
 
 def test_a_batch_ends_early_where_its_calls_are_long_and_has_at_least_one():

@@ -1,9 +1,10 @@
 """Calls in worker processes: what a worker does with one, or with a batch of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,28 @@ from threadpoolctl import threadpool_limits
 WINDOW = 32
 """Calls handed out at a time, per worker."""
 
+WINDOW_BYTES = 250e6
+"""Bytes of the arrays of the calls that are handed out at a time, beyond which no more are taken."""
+
 Call = tuple[str, tuple[Any, ...]]
 """A key, and the arguments of a call."""
+
+
+def window(calls: Iterator[Call], workers: int) -> list[Call]:
+    """The calls that are handed out next: WINDOW per worker, fewer where their arguments are large."""
+    taken, size = [], 0.0
+    for call in islice(calls, WINDOW * workers):
+        taken.append(call)
+        size += sum(_bytes(each) for each in call[1])
+        if size >= WINDOW_BYTES and len(taken) >= workers:
+            break
+    return taken
+
+
+def _bytes(value: Any) -> float:
+    """Bytes of the arrays of a record; of anything else 0."""
+    arrays = value.values() if isinstance(value, dict) else ()
+    return float(sum(each.nbytes for each in arrays if isinstance(each, np.ndarray)))
 
 
 @dataclass

@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
-from itertools import islice
 from typing import Any, Protocol
 
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -22,7 +21,7 @@ from joblib.parallel import mp as multiprocessing
 from threadpoolctl import ThreadpoolController
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.sweeps.calls import WINDOW, Call, on_worker
+from implicit_bias.sweeps.calls import Call, on_worker, window
 from implicit_bias.sweeps.clusters import connect
 from implicit_bias.sweeps.parameters import Engine
 
@@ -140,12 +139,12 @@ def _results(
 def _by_halves(
     hands: Hands,
     function: Callable[..., Any],
-    window: Mapping[str, tuple[Any, ...]],
+    unfinished: Mapping[str, tuple[Any, ...]],
     failed: Callable[[str], Any],
     tries: int = TRIES,
 ) -> Iterator[tuple[str, Any]]:
     """The results of what a dying worker has left, by halves of halves, until a call that kills workers is alone."""
-    items = list(window.items())
+    items = list(unfinished.items())
     middle = len(items) // 2
     for half in filter(None, (items[:middle], items[middle:])):
         calls, left = iter(half), dict[str, tuple[Any, ...]]()
@@ -178,8 +177,8 @@ class Processes:
         with parallel_config("loky", n_jobs=self._processes, **options):
             pool = Parallel(return_as="generator_unordered")
         with pool:
-            while window := list(islice(calls, WINDOW * self._processes)):
-                results = pool(delayed(on_worker)(function, key, arguments) for key, arguments in window)
+            while taken := window(calls, self._processes):
+                results = pool(delayed(on_worker)(function, key, arguments) for key, arguments in taken)
                 try:
                     for result in results:  # noqa: UP028 `yield from` would close them first
                         yield result

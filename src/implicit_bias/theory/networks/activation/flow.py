@@ -26,7 +26,9 @@ FAR = 120.0
 """The same beside the exponential method, at any tolerance."""
 STILL = 0.02
 """Relative movement of the kernel up to which the exponential method takes a few steps, kinks or not. Where the
-explicit pair takes few, too, it has to be below the tolerance."""
+explicit pair takes few, too, that has to be one step."""
+ONE_STEP = 4.0
+"""Relative movement of the kernel, over the tolerance, up to which one step is enough."""
 ARRIVED = 1e-26
 """Part of the excess loss at the start below which it is rounding."""
 
@@ -36,7 +38,7 @@ def choose_integrator(model: Model, stiffness: float, tol: float, movement: floa
 
     The explicit pair takes about 2 lambda_max(K) T gradients, however lax the tolerance, the stabilised method a number
     that grows like tol^(-1/3). That of the exponential one depends on how much the kernel moves: it is a step's where
-    that is below the tolerance. It needs the kernel as a matrix. Many crossings of kinks cost all of them their order,
+    that is near the tolerance. It needs the kernel as a matrix. Many crossings of kinks cost all of them their order,
     the stabilised method the least.
 
     Args:
@@ -45,7 +47,7 @@ def choose_integrator(model: Model, stiffness: float, tol: float, movement: floa
         tol: tolerance of the flow.
         movement: relative movement of the kernel to expect; None where it is too large to be made.
     """
-    still = STILL if model.phi.kinks or stiffness > FAR else min(tol, STILL)
+    still = STILL if model.phi.kinks or stiffness > FAR else min(ONE_STEP * tol, STILL)
     if movement is not None and movement <= still:
         return "exponential"
     if model.phi.kinks:
