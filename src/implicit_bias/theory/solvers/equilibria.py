@@ -32,7 +32,7 @@ def at_solution(problem: Problem, R: Array) -> bool:
     return bool(np.all(np.abs(residual(problem, R)) <= residual_rounding(problem, R)))
 
 
-def _force_rounding(problem: Problem, R: Array) -> float:
+def force_rounding(problem: Problem, R: Array) -> float:
     """Size of the rounding errors in F = diag(sigma) E and in its products."""
     sigma = problem.sigma[:, None]
     in_products = len(R) * _EPS * np.linalg.norm(sigma * residual(problem, R))
@@ -45,7 +45,7 @@ def at_rest(problem: Problem, R: Array) -> bool:
     The columns of R (k, k') move by the same S(F), each by itself: a tiny one is as exact as a large one. Columns of
     about one size are turned into their principal directions first, and these are exact to rounding of the largest.
     """
-    error = _force_rounding(problem, R)
+    error = force_rounding(problem, R)
     moves = velocity(problem, R)
     if np.linalg.norm(moves) > error * np.linalg.norm(R):
         return False
@@ -76,7 +76,7 @@ def escape(problem: Problem, R: Array) -> tuple[float, float]:
     U1, V = R[: problem.r], R[problem.r :]
     growing = A.T @ U1 + BT @ V
     noise = len(R) * _EPS * (np.abs(A.T) @ np.abs(U1) + np.abs(BT) @ np.abs(V))
-    f = np.where(f > _force_rounding(problem, R), f, 0.0)
+    f = np.where(f > force_rounding(problem, R), f, 0.0)
     weights = f * np.linalg.norm(np.where(np.abs(growing) > noise, growing, 0.0), axis=1)
     size = float(np.linalg.norm(weights))
     return size, float(f @ (weights / size) ** 2) if size > 0 else 0.0

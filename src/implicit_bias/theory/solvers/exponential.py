@@ -161,15 +161,6 @@ def _dense(segment: Segment, t0: float, basis: Array, t: float) -> Array:
     return segment.move((t - t0) / segment.h)[0] @ basis.T
 
 
-def _turned(step: Step, basis: Array) -> Step:
-    """A step of a state in hidden directions of its own, in those of the run."""
-    return Step(step.t0, step.t1, step.R @ basis.T, partial(_turned_at, step, basis))
-
-
-def _turned_at(step: Step, basis: Array, t: float) -> Array:
-    return step.at(t) @ basis.T
-
-
 def _still(R: Array, _: float) -> Array:
     return R
 
@@ -203,14 +194,6 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         if watch.rests(t, R):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
             return
-        if narrow and narrow.suits(R):
-            step = narrow.step(t, R)
-            yield _turned(step, basis)
-            if step.t1 == np.inf:
-                return
-            t, R, moved = step.t1, step.R, np.inf
-            E = smooth = residual(problem, R)
-            continue
         fresh = moved >= _STALE_MOVE
         if fresh:
             reference, moved = Reference.at(problem, R, _SPREAD), 0.0
@@ -223,6 +206,13 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         if not far and (last := limit(problem, R @ basis.T, t, tol)):
             yield last
             return
+        if far and narrow and narrow.suits(R) and (step := narrow.step(t, R)):
+            yield step.turned(basis)
+            if step.t1 == np.inf:
+                return
+            t, R, moved, h = step.t1, step.R, np.inf, 0.0
+            E = smooth = residual(problem, R)
+            continue
         if fresh and left > _LONG_WAY:
             rotation = gather(problem, R)
             R, basis = R @ rotation, basis @ rotation

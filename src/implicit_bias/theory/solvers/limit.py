@@ -11,6 +11,7 @@ from implicit_bias.theory.solvers.reference import NODES, TO_MONOMIALS, Referenc
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
 _FIRST_PANEL = 0.5  # times 1 / lambda_max(K)
+_FARTHEST = 2.0  # ||X|| of a correction; a point farther away is not looked for
 _ROUNDING = 1e-17  # ||X|| of the next correction, with which none is made
 
 
@@ -31,7 +32,7 @@ def settler(r: int, R: Array) -> Callable[[Array], Array]:
         while True:
             X = A @ (inverse * (A.T @ (product - P[:r] @ P[r:].T) @ Q)) @ Q.T
             last, size = size, float(np.linalg.norm(X))
-            if not size < last / 2:
+            if not size < min(last / 2, _FARTHEST):
                 return P
             P = exponential(X, P)
             if size * size <= _ROUNDING * last < np.inf:

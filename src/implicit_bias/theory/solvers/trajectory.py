@@ -27,6 +27,14 @@ class Step:
     R: Array
     at: Callable[[float], Array]
 
+    def turned(self, basis: Array) -> "Step":
+        """The step in the hidden directions that `basis` (q, k') leads back to."""
+
+        def at(t: float) -> Array:
+            return self.at(t) @ basis.T
+
+        return Step(self.t0, self.t1, self.R @ basis.T, at)
+
 
 Integrator = Callable[[Problem, Array, float], Iterator[Step]]
 """(problem, R(0), tolerance) -> accepted steps, in order, for as long as they are asked for."""
