@@ -18,6 +18,7 @@ _SEEN_TO_GROW = 0.1  # share of the expected growth that is taken for growth
 _LARGEST_EXPONENT = 700.0  # of a growth that is a number
 _NEAR = 1e-3
 _NEAR_SLOPE = 0.2
+_SAMPLES = 3  # per decade, that show a slope
 
 
 def residual_rounding(problem: Problem, R: Array) -> Array:
@@ -163,7 +164,7 @@ def decays_algebraically(t: Array, excess: Array) -> bool:
     So does that of balanced modes without a target, u' = -u^3 (docs/integrator.md, "Slow ends").
     """
     edges = np.log(t[-1]) - np.log(10) * np.arange(4, 0, -1)
-    if not edges[0] >= np.log(t[0]):
+    if not edges[0] >= np.log(t[0]) or np.any(np.histogram(np.log(t), edges)[0] < _SAMPLES):
         return False
     slopes = np.diff(np.interp(edges, np.log(t), np.log(np.maximum(excess, 1e-300)))) / np.log(10)
     return bool(np.all(np.abs(slopes + 2) < _NEAR_SLOPE))

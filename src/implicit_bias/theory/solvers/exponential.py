@@ -165,7 +165,7 @@ def _still(R: Array, _: float) -> Array:
     return R
 
 
-def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
+def exponential_steps(problem: Problem, R0: Array, tol: float, made: float = 0.0) -> Iterator[Step]:
     """Integrate the gradient flow of the reduced state; an `Integrator`.
 
     Lambda is kept to rounding whatever `tol` is. Where the flow converges to the min-norm product, the last step
@@ -175,6 +175,7 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
         R0: (k, k') initial reduced state.
         tol: error of a step relative to P, measured in the exponent X. The loss is then right to about sqrt(tol) of
             itself, down to what fast modes feed to slow ones at second order (docs/integrator.md, "The limit").
+        made: error of R0 itself, in X.
 
     Raises:
         ValueError: tol is outside [1e-13, 1).
@@ -182,10 +183,10 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
     """
     if not TIGHTEST <= tol < 1:
         raise ValueError(f"tol must be at least {TIGHTEST:g} and below 1, got {tol!r}")
-    return _steps(problem, np.array(R0, float), min(tol, LOOSEST))
+    return _steps(problem, np.array(R0, float), min(tol, LOOSEST), made)
 
 
-def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
+def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step]:
     """The generator behind `exponential_steps`, its arguments checked. R is kept in hidden directions of its own."""
     t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
     basis, watch, narrow = np.eye(R.shape[1]), Watch(problem), Narrow.of(problem, R, tol)
@@ -203,10 +204,10 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         if not far and not fresh:
             moved = np.inf
             continue
-        if not far and (last := limit(problem, R @ basis.T, t, tol)):
+        if not far and (last := limit(problem, R @ basis.T, t, tol, tol if t > 0 else made)):
             yield last
             return
-        if far and narrow and narrow.suits(R) and (step := narrow.step(t, R)):
+        if far and narrow and narrow.suits(R, left) and (step := narrow.step(t, R)):
             yield step.turned(basis)
             if step.t1 == np.inf:
                 return
