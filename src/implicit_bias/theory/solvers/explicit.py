@@ -12,6 +12,7 @@ from implicit_bias.theory.solvers.equilibria import residual_rounding
 from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST, exponential_steps
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.runge_kutta import Field, RungeKutta8
+from implicit_bias.theory.solvers.step_size import factor
 from implicit_bias.theory.solvers.trajectory import Step, residual, velocity
 
 _STABLE = 6.0  # lambda_max(K) h up to which a step is stable
@@ -67,7 +68,8 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     t, accuracy, near, checked = 0.0, max(tol / 100, 1e-13), _ARRIVAL * np.sqrt(min(tol, LOOSEST)), np.inf
     run, dense = RungeKutta8(field(problem), R), RungeKutta8(field(problem), R)
     speed, first = _norm(run.velocity), _norm(residual(problem, R))
-    slow, h = tol * speed, accuracy ** (1 / 8) / max(_rate(problem, R), kernel_largest(problem, R), 1e-300)
+    slow = tol * speed
+    h = min(accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
     for _ in range(_MOST_STEPS):
         if speed <= slow:
             break
@@ -82,7 +84,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         for _ in range(_MOST_REJECTIONS):
             run.step(h)
             made, error = h, errors.relative(run.error(h, errors.scale))
-            h *= min(max(0.9 * (accuracy / max(error, 1e-300)) ** (1 / 8), 0.2), 6.0) if np.isfinite(error) else 0.1
+            h *= factor(error, accuracy, 8)
             if error <= accuracy:
                 break
         else:
@@ -136,7 +138,7 @@ def left_to_go(problem: Problem, R: Array) -> float:
         X = [np.linalg.solve(gram + c_j * np.eye(len(gram)), e) for c_j, e in zip(c, missing.T, strict=True)]
     except np.linalg.LinAlgError:
         return float("inf")
-    return float(np.linalg.norm(X))
+    return _norm(np.array(X))
 
 
 def _dense(run: RungeKutta8, t0: float, R: Array, t: float) -> Array:

@@ -91,8 +91,8 @@ def gradient_flow(
 
 
 def _loss_error(step: Step, t: float) -> float:
-    """Estimated relative error of the excess loss at time t in the step; the loss is the square of the residual."""
-    return 2 * step.residual_error(t) if step.residual_error and t < np.inf else 0.0
+    """Estimated relative error of the excess loss at time t in the step, at most 1; it is the residual squared."""
+    return min(2 * step.residual_error(t), 1.0) if step.residual_error and t < np.inf else 0.0
 
 
 def _end_of_run(problem: Problem, step: Step, stop: Stop, tol: float) -> tuple[float, str]:

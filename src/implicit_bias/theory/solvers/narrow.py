@@ -14,6 +14,7 @@ from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import force_rounding, losses_at_rest
 from implicit_bias.theory.solvers.limit import settler
 from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi
+from implicit_bias.theory.solvers.step_size import factor
 from implicit_bias.theory.solvers.trajectory import Step, excess_loss, residual, velocity
 
 LARGEST_HESSIAN = 400
@@ -284,7 +285,7 @@ class Narrow:
                 h *= 0.3
                 continue
             error = 0.05 * linear.error(linear.way(np.ones(1), h, DROPPED[:, None] * n[-1])[0], h, tol)
-            self.h = h * min(max(0.9 * (tol / max(error, 1e-300)) ** (1 / 6), 0.2), 6.0)
+            self.h = h * factor(error, tol, 6)
             if error <= tol:
                 return linear.step(h, n).turned(turn)
             h = self.h

@@ -75,7 +75,7 @@ class Trajectory:
             (stopping.py).
         steps: steps of the solver.
         loss_error: largest estimated relative error of the recorded excess losses of a flow before t = infinity, where
-            it may be larger than the square root of the tolerance (docs/integrator.md, "What is promised").
+            it may be larger than the square root of the tolerance; at most 1 (docs/integrator.md, "What is promised").
         U1_range: (T, 2) smallest and largest eigenvalue of U1 U1^T of a descent; (0, 2) of a flow.
     """
 
@@ -179,6 +179,4 @@ class Recorder:
         columns = {name: np.array(values) for name, values in self._rows.items()}
         scale = np.max(columns.pop("scale"))
         columns["drift"] = columns["drift"] / (scale or 1.0)
-        return Trajectory(
-            **columns, R=R.copy(), stop_reason=stop_reason, steps=steps, loss_error=loss_error
-        )
+        return Trajectory(**columns, R=R.copy(), stop_reason=stop_reason, steps=steps, loss_error=loss_error)
