@@ -12,7 +12,7 @@ from implicit_bias.theory.solvers.narrow import jacobian
 from implicit_bias.theory.solvers.reference import Reference
 from implicit_bias.theory.solvers.stopping import SADDLE, STATIONARY, Stop
 from implicit_bias.theory.solvers.trajectory import excess_loss, velocity
-from tests.support.oracles import saxe_mode
+from tests.support.oracles import conditioned_problem, gaussian_state, saxe_mode
 
 METHODS = ("explicit", "exponential")
 
@@ -95,6 +95,14 @@ def test_copies_with_next_to_no_noise_end_at_rest_and_nowhere_else(noise: float,
 
 def test_a_few_points_show_no_power_of_time() -> None:
     assert not decays_algebraically(np.geomspace(1, 1e6, 8), np.geomspace(1, 1e6, 8) ** -2.0)
+
+
+def test_slow_rows_are_no_rest() -> None:
+    problem, R = conditioned_problem(100, 1, 1e10), gaussian_state(100, 1, 500)
+    run = gradient_flow(problem, bare(R, 100), [], Stop(), tol=1e-12)
+    assert run.stop_reason == STATIONARY
+    solution = problem.min_norm_coordinates
+    assert np.linalg.norm(run.product[-1] - solution) <= 1e-14 * np.linalg.norm(solution)
 
 
 def slow_share(share: float, tol: float, seed: int) -> tuple[Problem, np.ndarray, np.ndarray]:

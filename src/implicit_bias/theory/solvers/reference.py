@@ -67,7 +67,7 @@ def _sum(weights: Array, n: Array) -> Array:
 
 
 def endless_integral(e: Array, L: Array, h: float, blind: Array, rounding: float) -> Array:
-    """int_h^inf exp(-t L) e dt, entry by entry: where L is next to 0 it is far, unless e is `rounding` and L `blind`."""
+    """int_h^inf exp(-t L) e dt, entry by entry: without end where L is next to 0, unless L is `blind`, e `rounding`."""
     e = np.where(np.logical_and(blind, np.abs(e) <= rounding), 0.0, e)
     decays = _STILL * np.max(L) < L
     return np.where(decays, np.exp(-h * L) * e / np.where(decays, L, 1.0), _FAR * np.sign(e))
