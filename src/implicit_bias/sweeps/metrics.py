@@ -43,6 +43,7 @@ TWO_LAYER = LINEAR | {
     "imbalance_c": "level of imbalance at the start, c in Theorem 1: lambda_r + lambda_m, where they are positive",
     "lambda_r": "r-th largest eigenvalue of the imbalance",
     "lambda_m": "m-th largest eigenvalue of minus the imbalance",
+    "loss_error": "estimated relative error of the late losses of a flow; 0 where they are right to sqrt(tol)",
     "limit_rate": "rate of the loss at the end in the limit of large width",
     **{f"lhs_{number}": f"left-hand side of the paper's ({number})" for number in (17, 18, 19)},
     **{f"lemma_{number}": f"right-hand side of the paper's ({number})" for number in (17, 18, 19)},
