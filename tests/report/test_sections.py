@@ -52,7 +52,9 @@ def test_broken_bounds_and_exhausted_runs_are_said() -> None:
     table["certified_worst"], table["met/certified"] = 1.01, [1.0, 1.0] + [0.0] * (len(table) - 2)
     table.loc[1, "stop_reason"] = "iteration limit"
     table.loc[2, "stop_reason"], table.loc[3, "stop_reason"] = "slow", "saddle"
+    table["loss_error"] = [0.2, 0.09] + [0.0] * (len(table) - 2)
     listed = page(width=section(points=table)).texts("li")
+    assert "1 point has late losses that may be wrong by more than 10 %." in listed
     assert "1 point exceeds what is guaranteed: Theorem 1." in listed
     assert "2 points exceed what is certified: rate of the run." in listed, "where its hypotheses are met"
     assert "1 point reached the iteration limit before the tolerance." in listed

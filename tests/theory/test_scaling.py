@@ -44,10 +44,12 @@ class Case:
     def flow(self, state=None):
         return ib.gradient_flow(self.p, state or self.state, self.t[:-1], ib.Stop(t_max=self.t[-1]), "explicit", 1e-10)
 
-    def descent(self):
-        return ib.gradient_descent(
-            self.p, self.state, self.eta, [1, 2, 3, 5], ib.Stop(t_max=6 * self.p.flow_time(1, self.eta))
-        )
+    def trained(self, solver):
+        stop = ib.Stop(t_max=6 * self.p.flow_time(1, self.eta))
+        return ib.train(self.p, self.state, solver, self.eta, stop, 3, 1e-10)[0]
+
+    def descent(self, method=ib.gradient_descent):
+        return method(self.p, self.state, self.eta, [1, 2, 3, 5], ib.Stop(t_max=6 * self.p.flow_time(1, self.eta)))
 
     @property
     def step(self):
@@ -65,6 +67,7 @@ def ending(c):
 TABLE = {
     "reparametrize": (0, 2, lambda c: c.p.min_norm_solution),
     "reparametrize, loss floor": (2, 4, lambda c: c.p.loss_floor),
+    "reduce_network": (0, 2, lambda c: c.state.R @ c.state.R.T),
     "imbalance": (0, 2, lambda c: c.imbalance.c),
     "imbalance_spectrum": (0, 2, lambda c: ib.imbalance_spectrum(c.state)),
     "kernel_range": (2, 2, lambda c: ib.kernel_range(c.p, c.state.R)),
@@ -81,6 +84,8 @@ TABLE = {
         lambda c: ib.gradient_flow(c.p, c.state, c.t, ib.Stop(), "exponential", 1e-11).product[:-1],
     ),
     "gradient_descent": (2, 4, lambda c: c.descent().excess),
+    "momentum_descent": (2, 4, lambda c: c.descent(ib.momentum_descent).excess),
+    "train": (0, 2, lambda c: c.trained("gradient_descent").product),
     "largest_step_estimate": (-2, -2, lambda c: ib.largest_step_estimate(c.p, c.state)),
     "largest_certified_step": (-2, -2, lambda c: ib.largest_certified_step(c.p, c.state)),
     "certified_curve": (2, 4, lambda c: ib.certified_curve(c.p, c.imbalance, c.flow()).value),
@@ -102,6 +107,8 @@ TABLE = {
         2,
         lambda c: [marginal_quantile(c.p, c.a, c.b, H, path_free_correction(c.p, c.a, c.b), q) for q in (0.03, 0.9)],
     ),
+    "distance": (0, 2, lambda c: ib.distance(c.p, c.state, c.flow())),
+    "distance_band": (0, 2, lambda c: ib.distance_band(c.p, H, c.scaling)),
     "distance_law": (0, 2, lambda c: ib.distance_law(c.p, c.VVt, c.s).upper(0.05)),
     "lazy_distance": (0, 2, lambda c: lazy_distance(c.p, c.s, c.b)),
     "rich_distance": (0, 2, lambda c: rich_distance(c.p, c.s)),
@@ -142,3 +149,19 @@ def test_results_scale_with_the_units(name, g, s):
     np.testing.assert_allclose(
         np.asarray(result(Case(g, s)), float), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max()
     )
+
+
+UNSCALED = {
+    "INITIALIZATIONS", "RUN_BOUNDS", "SOLVERS",  # registries
+    "Bound", "Descent", "DivergenceError", "Evaluation", "Imbalance", "Initialization", "Problem", "RunBound",
+    "Scaling", "Solver", "State", "Stop", "Trajectory",  # what the functions take and give
+    "in_invariant_set", "initial_state", "scaled", "standard_normal", "draw_data",  # draws: their scale is an argument
+    "lemma_17", "lemma_18", "lemma_19", "theorem_2", "limit_const",  # of weights whose scale is h^-alpha
+}  # fmt: skip
+"""Exported names that are no functions of a problem and of weights in units of one's own."""
+
+
+def test_every_exported_function_is_scaled():
+    covered = {name.split(",")[0] for name in TABLE}
+    assert not UNSCALED & covered
+    assert set(ib.__all__) - UNSCALED <= covered

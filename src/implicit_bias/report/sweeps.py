@@ -81,6 +81,9 @@ def _summary(params: Mapping[str, str], count: int, datasets: Sequence[Mapping[s
     return f"{count:,} networks on {where}, trained by {solvers}, each until {limit}{most}."
 
 
+LARGEST_LOSS_ERROR = 0.1
+"""Estimated relative error of a recorded loss, beyond which the report speaks of it."""
+
 UNFINISHED = {
     SLOW: "slow: its speed fell below `stop.stationary` before it arrived",
     SADDLE: "at a saddle, which its start cannot leave",
@@ -104,6 +107,9 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
             faults.append(
                 f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance."
             )
+    if "loss_error" in points and (count := int((points["loss_error"] > LARGEST_LOSS_ERROR).sum())):
+        late = "have late losses" if count > 1 else "has late losses"
+        faults.append(f"{count:,} point{'s' if count > 1 else ''} {late} that may be wrong by more than 10 %.")
     if "stop_reason" in points:
         for reason, said in UNFINISHED.items():
             if count := int((points["stop_reason"] == reason).sum()):

@@ -157,6 +157,7 @@ METRICS: dict[str, Callable[[Problem, State, Trajectory], float]] = {
     "distance_op": _distance_op,
     "loss": lambda problem, state, run: float(problem.averaged(run.excess[-1] + problem.loss_floor)),
     "imbalance_drift": lambda problem, state, run: float(np.max(run.drift)),
+    "loss_error": lambda problem, state, run: run.loss_error,
     "kernel_move": lambda problem, state, run: float(run.kernel_change[-1]),
     "rate": lambda problem, state, run: final_rate(run),
 }

@@ -386,7 +386,7 @@ def test_the_tail_is_as_exact_as_is_promised(seed: int) -> None:
     E0 = 0.1 * np.sqrt(tol) * rates[0] * Z @ share[:, None]
     Y = sigma[:, None] * (R[:2] @ R[2:].T) + E0
     problem = Problem(n=2, sigma=sigma, Phi1=np.eye(2), Y_tilde=Y, loss_floor=0.0)
-    step = limit(problem, R, 0.0, tol)
+    step = limit(problem, R, 0.0, tol, 0.0)
     assert step is not None
     times = np.linspace(0, 4, 9)[1:] / rates[0]
     exact = solve_ivp(

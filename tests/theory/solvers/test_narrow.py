@@ -136,13 +136,14 @@ def test_singular_values_that_are_alike_leave_a_choice_and_an_end() -> None:
 def test_where_the_hessian_is_made() -> None:
     narrow, wide = gaussian_state(R, M, H), gaussian_state(R, M, 20)
     problem = conditioned_problem(R, M, 10.0)
-    assert Narrow.of(problem, narrow, 1e-8) is not None
-    assert Narrow.of(problem, wide, 1e-8) is None
     large = conditioned_problem(200, 4, 10.0)
     assert LARGEST_HESSIAN < 2 * 204
     assert Narrow.of(large, gaussian_state(200, 4, 2), 1e-8) is None
-    steps = Narrow.of(problem, narrow, 1e-8)
+    steps, easy = Narrow.of(problem, narrow, 1e-8), Narrow.of(problem, wide, 1e-8)
     assert steps is not None
-    assert steps.suits(narrow)
-    assert not steps.suits(narrow * np.array([1.0, 1e-6])), "a tiny direction"
+    assert easy is not None
+    assert steps.suits(narrow, 1.0)
+    assert not steps.suits(narrow * np.array([1.0, 1e-8]), 1.0), "a tiny direction"
+    assert not easy.suits(wide, 1.0), "the target is in reach"
+    assert easy.suits(wide, 1e3), "a long way in the group"
     assert excess_loss(problem, narrow) > 0

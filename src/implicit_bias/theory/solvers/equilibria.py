@@ -18,6 +18,7 @@ _SEEN_TO_GROW = 0.1  # share of the expected growth that is taken for growth
 _LARGEST_EXPONENT = 700.0  # of a growth that is a number
 _NEAR = 1e-3
 _NEAR_SLOPE = 0.2
+_SAMPLES = 3  # per decade, that show a slope
 
 
 def residual_rounding(problem: Problem, R: Array) -> Array:
@@ -32,27 +33,33 @@ def at_solution(problem: Problem, R: Array) -> bool:
     return bool(np.all(np.abs(residual(problem, R)) <= residual_rounding(problem, R)))
 
 
+def _rounding_of_force(problem: Problem, R: Array) -> Array:
+    """Size (r, m) of the rounding errors in F = diag(sigma) E and in its products."""
+    E = np.abs(residual(problem, R))
+    return problem.sigma[:, None] * (len(R) * _EPS * E + residual_rounding(problem, R))
+
+
 def force_rounding(problem: Problem, R: Array) -> float:
-    """Size of the rounding errors in F = diag(sigma) E and in its products."""
-    sigma = problem.sigma[:, None]
-    in_products = len(R) * _EPS * np.linalg.norm(sigma * residual(problem, R))
-    return float(in_products + np.linalg.norm(sigma * residual_rounding(problem, R)))
+    """Norm of the rounding errors in F = diag(sigma) E and in its products."""
+    return float(np.linalg.norm(_rounding_of_force(problem, R)))
 
 
 def at_rest(problem: Problem, R: Array) -> bool:
-    """Whether the velocity of each hidden direction is nothing but rounding errors of that direction.
+    """Whether the velocity of each hidden direction is nothing but rounding errors of that direction, row by row.
 
     The columns of R (k, k') move by the same S(F), each by itself: a tiny one is as exact as a large one. Columns of
     about one size are turned into their principal directions first, and these are exact to rounding of the largest.
+    Rows of U1 belong to singular values of the data: where these are small, so are the errors.
     """
-    error = force_rounding(problem, R)
+    rounding = _rounding_of_force(problem, R)
+    error = np.concatenate([np.linalg.norm(rounding, axis=1), np.linalg.norm(rounding, axis=0)])
     moves = velocity(problem, R)
-    if np.linalg.norm(moves) > error * np.linalg.norm(R):
+    if np.any(np.linalg.norm(moves, axis=1) > error * np.linalg.norm(R)):
         return False
     for group in _of_one_size(R):
         _, sizes, turn = np.linalg.svd(R[:, group], full_matrices=False)
         seen = np.maximum(sizes, len(R) * _EPS * sizes[0])
-        if np.any(np.linalg.norm(moves[:, group] @ turn.T, axis=0) > error * seen):
+        if np.any(np.abs(moves[:, group] @ turn.T) > error[:, None] * seen):
             return False
     return True
 
@@ -163,7 +170,7 @@ def decays_algebraically(t: Array, excess: Array) -> bool:
     So does that of balanced modes without a target, u' = -u^3 (docs/integrator.md, "Slow ends").
     """
     edges = np.log(t[-1]) - np.log(10) * np.arange(4, 0, -1)
-    if not edges[0] >= np.log(t[0]):
+    if not edges[0] >= np.log(t[0]) or np.any(np.histogram(np.log(t), edges)[0] < _SAMPLES):
         return False
     slopes = np.diff(np.interp(edges, np.log(t), np.log(np.maximum(excess, 1e-300)))) / np.log(10)
     return bool(np.all(np.abs(slopes + 2) < _NEAR_SLOPE))

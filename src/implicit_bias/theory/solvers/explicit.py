@@ -6,10 +6,13 @@ from functools import partial
 import numpy as np
 from scipy.linalg.blas import dnrm2
 
+from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.exponential import LOOSEST, exponential_steps
+from implicit_bias.theory.solvers.equilibria import residual_rounding
+from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST, exponential_steps
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.runge_kutta import Field, RungeKutta8
+from implicit_bias.theory.solvers.step_size import factor
 from implicit_bias.theory.solvers.trajectory import Step, residual, velocity
 
 _STABLE = 6.0  # lambda_max(K) h up to which a step is stable
@@ -64,24 +67,25 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     """The generator behind `explicit_steps`, its arguments checked."""
     t, accuracy, near, checked = 0.0, max(tol / 100, 1e-13), _ARRIVAL * np.sqrt(min(tol, LOOSEST)), np.inf
     run, dense = RungeKutta8(field(problem), R), RungeKutta8(field(problem), R)
-    speed = _norm(run.velocity)
-    slow, h = tol * speed, accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300)
+    speed, first = _norm(run.velocity), _norm(residual(problem, R))
+    slow = tol * speed
+    h = min(accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
     for _ in range(_MOST_STEPS):
         if speed <= slow:
             break
         size = _norm(R)
         if speed <= checked and speed * h <= _STABLE * near * size:
             left = left_to_go(problem, R)
-            if left <= near and (last := limit(problem, R, t, tol)):
+            if left <= near and (last := limit(problem, R, t, tol, accuracy if t > 0 else 0.0)):
                 yield last
                 return
             checked = speed * min(near / left, 1.0)
-        allowed = accuracy * size
+        errors = Errors(problem, R, first)
         for _ in range(_MOST_REJECTIONS):
             run.step(h)
-            made, error = h, run.error(h)
-            h *= min(max(0.9 * (allowed / max(error, 1e-300)) ** (1 / 8), 0.2), 6.0) if np.isfinite(error) else 0.1
-            if error <= allowed:
+            made, error = h, errors.relative(run.error(h, errors.scale))
+            h *= factor(error, accuracy, 8)
+            if error <= accuracy:
                 break
         else:
             raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: no step meets tol = {tol:g}")
@@ -90,8 +94,28 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         t += made
         run.restart(R)
         speed = _norm(run.velocity)
-    for later in exponential_steps(problem, R, tol):
-        yield Step(later.t0 + t, later.t1 + t, later.R, partial(_later, later, t))
+    for later in exponential_steps(problem, R, tol, accuracy):
+        yield later.delayed(t)
+
+
+class Errors:
+    """Size of an error of P (k, k'): relative to each hidden direction, and in E to the residual at the start.
+
+    The former keeps tiny directions, on which the time of an escape depends; the latter the loss where the layers
+    differ in size. Neither asks for more than floating point has.
+    """
+
+    def __init__(self, problem: Problem, R: Array, first: float) -> None:
+        self._R, self._r, self._sigma = R, problem.r, problem.sigma[:, None]
+        sizes = np.linalg.norm(R, axis=0)
+        self.scale = np.broadcast_to(np.sqrt(R.shape[1]) * np.where(sizes > 0, sizes, np.inf), R.shape)
+        self._of_residual = max(first, _norm(residual_rounding(problem, R)) / TIGHTEST)
+
+    def relative(self, error: Array) -> float:
+        U1, V, r = self._R[: self._r], self._R[self._r :], self._r
+        with np.errstate(over="ignore", invalid="ignore"):
+            in_residual = _norm(self._sigma * (error[:r] @ V.T + U1 @ error[r:].T)) / self._of_residual
+            return max(_norm(error / self.scale), in_residual)
 
 
 def _norm(R: Array) -> float:
@@ -114,7 +138,7 @@ def left_to_go(problem: Problem, R: Array) -> float:
         X = [np.linalg.solve(gram + c_j * np.eye(len(gram)), e) for c_j, e in zip(c, missing.T, strict=True)]
     except np.linalg.LinAlgError:
         return float("inf")
-    return float(np.linalg.norm(X))
+    return _norm(np.array(X))
 
 
 def _dense(run: RungeKutta8, t0: float, R: Array, t: float) -> Array:
@@ -122,8 +146,3 @@ def _dense(run: RungeKutta8, t0: float, R: Array, t: float) -> Array:
     run.restart(R)
     run.step(t - t0)
     return run.end.copy()
-
-
-def _later(step: Step, start: float, t: float) -> Array:
-    """State at time t by a step that counts its own from `start`: rounding puts no time before its begin."""
-    return step.at(max(t - start, step.t0))

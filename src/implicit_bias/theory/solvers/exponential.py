@@ -20,6 +20,7 @@ from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.narrow import Narrow
 from implicit_bias.theory.solvers.orbit import LINKS, Chain, apply, cf4, chain, core, exponential
 from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Reference, Weights, left_product, phi
+from implicit_bias.theory.solvers.step_size import factor
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
 TIGHTEST, LOOSEST = 1e-13, 1e-5
@@ -32,6 +33,8 @@ _STALE_MOVE = 0.25  # summed ||X|| after which the reference kernel is rebuilt
 _STALE_SWEEPS = 10
 _MOST_SWEEPS = 14
 _MOST_REJECTIONS = 60
+_LARGEST_NOISE = 0.1  # of ||X|| by rounding errors in one step
+_LONGEST = 1e60  # first step, over 1 / the largest rate
 _LONG_WAY = 30.0  # ||X|| left to go beyond which a start is near a saddle
 
 
@@ -150,9 +153,10 @@ def departure(problem: Problem, reference: Reference, R: Array, E: Array) -> Arr
 def _first_step(reference: Reference, e: Array, move: float, near: float) -> float:
     """A step in which ||int F|| reaches about `move` under the frozen kernel, or what is left of it falls to `near`."""
     h = move / _norm(reference.force(e))
-    while _norm(reference.left_to_go(e, h)) > near:
-        if _norm(reference.force(2 * h * phi(-2 * h * reference.L, 1)[1] * e)) > move:
-            break
+    while h * np.max(reference.L) < _LONGEST and _norm(reference.left_to_go(e, h)) > near:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not _norm(reference.force(2 * h * phi(-2 * h * reference.L, 1)[1] * e)) <= move:
+                break
         h *= 2
     return h
 
@@ -165,7 +169,7 @@ def _still(R: Array, _: float) -> Array:
     return R
 
 
-def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
+def exponential_steps(problem: Problem, R0: Array, tol: float, made: float = 0.0) -> Iterator[Step]:
     """Integrate the gradient flow of the reduced state; an `Integrator`.
 
     Lambda is kept to rounding whatever `tol` is. Where the flow converges to the min-norm product, the last step
@@ -175,6 +179,7 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
         R0: (k, k') initial reduced state.
         tol: error of a step relative to P, measured in the exponent X. The loss is then right to about sqrt(tol) of
             itself, down to what fast modes feed to slow ones at second order (docs/integrator.md, "The limit").
+        made: error of R0 itself, in X.
 
     Raises:
         ValueError: tol is outside [1e-13, 1).
@@ -182,10 +187,10 @@ def exponential_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]
     """
     if not TIGHTEST <= tol < 1:
         raise ValueError(f"tol must be at least {TIGHTEST:g} and below 1, got {tol!r}")
-    return _steps(problem, np.array(R0, float), min(tol, LOOSEST))
+    return _steps(problem, np.array(R0, float), min(tol, LOOSEST), made)
 
 
-def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
+def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step]:
     """The generator behind `exponential_steps`, its arguments checked. R is kept in hidden directions of its own."""
     t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
     basis, watch, narrow = np.eye(R.shape[1]), Watch(problem), Narrow.of(problem, R, tol)
@@ -203,10 +208,10 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         if not far and not fresh:
             moved = np.inf
             continue
-        if not far and (last := limit(problem, R @ basis.T, t, tol)):
+        if not far and (last := limit(problem, R @ basis.T, t, tol, tol if t > 0 else made)):
             yield last
             return
-        if far and narrow and narrow.suits(R) and (step := narrow.step(t, R)):
+        if far and narrow and narrow.suits(R, left) and (step := narrow.step(t, R)):
             yield step.turned(basis)
             if step.t1 == np.inf:
                 return
@@ -225,15 +230,23 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
             if segment is None:
                 h *= 0.3
                 continue
-            R1, smooth1, correction = segment.move(1.0)
+            with np.errstate(over="ignore", invalid="ignore"):  # a correction that is far too large
+                R1, smooth1, correction = segment.move(1.0)
             error = max(0.05 * _norm(segment.dropped_node()), _norm(correction))
             allowed = max(tol, segment.noise)
-            h *= float(np.clip(0.9 * (allowed / max(error, 1e-300)) ** (1 / 6), 0.2, 6.0))
+            if not np.all(np.isfinite(R1)):
+                error = np.inf
+            h *= factor(error, allowed, 6)
             if error <= allowed:
                 break
         else:
             raise ArithmeticError(
                 f"no step from t = {t:g} meets tol = {tol:g} in floating point; use a larger tolerance"
+            )
+        if segment.noise > _LARGEST_NOISE:
+            raise ArithmeticError(
+                f"at t = {t:g} modes of rates from {_norm(reference.force(e)) / _norm(R):.1g} to "
+                f"{np.max(reference.L):.1g} matter at once: floating point does not hold both"
             )
         moved = np.inf if segment.sweeps > _STALE_SWEEPS else moved + segment.size
         yield Step(t0=t, t1=t + segment.h, R=R1 @ basis.T, at=partial(_dense, segment, t, basis))

@@ -73,18 +73,26 @@ def gradient_flow(
     if not np.any(velocity(problem, state.R)):
         return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
     way: list[tuple[float, float]] = []
+    loss_error = 0.0
     for count, step in enumerate(INTEGRATORS[method](problem, R0, tol), start=1):
         end, reason = _end_of_run(problem, step, stop, tol)
         for t, R in pending.states(problem, step, min(step.t1, end)):
             recorder.record(t, R @ O.T)
+            loss_error = max(loss_error, _loss_error(step, t))
         if reason:
             R = (step.R if end == step.t1 else step.at(end)) @ O.T
             recorder.record(end, R)
+            loss_error = max(loss_error, _loss_error(step, end))
             if reason == STATIONARY and way and decays_algebraically(*np.transpose(way)):
                 reason = ALGEBRAIC
-            return recorder.trajectory(R, reason, count)
+            return recorder.trajectory(R, reason, count, loss_error)
         way.append((step.t1, excess_loss(problem, step.R)))
     raise AssertionError("integrators yield steps until the run ends")
+
+
+def _loss_error(step: Step, t: float) -> float:
+    """Estimated relative error of the excess loss at time t in the step, at most 1; it is the residual squared."""
+    return min(2 * step.residual_error(t), 1.0) if step.residual_error and t < np.inf else 0.0
 
 
 def _end_of_run(problem: Problem, step: Step, stop: Stop, tol: float) -> tuple[float, str]:

@@ -66,6 +66,11 @@ class Tail:
         theta = np.array([(t - start) / length])
         return Weights.at(theta, length, self.reference.L).residual(e, n)[0]
 
+    def relative_error(self, error: float, t: float) -> float:
+        """Of E at the time t after the start, if X is wrong by `error` in the slowest mode at the start."""
+        left = float(np.linalg.norm(self.reference.left_to_go(self.at(t))))
+        return error * float(np.exp(-np.min(self.reference.L) * t)) / max(left, 1e-300)
+
     def _panel(self, t: float) -> tuple[float, float, Array, Array, Array]:
         if not self._panels:
             self._panels.append(self._make(0.0, _FIRST_PANEL / float(np.max(self.reference.L)), self.e))
@@ -87,10 +92,10 @@ class Tail:
         return reference.hat(reference.sigma * (X @ (MT @ F) + M @ (XT @ F) + F @ (XT @ M + MT @ X)))
 
 
-def limit(problem: Problem, R: Array, t0: float, tol: float) -> Step | None:
+def limit(problem: Problem, R: Array, t0: float, tol: float, error: float) -> Step | None:
     """The last step, from t0 to infinity: E decays as a Tail, R follows on its orbit.
 
-    None if the limit is not found to `tol`, as when the kernel is nearly singular.
+    None if the limit is not found to `tol`, as when the kernel is nearly singular. `error` is that of X at t0.
     """
     settle = settler(problem.r, R)
     end = settle(problem.min_norm_coordinates)
@@ -106,4 +111,5 @@ def limit(problem: Problem, R: Array, t0: float, tol: float) -> Step | None:
         E = reference.unhat(tail.at(t - t0))
         return settle((problem.Y_tilde - E) / problem.sigma[:, None])
 
-    return Step(t0=t0, t1=np.inf, R=end, at=at)
+    error += float(np.linalg.norm(reference.left_to_go(e))) ** 3  # what the Tail leaves out
+    return Step(t0=t0, t1=np.inf, R=end, at=at, residual_error=lambda t: tail.relative_error(error, t - t0))

@@ -14,6 +14,7 @@ from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import force_rounding, losses_at_rest
 from implicit_bias.theory.solvers.limit import settler
 from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi
+from implicit_bias.theory.solvers.step_size import factor
 from implicit_bias.theory.solvers.trajectory import Step, excess_loss, residual, velocity
 
 LARGEST_HESSIAN = 400
@@ -21,6 +22,7 @@ LARGEST_HESSIAN = 400
 _MOST_SWEEPS = 12
 _MOST_REJECTIONS = 60
 _NEAR_SADDLE = 1e-3  # speed over ||F|| ||P||
+_LONG_WAY = 30.0  # ||X||
 _UNFELT = 1e-2  # speed over ||F|| ||P||
 _SLOW_GROWTH = 0.05  # rate of growth over ||F||
 _ARRIVED = 1e-3  # of the way to the end that may be left there
@@ -124,28 +126,28 @@ class Linear:
         weights = Weights.at(theta, h, -self.rates[:, None])
         return weights.residual(np.zeros((1, 1)), n[..., None])[..., 0]
 
-    def noise(self, h: float) -> float:
-        """What rounding errors of F make of a hidden direction over a step of size h, relative to the direction."""
-        times = h * phi(np.minimum(self.rates, 0.0) * h, 1)[1]
+    def error(self, way: Array, h: float, tol: float) -> float:
+        """`relative` of an error (n,) over a step of size h, less what rounding errors of F explain beyond `tol`."""
         of_force = force_rounding(self.problem, self.R) / len(self.R)
-        return float(of_force * np.linalg.norm(times) / np.sqrt(times.size))
+        noise = of_force * h * phi(np.minimum(self.rates, 0.0) * h, 1)[1]
+        return self.relative(way * tol / np.maximum(noise, tol))
 
-    def collocate(self, h: float, enough: float) -> Array | None:
-        """The n of a step of size h by fixed-point sweeps until its end changes by `enough`; None if they diverge."""
+    def collocate(self, h: float, tol: float) -> Array | None:
+        """The n of a step of size h by fixed-point sweeps, to 0.03 tol; None if they diverge."""
         moved: Array = np.zeros((1, self.start.size))
         values, change = np.tile(self.start, (NODES.size, 1)), np.inf
         for sweep in range(_MOST_SWEEPS):
             n = TO_MONOMIALS @ values
             before, moved = moved[-1], self.way(NODES[1:], h, n)
-            last, change = change, self.relative(moved[-1] - before)
+            last, change = change, self.error(moved[-1] - before, h, tol)
             if not self.relative(moved) <= 1 or (sweep > 2 and change > last):
                 return None
-            if change <= enough:
+            if change <= 0.03 * tol:
                 return n
             values[1:] = self._departure(self._states(moved), moved)
         return None
 
-    def collocate_slow(self, h: float, enough: float) -> Array | None:
+    def collocate_slow(self, h: float, tol: float) -> Array | None:
         """As `collocate`, where modes that decay within the step follow the others on a curved manifold.
 
         Near it the slow modes feel a distance d from it as h times the rate of the fast modes times d, which no sweep
@@ -169,10 +171,10 @@ class Linear:
                     values[node + 1, slow] = departure[node, slow] - J[slow] @ off
             n = TO_MONOMIALS @ values
             before, moved = moved[-1], self.way(NODES[1:], h, n)
-            last, change = change, self.relative(moved[-1] - before)
+            last, change = change, self.error(moved[-1] - before, h, tol)
             if sweep > _HELD + 2 and change > last:
                 return None
-            if sweep >= _HELD and change <= enough:
+            if sweep >= _HELD and change <= 0.03 * tol:
                 return n
         return None
 
@@ -223,29 +225,34 @@ class Narrow:
         reached = floor <= _REACHED * np.sum(problem.Y_tilde**2)
         return cls(problem, tol, 0.0 if reached else floor, next_loss, best_product(problem, width))
 
-    def suits(self, R: Array) -> bool:
+    def suits(self, R: Array, left: float) -> bool:
         """Whether rounding errors of P (k, k') spare its smallest hidden direction, and steps of the group may not do.
 
-        They do where the target is in reach, unless P feels next to nothing of F, or is at the end.
+        They do where the target is in reach, unless there is a long way `left` to go in the group, P feels next to
+        nothing of F, or is at the end.
         """
         sizes = np.linalg.svd(R, compute_uv=False)
         if sizes[-1] < _ROUNDING / self.tol * sizes[0]:
             return False
-        return bool(self.floor > 0 or self._felt(R) < _UNFELT or self._end(R) is not None)
+        return bool(self.floor > 0 or left > _LONG_WAY or self._felt(R) < _UNFELT or self._end(R)[1] <= self._near)
 
     def _felt(self, R: Array) -> float:
         force = np.linalg.norm(self.problem.sigma[:, None] * residual(self.problem, R))
         return float(np.linalg.norm(velocity(self.problem, R)) / (force * np.linalg.norm(R)))
 
-    def _end(self, R: Array) -> Array | None:
-        """The minimum that the flow from R goes to, if that is as near as `tol`."""
+    def _end(self, R: Array) -> tuple[Array | None, float]:
+        """The minimum that the flow from R goes to, if it is found, and its distance relative to R."""
         if excess_loss(self.problem, R) >= self.next_loss:
-            return None
+            return None, np.inf
         end = settler(self.problem.r, R)(self.best)
-        near = np.linalg.norm(end - R) <= max(self.tol, _NEAREST) * np.linalg.norm(R)
         rounding = len(R) * np.finfo(float).eps * np.linalg.norm(self.best)
-        there = self._missing(end) <= _ARRIVED * self._missing(R) + rounding
-        return end if near and there else None
+        if self._missing(end) > _ARRIVED * self._missing(R) + rounding:
+            return None, np.inf
+        return end, float(np.linalg.norm(end - R) / np.linalg.norm(R))
+
+    @property
+    def _near(self) -> float:
+        return max(self.tol, _NEAREST)
 
     def _missing(self, R: Array) -> float:
         return float(np.linalg.norm(self.best - R[: self.problem.r] @ R[self.problem.r :].T))
@@ -258,38 +265,47 @@ class Narrow:
         Raises:
             ArithmeticError: rounding errors keep the tolerance from being met.
         """
-        if (end := self._end(R)) is not None:
-            return closing_step(self.problem, t, R, end)
+        end, distance = self._end(R)
+        if end is not None and distance <= self._near:
+            return closing_step(self.problem, t, R, end, np.sqrt(self.tol) if self.floor == 0 else 0.0)
+        tol = max(min(self.tol, np.sqrt(self.tol) * distance), _NEAREST) if self.floor == 0 else self.tol
         turn = np.linalg.svd(R, full_matrices=False)[2].T
         linear = Linear(self.problem, R @ turn, t)
-        force = np.linalg.norm(self.problem.sigma[:, None] * residual(self.problem, R), 2)
+        force = float(np.linalg.norm(self.problem.sigma[:, None] * residual(self.problem, R), 2))
         ahead = self.floor == 0 or (self._felt(R) < _NEAR_SADDLE and excess_loss(self.problem, R) >= self.next_loss)
         if ahead and linear.least_growing(_SLOW_GROWTH * force) < _SEEN * self.tol:
             return None
-        h = self.h or self.tol ** (1 / 6) / linear.relative(linear.start)
+        h = self.h or tol ** (1 / 6) / linear.relative(linear.start)
         h = min(h, _LARGEST_GROWTH / max(linear.rates[-1], 1e-300))
         for _ in range(_MOST_REJECTIONS):
-            allowed = max(self.tol, linear.noise(h))
-            n = linear.collocate(h, 0.03 * allowed)
+            n = linear.collocate(h, tol)
             if n is None:
-                n = linear.collocate_slow(h, 0.03 * allowed)
+                n = linear.collocate_slow(h, tol)
             if n is None:
                 h *= 0.3
                 continue
-            error = 0.05 * linear.relative(linear.way(np.ones(1), h, DROPPED[:, None] * n[-1]))
-            self.h = h * min(max(0.9 * (allowed / max(error, 1e-300)) ** (1 / 6), 0.2), 6.0)
-            if error <= allowed:
+            error = 0.05 * linear.error(linear.way(np.ones(1), h, DROPPED[:, None] * n[-1])[0], h, tol)
+            self.h = h * factor(error, tol, 6)
+            if error <= tol:
                 return linear.step(h, n).turned(turn)
             h = self.h
-        raise ArithmeticError(f"no step from t = {t:g} meets tol = {self.tol:g} in floating point")
+        raise ArithmeticError(f"no step from t = {t:g} meets tol = {tol:g} in floating point")
 
 
-def closing_step(problem: Problem, t0: float, R: Array, end: Array) -> Step:
-    """From R (k, k') to the minimum `end` beside it, at the rates of the Hessian there."""
+def closing_step(problem: Problem, t0: float, R: Array, end: Array, error: float) -> Step:
+    """From R (k, k') to the minimum `end` beside it, at the rates of the Hessian there.
+
+    If the loss there is 0, `error` is that of R - end, relative to it.
+    """
     linear = Linear(problem, end, t0)
     left, rates = linear.Q.T @ (R - end).ravel(), np.minimum(linear.rates, 0.0)
+    decays = rates < len(R) * np.finfo(float).eps * np.min(rates)
 
     def at(t: float) -> Array:
         return end if t == np.inf else linear.state(np.exp(rates * (t - t0)) * left)
 
-    return Step(t0, np.inf, end, at)
+    def residual_error(t: float) -> float:
+        slowest = np.exp(np.max(rates[decays]) * (t - t0)) * np.linalg.norm(left[decays])
+        return float(error * slowest / max(np.linalg.norm((np.exp(rates * (t - t0)) * left)[decays]), 1e-300))
+
+    return Step(t0, np.inf, end, at, residual_error if error > 0 and np.any(decays) else None)

@@ -22,6 +22,8 @@ DROPPED = Polynomial.fromroots(np.delete(NODES, 2)).coef
 _FACTORIALS = np.array([factorial(p) for p in range(NODES.size)], float)
 
 
+_STILL = 1e-30  # rate over the largest, below which a mode does not decay
+_FAR = 1e50  # an integral without an end
 _NEAR = 1.5  # |z| up to which phi_k are summed as series
 _TERMS = 22
 
@@ -62,6 +64,13 @@ def _sum(weights: Array, n: Array) -> Array:
     """Sum over p of weights (T, p, r, m) times n (p, r, m)."""
     total: Array = np.einsum("tprm,prm->trm", weights, n)
     return total
+
+
+def endless_integral(e: Array, L: Array, h: float, blind: Array, rounding: float) -> Array:
+    """int_h^inf exp(-t L) e dt, entry by entry: without end where L is next to 0, unless L is `blind`, e `rounding`."""
+    e = np.where(np.logical_and(blind, np.abs(e) <= rounding), 0.0, e)
+    decays = _STILL * np.max(L) < L
+    return np.where(decays, np.exp(-h * L) * e / np.where(decays, L, 1.0), _FAR * np.sign(e))
 
 
 @dataclass(frozen=True)
@@ -133,8 +142,7 @@ class Reference:
 
     def left_to_go(self, e: Array, h: float = 0.0) -> Array:
         """Integral (..., r, m) of F from time h to infinity were the kernel frozen here, e being hat(E) now."""
-        e = np.where(np.logical_and(self.blind, np.abs(e) <= self.rounding), 0.0, e)
-        return self.force(np.exp(-h * self.L) * e / np.maximum(self.L, 1e-30 * np.max(self.L) + 1e-200))
+        return self.force(endless_integral(e, self.L, h, self.blind, self.rounding))
 
 
 @dataclass(frozen=True)

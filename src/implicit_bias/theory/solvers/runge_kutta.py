@@ -51,9 +51,10 @@ class RungeKutta8:
                 evaluate()
             np.dot(weights[_STAGES], self._all, self._target)
 
-    def error(self, h: float) -> float:
-        """Estimated error of the step of size h just made, in the norm of the state."""
+    def error(self, h: float, scale: Array) -> Array:
+        """Estimated error of the step of size h just made, its order that of the state divided by `scale`."""
         with np.errstate(over="ignore", invalid="ignore"):
-            e5, e3 = _ERRORS @ self._velocities
-            size5, size3 = dnrm2(e5), dnrm2(e3)  # no square underflows
-            return float(h * size5 * (size5 / np.hypot(size5, 0.1 * size3))) if size5 != 0 else 0.0
+            e5, e3 = (_ERRORS @ self._velocities).reshape(2, *self.start.shape)
+            size5, size3 = (dnrm2((e / scale).reshape(-1)) for e in (e5, e3))  # no square underflows
+            error: Array = h * (size5 / np.hypot(size5, 0.1 * size3)) * e5 if size5 != 0 else np.zeros_like(e5)
+        return error

@@ -1,7 +1,7 @@
 """What is kept of a training run, whichever solver made it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -20,20 +20,34 @@ class Step:
         t1: end time; infinity for the last step of an integrator that reaches the limit.
         R: (k, k') state at t1.
         at: dense output, (t in [t0, t1]) -> (k, k') state, of the same order as the step.
+        residual_error: of a last step, (t) -> estimated error of the residual E relative to E, where it is larger than
+            the square root of the tolerance because E has become smaller than it was expected to.
     """
 
     t0: float
     t1: float
     R: Array
     at: Callable[[float], Array]
+    residual_error: Callable[[float], float] | None = None
 
     def turned(self, basis: Array) -> "Step":
         """The step in the hidden directions that `basis` (q, k') leads back to."""
+        return replace(self, R=self.R @ basis.T, at=lambda t: self.at(t) @ basis.T)
 
-        def at(t: float) -> Array:
-            return self.at(t) @ basis.T
+    def delayed(self, start: float) -> "Step":
+        """The step of a run that begins at `start`; rounding puts no time before its begin."""
 
-        return Step(self.t0, self.t1, self.R @ basis.T, at)
+        def own(t: float) -> float:
+            return max(t - start, self.t0)
+
+        error = self.residual_error
+        return Step(
+            self.t0 + start,
+            self.t1 + start,
+            self.R,
+            lambda t: self.at(own(t)),
+            None if error is None else lambda t: error(own(t)),
+        )
 
 
 Integrator = Callable[[Problem, Array, float], Iterator[Step]]
@@ -60,6 +74,8 @@ class Trajectory:
         stop_reason: "tolerance", "stationary", "algebraic", "saddle", "slow", "time limit" or "iteration limit"
             (stopping.py).
         steps: steps of the solver.
+        loss_error: largest estimated relative error of the recorded excess losses of a flow before t = infinity, where
+            it may be larger than the square root of the tolerance; at most 1 (docs/integrator.md, "What is promised").
         U1_range: (T, 2) smallest and largest eigenvalue of U1 U1^T of a descent; (0, 2) of a flow.
     """
 
@@ -73,6 +89,7 @@ class Trajectory:
     R: Array
     stop_reason: str
     steps: int
+    loss_error: float = 0.0
     U1_range: Array = field(default_factory=lambda: np.empty((0, 2)))
 
 
@@ -157,9 +174,9 @@ class Recorder:
         for name, value in row.items():
             self._rows.setdefault(name, []).append(value)
 
-    def trajectory(self, R: Array, stop_reason: str, steps: int) -> Trajectory:
+    def trajectory(self, R: Array, stop_reason: str, steps: int, loss_error: float = 0.0) -> Trajectory:
         """Close the record with the final state R (k, k')."""
         columns = {name: np.array(values) for name, values in self._rows.items()}
         scale = np.max(columns.pop("scale"))
         columns["drift"] = columns["drift"] / (scale or 1.0)
-        return Trajectory(**columns, R=R.copy(), stop_reason=stop_reason, steps=steps)
+        return Trajectory(**columns, R=R.copy(), stop_reason=stop_reason, steps=steps, loss_error=loss_error)

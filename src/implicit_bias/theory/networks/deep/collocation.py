@@ -25,7 +25,7 @@ from implicit_bias.theory.networks.deep.links import LINKS, LinkError, chain, li
 from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST
-from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Weights, phi
+from implicit_bias.theory.solvers.reference import DROPPED, NODES, TO_MONOMIALS, Weights, endless_integral, phi
 from implicit_bias.theory.solvers.trajectory import Step
 
 _LARGEST_MOVE = 2.0  # of ||X|| in one step
@@ -84,8 +84,7 @@ class Reference:
 
     def left_to_go(self, e: Array, h: float = 0.0) -> Array:
         """Integral (r, m) of F from time h to infinity were the kernel frozen here, e being hat(E) now."""
-        e = np.where(np.logical_and(self.blind, np.abs(e) <= self.rounding), 0.0, e)
-        return self.force(np.exp(-h * self.L) * e / np.maximum(self.L, 1e-30 * np.max(self.L) + 1e-200))
+        return self.force(endless_integral(e, self.L, h, self.blind, self.rounding))
 
 
 @dataclass(frozen=True)
