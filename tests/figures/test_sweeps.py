@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from implicit_bias.figures.imbalance import imbalance_figure, rate_bias_figure
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.scales import scales_cost_figure, scales_figure
-from implicit_bias.figures.spans import linear_ticks, log_ticks
+from implicit_bias.figures.spans import linear_ticks, log_ticks, span
 from implicit_bias.figures.style import colours, group, png
 from implicit_bias.figures.widths import LAW, alpha_figure, companion_figure, wide_figure, width_figure
 from tests.support.colours import check_colours
@@ -344,6 +344,14 @@ def test_even_ticks_are_few_and_within_any_limits(low: float, length: float, siz
         (ticks / 2 >= low / 2 - 1e-6 * (high / 2 - low / 2)) & (ticks / 2 <= high / 2 + 1e-6 * (high / 2 - low / 2))
     )
     np.testing.assert_allclose(np.diff(ticks, 2) / (high / 2 - low / 2), 0, atol=1e-6)
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=4), st.sampled_from([True, False, None]))
+def test_any_values_have_an_axis_with_ticks_that_differ(values: list[float], log: bool | None) -> None:
+    shown = span(values, log=log)
+    assert shown.low < shown.high
+    assert len(shown.ticks) == len(shown.labels)
+    assert len(set(shown.labels)) == len(shown.labels)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,8 @@ def test_both_ways_leave_the_same_rows(database, values, texts):
         Metric("a//b", 1.0, 0, 0),
         Metric("../up", 1.0, 0, 0),
         Metric("long" * 70, 1.0, 0, 0),
+        Metric("early", 1.0, -5, 0),
+        Metric("late", 1.0, 0, 2**63),
     ],
 )
 def test_what_mlflow_refuses_or_changes_is_left_to_it(database, metric):
@@ -143,3 +145,24 @@ def test_other_stores_are_left_to_mlflow(tmp_path, monkeypatch):
     client = MlflowClient("http://127.0.0.1:9")
     assert not write_first(client, "0" * 32, [Metric("loss", 1.0, 0, 0)])
     assert not write_end(client, "0" * 32, "FINISHED")
+
+
+def test_a_fresh_connection_waits_for_a_lock_as_long_as_those_of_mlflow(database):
+    client, experiment, _ = database
+    run_id = client.create_run(experiment).info.run_id
+    client._tracking_client.store.engine.dispose()
+    waited = []
+
+    def note(connection, cursor, statement, *_):
+        if statement.startswith(("INSERT", "UPDATE")):
+            waited.append(connection.exec_driver_sql("PRAGMA busy_timeout").scalar())
+
+    engine = client._tracking_client.store.engine
+    sqlalchemy.event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert write_first(client, run_id, [Metric("loss", 1.0, 0, 0)])
+        assert write_end(client, run_id, "FINISHED")
+    finally:
+        sqlalchemy.event.remove(engine, "before_cursor_execute", note)
+    assert len(waited) >= 3
+    assert set(waited) == {20_000}

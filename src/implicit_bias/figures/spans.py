@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 
 MOST_SHOWN = 1e300
 """From here on an axis would end beyond the largest number."""
+LEAST_SPREAD, LEAST_SHOWN = 1e-4, 1e-300
+"""Values that differ relatively, or at all, by no more are shown as one: labels have four digits and more."""
 DECADES = 1e-307, 1e307
 """Where a logarithmic axis ends at the latest."""
 LOG_FROM = 100.0  # largest over smallest value from which an axis is logarithmic
@@ -59,10 +61,10 @@ def span(*values: ArrayLike, log: bool | None = None, zero: bool = True, floor: 
     low, high = (float(shown.min()), float(shown.max())) if shown.size else (1.0, 1.0)
     if log:
         low, high = max(low, floor * high), min(high * room, MOST_SHOWN)
-        margin = float(10 ** (0.04 * (np.log10(high) - np.log10(low)))) if high > (1 + 1e-9) * low else 2.0
+        margin = float(10 ** (0.04 * (np.log10(high) - np.log10(low)))) if high > (1 + LEAST_SPREAD) * low else 2.0
         low, high = max(low / margin, DECADES[0]), min(high * margin, DECADES[1])
         return Span(low, high, log, *log_ticks(low, high))
-    nearly_one = high - low <= 1e-9 * abs(high)
+    nearly_one = high - low <= max(LEAST_SPREAD * max(abs(low), abs(high)), LEAST_SHOWN)
     margin = (0.5 * abs(high) or 0.5) if nearly_one else 0.04 * (high - low)
     near_zero = zero and 0 <= low < 0.6 * high
     low, high = 0.0 if near_zero else low - margin, high + margin
@@ -83,7 +85,7 @@ def log_ticks(low: float, high: float, count: int = 6) -> tuple[Array, list[str]
 
 def linear_ticks(low: float, high: float, count: int = 5) -> tuple[Array, list[str]]:
     """At most `count` even steps, 1, 2, 2.5 or 5 times a power of ten, between two limits."""
-    if not high > low:
+    if not high / count - low / count > LEAST_SHOWN:
         return np.array([low]), [number(low)]
     slack = 1e-9 * count
     least = (high / count - low / count) / 2

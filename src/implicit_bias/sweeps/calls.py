@@ -1,9 +1,10 @@
 """Calls in worker processes: what a worker does with one, or with a batch of them."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -20,13 +21,13 @@ Call = tuple[str, tuple[Any, ...]]
 """A key, and the arguments of a call."""
 
 
-def window(calls: Iterator[Call], workers: int) -> list[Call]:
-    """The calls that are handed out next: WINDOW per worker, fewer where their arguments are large."""
+def window(calls: Iterator[Call], most: int, least: int = 1, most_bytes: float = WINDOW_BYTES) -> list[Call]:
+    """The calls that are handed out next: `most`, fewer but `least` where their arguments are large."""
     taken, size = [], 0.0
-    for call in islice(calls, WINDOW * workers):
+    for call in islice(calls, most):
         taken.append(call)
         size += sum(_bytes(each) for each in call[1])
-        if size >= WINDOW_BYTES and len(taken) >= workers:
+        if size >= most_bytes and len(taken) >= least:
             break
     return taken
 
@@ -64,7 +65,7 @@ class BatchSize:
 
 def on_worker(function: Callable[..., Any], key: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
     """Key and result of a call, by one BLAS thread."""
-    _one_thread()
+    _one_thread(len(sys.modules))
     return key, function(*map(_aligned, arguments))
 
 
@@ -87,7 +88,10 @@ def _aligned(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) and not value.flags.aligned else value
 
 
-@cache
-def _one_thread() -> None:
-    """Keep the BLAS of this worker process to one thread, for good: other threads of it may be computing, too."""
+@lru_cache(1)
+def _one_thread(modules: int) -> None:
+    """Keep the BLAS of this worker process to one thread, for good: other threads of it may be computing, too.
+
+    It is done again when the process has imported more modules, and a library with them.
+    """
     threadpool_limits(1)

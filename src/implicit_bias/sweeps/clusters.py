@@ -5,18 +5,19 @@ import logging
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
 from joblib import cpu_count
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.sweeps.calls import WINDOW, BatchSize, Call, batch_on_worker
+from implicit_bias.sweeps.calls import WINDOW, WINDOW_BYTES, BatchSize, Call, batch_on_worker, window
 
 SAME = ("kedro-implicit-bias", "numpy", "scipy")
 """Packages whose versions decide a result to the last bit."""
@@ -35,6 +36,8 @@ LONG = 4
 
 LOOK = 10
 """Seconds between looks at whether a cluster has workers."""
+
+GONE = "backend dask: the scheduler has gone; finished points are kept"
 
 DISTRIBUTED = "distributed"
 """What Dask's clusters need to be there."""
@@ -68,7 +71,7 @@ class Cluster:
     @property
     def closed(self) -> bool:
         """Whether it is of no more use, as when its scheduler has ended."""
-        return bool(self._client.status == "closed")
+        return self._client.status in ("closing", "closed")
 
     def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
         """Keys and results of calls as they are done; at most WINDOW per worker are there or on their way.
@@ -79,27 +82,50 @@ class Cluster:
         from distributed import as_completed
 
         size, done = BatchSize(BATCH, WINDOW // AHEAD), as_completed(loop=self._client.loop, with_results=True)
-        most, running = AHEAD * max(sum(self._client.ncores().values()), 1), dict[Any, list[Call]]()
+        looked, room = -float("inf"), AHEAD
+        running, again = dict[Any, list[Call]](), deque[Call]()
         try:
             while True:
-                while len(running) < most and (batch := list(islice(calls, size.calls))):
+                if time.monotonic() > looked + LOOK:  # workers come and go
+                    looked = time.monotonic()
+                    room = AHEAD * max(sum(self._asked(self._client.ncores).values()), 1)
+                while len(running) < room:
+                    batch = window(chain(_emptied(again), calls), size.calls, most_bytes=WINDOW_BYTES / room)
+                    if not batch:
+                        break
                     task = partial(batch_on_worker, function, batch, LONG * BATCH)
-                    future = self._client.submit(task, pure=False)
+                    future = self._asked(partial(self._client.submit, task, pure=False))
                     running[future] = batch
                     done.add(future)
                 if not running:
                     return
                 future, found = next(done)
                 if isinstance(found, BaseException):  # what raises is raised by `next`
-                    raise EngineError("backend dask: the scheduler has gone; finished points are kept")
+                    raise EngineError(GONE)
                 results, seconds = found
                 size.measured(len(results), seconds)
-                if rest := running.pop(future)[len(results) :]:
-                    calls = chain(rest, calls)
+                again.extend(running.pop(future)[len(results) :])
                 yield from results
         finally:
             if running and self._client.status == "running":
                 self._client.cancel(list(running))
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        """What the scheduler answers.
+
+        Raises:
+            EngineError: it has ended.
+        """
+        try:
+            return ask()
+        except (OSError, RuntimeError) as error:  # distributed's own errors of connections are such
+            raise EngineError(GONE) from error
+
+
+def _emptied(calls: deque[Call]) -> Iterator[Call]:
+    """Calls, taken away one by one."""
+    while calls:
+        yield calls.popleft()
 
 
 def connect(backend: str, address: str | None, workers: int) -> Cluster:
@@ -181,7 +207,7 @@ def _watch(client: Any, address: str, look: float = LOOK) -> None:
             empty = client.status != "running" or not client.ncores()
         except Exception:  # of a scheduler that ends
             empty = True
-        if empty and not gone and client.status != "closed":
+        if empty and not gone and client.status == "running":
             logger.warning("backend dask: %s has no worker left, the run waits for one; Ctrl-C ends it", address)
             logger.warning("  Finished points are kept: the same command computes the others")
         elif gone and not empty:

@@ -50,7 +50,7 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
             for name in sorted(arrays):
                 member = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
                 with archive.open(member, "w", force_zip64=True) as stream:
-                    stream.write(as_npy(arrays[name]))
+                    stream.writelines(as_npy(arrays[name]))
 
     def load(self) -> dict[str, Any]:
         try:
@@ -179,10 +179,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-def as_npy(array: NDArray[Any]) -> bytes:
-    """The bytes of a .npy file."""
+def as_npy(array: NDArray[Any]) -> tuple[bytes, Any]:
+    """Header and contents of a .npy file; the contents are a view of the array where it is in order."""
     columns = array.flags.f_contiguous and not array.flags.c_contiguous
-    return _header(array.dtype, array.shape, columns) + array.tobytes("F" if columns else "C")
+    ordered = np.ascontiguousarray(array.T if columns else array)
+    return _header(array.dtype, array.shape, columns), ordered.reshape(-1).view(
+        np.uint8
+    ).data if ordered.nbytes else b""
 
 
 @lru_cache(4096)
@@ -205,10 +208,12 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
     shape, fortran_order, dtype = _said(content[:begin])
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds pickled objects")
+    if not dtype.itemsize and math.prod(shape) > len(content):
+        raise ValueError(f"{member.filename} declares {shape} entries of no size")
     if len(content) - begin != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{member.filename} has {len(content) - begin} bytes for shape {shape} of {dtype}")
     array: NDArray[Any] = np.ndarray(
-        shape, dtype, buffer=bytearray(content[begin:]), order="F" if fortran_order else "C"
+        shape, dtype, buffer=bytearray(memoryview(content)[begin:]), order="F" if fortran_order else "C"
     )
     return array.item() if array.ndim == 0 else array
 

@@ -21,7 +21,7 @@ from joblib.parallel import mp as multiprocessing
 from threadpoolctl import ThreadpoolController
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.sweeps.calls import Call, on_worker, window
+from implicit_bias.sweeps.calls import WINDOW, Call, on_worker, window
 from implicit_bias.sweeps.clusters import connect
 from implicit_bias.sweeps.parameters import Engine
 
@@ -177,7 +177,7 @@ class Processes:
         with parallel_config("loky", n_jobs=self._processes, **options):
             pool = Parallel(return_as="generator_unordered")
         with pool:
-            while taken := window(calls, self._processes):
+            while taken := window(calls, WINDOW * self._processes, self._processes):
                 results = pool(delayed(on_worker)(function, key, arguments) for key, arguments in taken)
                 try:
                     for result in results:  # noqa: UP028 `yield from` would close them first

@@ -3,14 +3,15 @@
 import logging
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from implicit_bias.tracking.database import sqlite_engine
+from implicit_bias.tracking.database import BUSY, sqlite_engine
 from implicit_bias.tracking.limits import VALUE
 from implicit_bias.tracking.runs import now
 
@@ -59,7 +60,7 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], pa
     rows = [_row(run_id, metric) for metric in metrics]
     latest = {row["key"]: row for row in sorted(rows, key=lambda row: (row["step"], row["timestamp"], row["value"]))}
     try:
-        with engine.begin() as connection:
+        with _connected(engine) as connection:
             mine: sqlalchemy.Select[Any] = sqlalchemy.select(SqlRun.lifecycle_stage).where(SqlRun.run_uuid == run_id)
             begun = sqlalchemy.select(last.c.key).where(last.c.run_uuid == run_id).limit(1)
             if connection.execute(mine).scalar() != "active" or connection.execute(begun).first():
@@ -71,7 +72,7 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], pa
                 connection.execute(sqlalchemy.insert(given), entries)
     except sqlalchemy.exc.OperationalError:  # locked, full, gone: MLflow would wait as long and fail as well
         raise
-    except sqlalchemy.exc.SQLAlchemyError as error:
+    except (sqlalchemy.exc.SQLAlchemyError, UnicodeError) as error:
         logger.debug("left to MLflow: %s", error)
         return False
     return True
@@ -97,14 +98,24 @@ def write_end(client: MlflowClient, run_id: str, status: str) -> bool:
     if not RUN_COLUMNS <= set(runs.columns.keys()):
         return False
     mine = sqlalchemy.update(runs).where(runs.c.run_uuid == run_id, runs.c.lifecycle_stage == "active")
-    with engine.begin() as connection:
+    with _connected(engine) as connection:
         return bool(connection.execute(mine.values(status=status, end_time=now())).rowcount)
+
+
+@contextmanager
+def _connected(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
+    """A transaction with the settings that MLflow gives its own: it waits for a lock, and keeps references whole."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * BUSY:.0f}")
+        yield connection
 
 
 def _plain(entry: Metric | Param) -> bool:
     """Whether MLflow would keep a metric or a param as it is."""
-    value = entry.value
-    kept = len(value) <= VALUE if isinstance(value, str) else math.isfinite(value)
+    if isinstance(entry, Metric):
+        kept = math.isfinite(entry.value) and 0 <= entry.timestamp < 2**63 and -(2**63) <= entry.step < 2**63
+    else:
+        kept = len(entry.value) <= VALUE
     return kept and len(entry.key) <= LONGEST and bool(NAME.fullmatch(entry.key))
 
 

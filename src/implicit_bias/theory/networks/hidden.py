@@ -11,8 +11,8 @@ from implicit_bias.theory.problem import Array
 _EPS = float(np.finfo(float).eps)
 _CLEARLY_FULL = 1e-8
 """Reciprocal condition, rows of P scaled to 1, above which no hidden direction is near to rounding."""
-_WELL_CONDITIONED = 1e-2
-"""The same, above which a Cholesky factor of P P^T is as good as a QR decomposition: it squares the condition."""
+_WELL_CONDITIONED = 0.05
+"""The same, above which a Cholesky factor of P P^T, which squares the condition, loses less than three digits of O."""
 _SQUARES = 1e-100, 1e100
 """Norms of rows whose squares and their products are numbers of full precision."""
 
@@ -47,7 +47,7 @@ def own_directions(R: Array) -> tuple[Array, Array]:
 
 
 def _by_cholesky(P: Array) -> tuple[Array, Array] | None:
-    """R = L, O = P^T L^-T with P P^T = L L^T, in a fifth of the time of QR; None where that would cost digits."""
+    """R = L, O = P^T L^-T with P P^T = L L^T, in a fifth of the time of QR; None where that would cost more digits."""
     k, h = P.shape
     norms = np.linalg.norm(P, axis=1)
     if h < 2 * k or not np.all((_SQUARES[0] < norms) & (norms < _SQUARES[1])):
