@@ -174,11 +174,11 @@ def test_a_window_has_few_calls_where_their_arrays_are_large_and_one_per_worker_
     def calls(size):
         return ((str(i), (i, {"x": np.broadcast_to(0.0, size), "name": "x"})) for i in range(100))
 
-    assert len(window(calls(10), 2)) == 2 * WINDOW
-    assert len(window(calls(10**7), 2)) == 4  # 80 MB each: the fourth passes 250 MB
-    assert len(window(calls(10**9), 2)) == 2
+    assert len(window(calls(10), 2 * WINDOW, 2)) == 2 * WINDOW
+    assert len(window(calls(10**7), 2 * WINDOW, 2)) == 4  # 80 MB each: the fourth passes 250 MB
+    assert len(window(calls(10**9), 2 * WINDOW, 2)) == 2
     rest = calls(10)
-    assert [len(window(rest, 1)) for _ in range(5)] == [32, 32, 32, 4, 0]
+    assert [len(window(rest, WINDOW)) for _ in range(5)] == [32, 32, 32, 4, 0]
 
 
 def test_a_batch_ends_early_where_its_calls_are_long_and_has_at_least_one():
