@@ -26,13 +26,20 @@ time.sleep(60)
 """
 
 
+def heard() -> None:
+    """Hear signals as a process that a terminal has started, though this one may ignore some, as under nohup."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start() -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heard,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
