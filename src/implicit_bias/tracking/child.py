@@ -83,12 +83,12 @@ class Child:
         given = texts(self.planned) | texts(params or {})
         new = {name: value for name, value in given.items() if short_name(name) not in self.params}
         with self._unless_deleted():
+            keep_whole(self.client, self.run_id, new)  # first: a param that is there is not sent again
             sent = write_first(self.client, self.run_id, metrics, as_params(new))
             if not sent:
                 self.client.log_batch(self.run_id, metrics, as_params(new), as_tags(tags or {}))
             elif tags:
                 self.client.log_batch(self.run_id, tags=as_tags(tags))
-            keep_whole(self.client, self.run_id, new)
         self.params |= shortened(new)
 
     def file(self, name: str, content: bytes) -> None:

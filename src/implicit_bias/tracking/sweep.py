@@ -137,8 +137,8 @@ class TrackedSweep:
         """Give the parent run its parameters, data sets and views."""
         client, plan = self.client, self.plan
         params = texts(plan.get("params", {}))
-        client.log_batch(self.run_id, params=as_params(params))
         keep_whole(client, self.run_id, params)
+        client.log_batch(self.run_id, params=as_params(params))
         datasets = [dataset(entry) for entry in plan.get("datasets", ())]
         if told := plan.get("metrics"):
             upload(client, self.run_id, METRICS, as_csv(told))

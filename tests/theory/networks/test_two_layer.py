@@ -145,3 +145,14 @@ def test_hidden_directions_are_orthonormal_whatever_the_scales_and_the_condition
     np.testing.assert_allclose(O.T @ O, np.eye(O.shape[1]), atol=1e-12)  # k eps over the least condition, squared
     size = np.linalg.norm(P, axis=1, keepdims=True)
     np.testing.assert_allclose(R @ O.T / size, P / size, atol=1e-13)
+
+
+@pytest.mark.parametrize("width", [4, 40])
+def test_a_row_that_is_nothing_but_rounding_is_no_direction(width):
+    rng = np.random.default_rng(width)
+    P = rng.standard_normal((3, width)) * [[1.0], [1.0], [1e-17]]
+    size = np.ones_like(P)
+    assert row_space(P)[0].shape == (3, 3)
+    R, O = row_space(P, lambda: size)
+    assert R.shape == (3, 2)
+    np.testing.assert_allclose(R @ O.T, P, atol=1e-14)

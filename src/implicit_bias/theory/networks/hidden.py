@@ -13,6 +13,8 @@ _CLEARLY_FULL = 1e-8
 """Reciprocal condition, rows of P scaled to 1, above which no hidden direction is near to rounding."""
 _WELL_CONDITIONED = 0.05
 """The same, above which a Cholesky factor of P P^T, which squares the condition, loses less than three digits of O."""
+_ROUNDING = 1e-12
+"""Norm of a row over that of the largest one, from which on it is no rounding of sums that the others are made of."""
 _SQUARES = 1e-100, 1e100
 """Norms of rows whose squares and their products are numbers of full precision."""
 
@@ -30,11 +32,13 @@ def row_space(P: Array, size: Callable[[], Array] | None = None) -> tuple[Array,
     Returns:
         R (k, k'), O (h, k'), k' = rank P, but one zero column where P = 0.
     """
-    if factors := _by_cholesky(P):
-        return factors
-    O, RT = np.linalg.qr(P.T)
-    if _clearly_full(RT):
-        return RT.T, O
+    norms = np.linalg.norm(P, axis=1)
+    if size is None or np.min(norms) > _ROUNDING * np.max(norms):  # else a row may be nothing but rounding
+        if factors := _by_cholesky(P):
+            return factors
+        O, RT = np.linalg.qr(P.T)
+        if _clearly_full(RT):
+            return RT.T, O
     L, M = _eliminate(P, np.abs(P) if size is None else np.maximum(size(), np.abs(P)))
     O, T = np.linalg.qr(M.T)
     return L @ T.T, O
