@@ -17,7 +17,7 @@ from implicit_bias.figures.point import point_figure
 from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main, draw_plotly
 from implicit_bias.figures.style import png
 from implicit_bias.pipelines.evaluation import evaluate_point, evaluate_points
-from implicit_bias.pipelines.initialization import initialize_point, initialize_points, plan_points
+from implicit_bias.pipelines.initialization import INITIALIZATION, initialize_point, initialize_points, plan_points
 from implicit_bias.pipelines.reporting import tabulate_points
 from implicit_bias.pipelines.training import TRAINING, train_point, train_points
 from implicit_bias.report.facts import picture
@@ -27,7 +27,7 @@ from implicit_bias.sweeps.figure import Results, sweep_figure
 from implicit_bias.sweeps.fingerprint import _code, _source, _source_digest, numerics
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import run_points
-from implicit_bias.sweeps.records import point_fingerprint
+from implicit_bias.sweeps.records import modules_found, point_fingerprint
 from implicit_bias.theory import INITIALIZATIONS, RUN_BOUNDS, SOLVERS, draw_data, reparametrize
 from implicit_bias.theory.claims.catalogue import catalogue
 from implicit_bias.theory.claims.problems import check_problem
@@ -35,7 +35,7 @@ from implicit_bias.theory.comparisons.universality import has_limit
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.measure import METRICS
 from implicit_bias.theory.networks.activation import activation
-from implicit_bias.theory.networks.general import train_weights
+from implicit_bias.theory.networks.general import linear_network, train_weights
 from implicit_bias.theory.networks.registry import NETWORKS
 from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.synthetic import draw_held_out
@@ -78,9 +78,16 @@ def module(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(code(heading))
         monkeypatch.syspath_prepend(str(tmp_path))
         monkeypatch.delitem(sys.modules, name, raising=False)
+        forget_code()
         return import_module(name)
 
     return save
+
+
+def forget_code():
+    """Look at the code of modules again, as another process would."""
+    for cached in (_code, _source, _source_digest, numerics):
+        cached.cache_clear()
 
 
 def sweep(**changes) -> Sweep:
@@ -241,11 +248,15 @@ def test_an_activation_by_its_import_path(module):
         assert found["metric/frozen_rms"] > 0
         assert "metric/neuron_drift" not in found  # not homogeneous
     marked = point_fingerprint(TRAINING, points[0], plan, "data")
-    path = Path(shapes.__file__)
-    path.write_text(path.read_text("utf-8") + "\nTWICE = 2\n", "utf-8")
-    for cached in (_code, _source, _source_digest, numerics):
-        cached.cache_clear()
+    edit(shapes)
     assert point_fingerprint(TRAINING, points[0], plan, "data") != marked
+
+
+def edit(module):
+    """Change the code of a module."""
+    path = Path(module.__file__)
+    path.write_text(path.read_text("utf-8") + "\nTWICE = 2\n", "utf-8")
+    forget_code()
 
 
 def diagonal_solution(problem, p, q):
@@ -289,7 +300,7 @@ def test_a_network_in_a_sweep(module):
         sweep(network="diagonal", figure="distance")
     with pytest.raises(ValueError, match="figure universality compares two-layer linear networks"):
         sweep(network="diagonals:DIAGONAL")
-    with pytest.raises(ValueError, match="network diagonals:DIAGONAL has neither depths nor activations"):
+    with pytest.raises(ValueError, match="network diagonals:DIAGONAL has no depths: leave out depths"):
         sweep(network="diagonals:DIAGONAL", figure="distance", depths=3)
     common = {"network": "diagonals:DIAGONAL", "figure": "distance", "stop": {"tolerance": 1e-8}, "point_figures": True}
     far = replace(PROBLEM, Y_tilde=30 * PROBLEM.Y_tilde)  # targets that bend the path of a start of size 1
@@ -300,6 +311,50 @@ def test_a_network_in_a_sweep(module):
         assert found["metric/distance"] == pytest.approx(distance, abs=0.01 * away)
         assert found["metric/imbalance_drift"] < 1e-6
         assert b"<svg" in found["figure"]
+
+
+@pytest.mark.parametrize("name", ["diagonals:DIAGONAL", "diagonal"])
+@pytest.mark.parametrize("edited", ["diagonals", "pulling"])
+def test_a_network_is_computed_again_if_code_of_it_changes(module, tmp_path, name, edited):
+    """By its path and as a row, in the module that has it and in another one that has a function of it."""
+    (tmp_path / "pulling.py").write_text(
+        "def pullback(weights, G):\n    return 2 * weights[0] * G, -2 * weights[1] * G\n"
+    )
+    diagonals = module("diagonals", "A network")
+    pulling = import_module("pulling")
+    row = linear_network("diagonal ones", diagonals.draw, diagonals.matrix, partial(pulling.pullback))
+    NETWORKS["diagonal"] = diagonals.DIAGONAL = row
+    plan = sweep(network=name, figure="distance")
+
+    def marks():
+        prints = [point_fingerprint(stage, plan.points()[0], plan, "data") for stage in (INITIALIZATION, TRAINING)]
+        return [*prints, plan_points({"p-draw=0": dict}, {"p-draw=0": lambda: vars(PROBLEM)}, plan)["numerics"]]
+
+    before = marks()
+    assert marks() == before
+    edit(import_module(edited))
+    assert {"diagonals", "pulling"} <= set(modules_found(plan))
+    assert not set(marks()) & set(before)
+    sys.modules.pop("pulling")
+
+
+@pytest.mark.parametrize(
+    ("heading", "name", "changes"),
+    [
+        ("An initialisation", "starts", {"initialization": "gaussian starts:TRIANGULAR"}),
+        ("A solver", "solvers", {"solvers": "gradient_flow solvers:HALF"}),
+    ],
+)
+def test_a_plan_tells_the_version_of_what_is_found_by_its_path(module, heading, name, changes):
+    """Tracked runs of another version are other runs: what their points say is not kept."""
+    found, plan = module(name, heading), sweep(**changes)
+
+    def version():
+        return plan_points({"p-draw=0": dict}, {"p-draw=0": lambda: vars(PROBLEM)}, plan)["numerics"]
+
+    before = version()
+    edit(found)
+    assert version() != before
 
 
 def test_a_network_in_worker_processes_and_as_a_row(module):
@@ -316,6 +371,44 @@ def test_a_network_in_worker_processes_and_as_a_row(module):
     left, _ = draw_main(Results(plan, table, [PROBLEM], None)).axes
     assert left.get_ylabel().startswith("distance to min-norm")
     assert len(draw_plotly(Results(plan, table, [PROBLEM], None)).data) == 2
+
+
+def test_a_point_of_a_network_is_told_in_its_own_words(module):
+    module("diagonals", "A network")
+    plan = sweep(network="diagonals:DIAGONAL", figure="distance")
+    planned = plan_points({"p-draw=0": dict}, {"p-draw=0": lambda: vars(PROBLEM)}, plan)
+    (point,) = planned["points"].values()
+    assert point["params"]["network"] == "diagonals:DIAGONAL"
+    assert "diagonal linear networks" in point["description"]
+    assert not [word for word in ("UVᵀ", "gaussian start", "law") if word in point["description"]]
+    narrow = sweep(network="diagonals:DIAGONAL", figure="distance", widths=1)
+    assert not narrow.kind.doubts_of_data("p", PROBLEM, {}, narrow)
+
+
+def test_the_law_given_the_run_is_drawn_where_there_is_one():
+    columns = {"width": [30, 60], "distance": [0.2, 0.1], "distance_init": [1.0, 1.0], "iterations": [10.0, 9.0]}
+    for law in ({}, {"law_rms_run": [0.19, 0.11]}):
+        figure = FIGURES["distance"].draw(Results(sweep(), pd.DataFrame(columns | law), [PROBLEM], None))
+        labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert ("law, given the run" in labels) == bool(law)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network": "diagonals:DIAGONAL"}, "leave out network, or set it to two_layer"),
+        ({"network": "diagonals:DIAGONAL", "figure": "activations"}, "leave out network, and give activations"),
+        ({"figure": "distance"}, "set network to one of them"),
+        (
+            {"network": "diagonals:DIAGONAL", "figure": "distance", "alpha": [0.3, 0.5]},
+            r"shows one alpha, got \[0.3, 0.5\] \[",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_change(module, changes, message):
+    module("diagonals", "A network")
+    with pytest.raises(ValueError, match=message):
+        sweep(**changes)
 
 
 def test_the_registries_are_as_they_were():

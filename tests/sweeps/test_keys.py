@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from implicit_bias.pipelines.training import TRAINING
+from implicit_bias.sweeps.manifest import numeral
 from implicit_bias.sweeps.parameters import Cases, Point, Sweep
 from implicit_bias.sweeps.records import point_fingerprint
 
@@ -85,3 +86,12 @@ def test_the_longest_key_is_a_name() -> None:
 def test_cases_of_equal_scales_are_refused(cases: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="initial scales must differ from each other"):
         Cases(**cases)
+
+
+@pytest.mark.parametrize("gains", ["1 1.0000001", "1e6 1e22 1e-7"])
+def test_names_of_points_and_metrics_tell_gains_apart(gains) -> None:
+    """MLflow takes no plus sign in the name of a metric."""
+    values = [float(gain) for gain in gains.split()]
+    names = [numeral(value) for value in values]
+    assert [float(name) for name in names] == values
+    assert not [name for name in names if "+" in name]

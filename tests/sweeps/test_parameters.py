@@ -72,6 +72,23 @@ def test_what_is_no_range_is_refused(given):
 # Refusals
 
 
+@pytest.mark.parametrize(("network", "figure"), [("two_layer", "width"), ("deep", "depth")])
+def test_linear_networks_have_no_activations(network, figure):
+    with pytest.raises(ValidationError, match=f"activations: network {network} has none, leave them out, got .'relu'"):
+        sweep(network=network, figure=figure, activations="relu tanh")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("inner_gain", [2.0]), ("inner_gain", [1.0, 2.0]), ("inner_layers", "orthogonal")]
+)
+@pytest.mark.parametrize(
+    "kind", [{}, {"figure": "activations", "activations": "relu"}, {"figure": "depth", "depths": [1]}]
+)
+def test_networks_without_inner_layers_have_no_parameters_of_them(name, value, kind):
+    with pytest.raises(ValidationError, match=f"{name} is of the layers between .* depth 3 or more"):
+        sweep(**kind, **{name: value})
+
+
 def test_one_alpha_a_width_figure_and_no_orthogonal_balanced_start():
     with pytest.raises(ValidationError, match="figure width shows one alpha"):
         sweep(alpha=[0.3, 0.5])

@@ -11,10 +11,10 @@ from implicit_bias.pipelines.kinds.steps import step_of
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Plan, ProblemFields, Problems, Record
-from implicit_bias.sweeps.kinds.base import STEPS, step_modules
+from implicit_bias.sweeps.kinds.base import STEPS
 from implicit_bias.sweeps.manifest import sweep_plan
 from implicit_bias.sweeps.parameters import Point, Sweep
-from implicit_bias.sweeps.records import compute_points
+from implicit_bias.sweeps.records import compute_points, modules_found
 from implicit_bias.sweeps.workers import check_engine
 from implicit_bias.theory.initialization.registry import check_width
 from implicit_bias.theory.problem import Problem
@@ -60,7 +60,7 @@ def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
     first = data[needed[0]]()
     told = {name: json.loads(text) for name, entry in DATA_TOLD.items() if (text := first.get(entry))}
     rows = {name: digest(data[name]()) for name in needed} if sweep.kind.reads_rows else {}
-    return sweep_plan(sweep, loaded, numerics(*COMPUTING, *step_modules(sweep.kind)), told, rows)
+    return sweep_plan(sweep, loaded, numerics(*COMPUTING, *modules_found(sweep)), told, rows)
 
 
 def initialize_points(

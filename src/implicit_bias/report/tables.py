@@ -45,6 +45,8 @@ def result_table(
     """
     if points.empty:
         return None
+    if "network" in points:
+        measured = {**measured, "distance": "distance ‖Θ − Θ̂‖"}
     varied = [name for name in GROUPS if name in points and len(points[name].unique()) > 1] or ["width"]
     metrics = [name for name in measured if name in points and points[name].notna().any()]
     if "case" in varied:  # what tells cases apart comes first

@@ -158,12 +158,12 @@ def check_figure(sweep: "Sweep") -> None:
 
 def _reasons(sweep: "Sweep", figure: SweepFigure) -> Iterator[str]:
     """Why a figure cannot draw a sweep."""
-    name, several = sweep.figure, " or ".join(_names(figure.kind, "alphas")) or "another one"
+    name = sweep.figure
     if sweep.kind.drawn_as != figure.kind:
         row = SWEEP_KINDS.get(figure.kind)
-        drawn, remedy = (row.description, row.remedy) if row else ("linear networks of other kinds", "set network")
+        drawn = row.description if row else "linear networks of one's own"
         yield (
-            f"figure {name} compares {drawn}: {remedy}; {sweep.kind.description} are drawn by figure "
+            f"figure {name} compares {drawn}: {_remedy(sweep, figure)}; {sweep.kind.description} are drawn by figure "
             f"{' or '.join(_names(sweep.kind.drawn_as))}, got {name}"
         )
     if figure.against == "cases" and not sweep.cases:
@@ -171,10 +171,10 @@ def _reasons(sweep: "Sweep", figure: SweepFigure) -> Iterator[str]:
     if figure.against != "cases" and not sweep.alpha:
         yield f"figure {name} is drawn against alpha: give alpha instead of cases"
     if figure.against == "alpha" and len(sweep.alpha) > 1:
-        yield f"figure {name} shows one alpha, got {sweep.alpha}: figure {several} compares several"
+        yield f"figure {name} shows one alpha, got {sweep.alpha}{_several(_names(figure.kind, 'alphas'))}"
     if not figure.initializations and len(sweep.initialization) > 1:
-        comparing = [each for each, row in all_figures().items() if row.initializations]
-        yield f"figure {name} shows one initialization: figure {' or '.join(comparing)} compares several"
+        comparing = [each for each in _names(figure.kind) if all_figures()[each].initializations]
+        yield f"figure {name} shows one initialization, got {sweep.initialization}{_several(comparing)}"
     if other := [each for each in sweep.initialization if initialization(each).law not in figure.laws]:
         yield (
             f"figure {name} is drawn beside the law of the distance, which must be {' or '.join(sorted(figure.laws))} "
@@ -182,6 +182,23 @@ def _reasons(sweep: "Sweep", figure: SweepFigure) -> Iterator[str]:
         )
     if reason := figure.requires(sweep):
         yield f"figure {name}: {reason}"
+
+
+def _remedy(sweep: "Sweep", figure: SweepFigure) -> str:
+    """How a sweep comes to be of the kind that a figure compares."""
+    row = SWEEP_KINDS.get(figure.kind)
+    if row is None:
+        return "set network to one of them"
+    if sweep.network is None:
+        return row.remedy
+    if sweep.kind_by_default == figure.kind:
+        return f"leave out network, or set it to {figure.kind}"
+    return f"leave out network, and {row.remedy}"
+
+
+def _several(names: list[str]) -> str:
+    """Which figures compare several, as the end of a sentence; nothing where none does."""
+    return f": figure {' or '.join(names)} compares several" if names else ""
 
 
 def _names(kind: str, against: str = "") -> list[str]:

@@ -133,15 +133,20 @@ def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
     words = {
         "h={width}": len(sweep.widths) > 1 or not case,
         "L={depth}": len(sweep.depths) > 1,
-        "gain={inner_gain:g}": len(sweep.inner_gain) > 1 and point.depth > 2,
+        f"gain={numeral(point.inner_gain)}": len(sweep.inner_gain) > 1 and point.depth > 2,
         "{activation}": len(sweep.activations) > 1,
         case: bool(case),
-        "alpha={alpha:g}": len(sweep.alpha) > 1,
+        f"alpha={numeral(point.alpha or 0.0)}": len(sweep.alpha) > 1,
         "seed={seed}": seed and len(sweep.seeds) > 1,
         point.solver.rpartition("_")[2]: len(sweep.solvers) > 1,
         point.initialization.replace("_", " "): len(sweep.initialization) > 1,
     }
     return " ".join(word.format(**vars(point)) for word, telling in words.items() if telling)
+
+
+def numeral(value: float) -> str:
+    """A number with all of its digits, as names of metrics may have it: without a plus sign."""
+    return repr(float(value)).removesuffix(".0").replace("+", "")
 
 
 def _compare(sweep: Sweep) -> Compare:

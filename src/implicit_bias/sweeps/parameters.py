@@ -228,6 +228,8 @@ class Sweep(Engine):
                 raise ValueError(f"{name} must differ from each other, got {values}")
         if bool(self.alpha) == bool(self.cases):
             raise ValueError("give either alpha or cases: both set the scales of U(0) and V(0)")
+        if max(self.depths) < 3:
+            self._refuse_inner_layers()
         check_figure(self)
         self.kind.check(self)
         if (
@@ -248,11 +250,25 @@ class Sweep(Engine):
             raise ValueError(f"a sweep may have {MOST_POINTS} points, widths, seeds and the others make {count}")
         return self
 
+    def _refuse_inner_layers(self) -> None:
+        """Refuse what inner layers alone have."""
+        for name in ("inner_gain", "inner_layers"):
+            default, value = type(self).model_fields[name].default, getattr(self, name)
+            if value != default:
+                raise ValueError(
+                    f"{name} is of the layers between the first and the last one, of which networks of depth 3 or more "
+                    f"have some: leave it out, got {value}"
+                )
+
     @property
     def kind(self) -> SweepKind:
         """What is trained: by default the paper's network, linear ones of any depth, or those with an activation."""
-        by_default = "activation" if self.activations else "two_layer" if self.depths == [2] else "deep"
-        return sweep_kind(self.network or by_default)
+        return sweep_kind(self.network or self.kind_by_default)
+
+    @property
+    def kind_by_default(self) -> str:
+        """The kind of network that depths and activations say."""
+        return "activation" if self.activations else "two_layer" if self.depths == [2] else "deep"
 
     @property
     def law_is_exact(self) -> bool:

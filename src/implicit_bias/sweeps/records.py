@@ -17,7 +17,7 @@ from implicit_bias.sweeps.compute import (
 )
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, Problems, Record
-from implicit_bias.sweeps.kinds.base import step_modules
+from implicit_bias.sweeps.kinds.base import STEPS, step_modules
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
 from implicit_bias.sweeps.parameters import Engine, Point, Sweep
 from implicit_bias.sweeps.points import require
@@ -118,14 +118,19 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         data: digest of its problem.
     """
     settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
-    code = numerics(*_found_by_name(stage, point, sweep))
+    names = [point.initialization, point.solver, point.activation or ""]
+    code = numerics(*_found_by_name(sweep, stage.steps, names))
     return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.balanced}, settings, code])
 
 
-def _found_by_name(stage: Stage, point: Point, sweep: Sweep) -> list[str]:
-    """Modules that compute the record of a point and that the stage does not import by name."""
-    paths = [point.initialization, point.solver, point.activation or "", sweep.network or ""]
-    return [*step_modules(sweep.kind, stage.steps), *modules(paths)]
+def modules_found(sweep: Sweep, steps: tuple[str, ...] = STEPS) -> list[str]:
+    """Modules that take these steps of the points of a sweep and that the stages do not import by name."""
+    return _found_by_name(sweep, steps, [*sweep.initialization, *sweep.solvers, *sweep.activations])
+
+
+def _found_by_name(sweep: Sweep, steps: tuple[str, ...], names: list[str]) -> list[str]:
+    paths = modules([*names, sweep.network or ""])
+    return sorted({*step_modules(sweep.kind, steps), *sweep.kind.modules, *paths})
 
 
 def compute_points(
@@ -173,6 +178,5 @@ def compute_points(
             *([fingerprints.rows(rows, point.problem)] if rows and sweep.kind.reads_rows else []),
         )
 
-    called = {name for point in fingerprints.points.values() for name in _found_by_name(stage, point, sweep)}
     tasks = [StageTask(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
-    yield from compute_tasks(stage, tasks, stored, sweep, usable, sorted(called))
+    yield from compute_tasks(stage, tasks, stored, sweep, usable, modules_found(sweep, stage.steps))

@@ -1,7 +1,8 @@
 """What a name in the parameters stands for: a row of a registry, or an object of a module by its import path."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -42,3 +43,16 @@ def named(kind: str, name: str, registry: Mapping[str, Row], row: type[Row]) -> 
 def modules(names: Iterable[str]) -> list[str]:
     """Modules outside this package that names come from by their import paths."""
     return sorted({name.partition(":")[0] for name in names if ":" in name})
+
+
+def written_in(functions: Iterable[Callable[..., object]]) -> list[str]:
+    """Modules that have the code of functions, or of the classes of callable objects; compiled ones have none."""
+    found = set()
+    for function in functions:
+        while isinstance(function, partial):
+            function = function.func
+        if hasattr(function, "__code__"):
+            found.add(function.__module__)
+        elif hasattr(type(function).__call__, "__code__"):
+            found.add(type(function).__module__)
+    return sorted(found)

@@ -58,6 +58,11 @@ class SweepKind(ABC):
         """What such networks are called."""
         return network_kind(self.name).description
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Modules that compute its points and that its steps do not import by name."""
+        return ()
+
     @abstractmethod
     def check(self, sweep: "Sweep") -> None:
         """Refuse parameters that such a sweep has no use for.
@@ -82,9 +87,7 @@ class SweepKind(ABC):
         Raises:
             ValueError: the sweep cannot be run on it.
         """
-        found = []
-        if problem.D == problem.r:
-            found.append(f"{name} has D = r = {problem.r}: every solution is the min-norm solution")
+        found = all_alike(name, problem)
         if (narrowest := min(sweep.widths)) < (rank := min(problem.r, problem.m)):
             found.append(f"h = {narrowest} < min(r, m) = {rank} of {name}: it cannot fit every Y, may end late")
         return found
@@ -136,12 +139,19 @@ def step_modules(kind: SweepKind, steps: tuple[str, ...] = STEPS) -> list[str]:
     return [f"{kind.steps}.{step}" for step in steps]
 
 
+def all_alike(name: str, problem: Problem) -> list[str]:
+    """The doubt of data on which all solutions are one."""
+    return [f"{name} has D = r = {problem.r}: every solution is the min-norm solution"] * (problem.D == problem.r)
+
+
 def refuse_activations_only(sweep: "Sweep") -> None:
     """Refuse what networks with activations alone have.
 
     Raises:
         ValueError: the sweep has some of it.
     """
+    if sweep.activations:
+        raise ValueError(f"activations: network {sweep.kind.name} has none, leave them out, got {sweep.activations}")
     if sweep.sigma_u is not None:
         raise ValueError("sigma_u is for networks with activations: cases set the scales of linear ones")
     if "flow_stabilized" in sweep.solvers:

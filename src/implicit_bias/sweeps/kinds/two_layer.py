@@ -45,8 +45,8 @@ class TwoLayerSweep(SweepKind):
 
     def check(self, sweep: "Sweep") -> None:
         refuse_activations_only(sweep)
-        if sweep.depths != [2] or sweep.activations:
-            raise ValueError("network two_layer has one hidden layer, linear: leave out depths and activations")
+        if sweep.depths != [2]:
+            raise ValueError(f"network two_layer has one hidden layer: leave out depths, got {sweep.depths}")
 
     def doubts(self, sweep: "Sweep") -> list[str]:
         return [

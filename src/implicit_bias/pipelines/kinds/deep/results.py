@@ -7,6 +7,7 @@ import numpy as np
 
 from implicit_bias.pipelines.kinds.linear import of_linear
 from implicit_bias.sweeps.handover import Record
+from implicit_bias.sweeps.manifest import numeral
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
 from implicit_bias.theory.networks.deep.law import LAW_LEAK
@@ -30,7 +31,7 @@ def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Rec
             continue
         gains = sweep.inner_gain if depth > 2 else [1.0]
         for gain in gains:
-            name = f"limit_const/{depth}" + (f"/{gain:g}" if len(gains) > 1 else "")
+            name = f"limit_const/{depth}" + (f"/{numeral(gain)}" if len(gains) > 1 else "")
             try:
                 each = [limit_const(problem, depth, gain, leak_tol) for problem in problems]
             except LevelBudgetError as error:

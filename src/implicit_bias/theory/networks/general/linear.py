@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from implicit_bias.theory.named import written_in
 from implicit_bias.theory.networks.kind import NetworkKind
 from implicit_bias.theory.networks.vectors import Weights, flat
 from implicit_bias.theory.problem import Array, Problem
@@ -20,10 +21,14 @@ class LinearNetwork(NetworkKind[Problem]):
     Attributes:
         draw: draws the initial weights; the trained arrays alone, and as few of them as the flow needs.
         matrix: weights -> Theta (D, m).
+        pullback: weights, G (D, m) -> sum_ij G_ij dTheta_ij / d(weights).
+        modules: those that have the code of the functions it is made of.
     """
 
     draw: DrawWeights = lambda problem, h, rng, sigma_u, sigma_v: ()
     matrix: Callable[[Weights], Array] = lambda weights: np.empty((0, 0))
+    pullback: Callable[[Weights, Array], Weights] = lambda weights, G: ()
+    modules: tuple[str, ...] = ()
 
 
 def linear_network(
@@ -65,4 +70,6 @@ def linear_network(
         gram=None if gram is None else lambda problem, weights: gram(weights),
         draw=draw,
         matrix=matrix,
+        pullback=pullback,
+        modules=tuple(written_in([draw, matrix, pullback, imbalance, *([] if gram is None else [gram])])),
     )
