@@ -373,44 +373,6 @@ def test_a_network_in_worker_processes_and_as_a_row(module):
     assert len(draw_plotly(Results(plan, table, [PROBLEM], None)).data) == 2
 
 
-def test_a_point_of_a_network_is_told_in_its_own_words(module):
-    module("diagonals", "A network")
-    plan = sweep(network="diagonals:DIAGONAL", figure="distance")
-    planned = plan_points({"p-draw=0": dict}, {"p-draw=0": lambda: vars(PROBLEM)}, plan)
-    (point,) = planned["points"].values()
-    assert point["params"]["network"] == "diagonals:DIAGONAL"
-    assert "diagonal linear networks" in point["description"]
-    assert not [word for word in ("UVᵀ", "gaussian start", "law") if word in point["description"]]
-    narrow = sweep(network="diagonals:DIAGONAL", figure="distance", widths=1)
-    assert not narrow.kind.doubts_of_data("p", PROBLEM, {}, narrow)
-
-
-def test_the_law_given_the_run_is_drawn_where_there_is_one():
-    columns = {"width": [30, 60], "distance": [0.2, 0.1], "distance_init": [1.0, 1.0], "iterations": [10.0, 9.0]}
-    for law in ({}, {"law_rms_run": [0.19, 0.11]}):
-        figure = FIGURES["distance"].draw(Results(sweep(), pd.DataFrame(columns | law), [PROBLEM], None))
-        labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-        assert ("law, given the run" in labels) == bool(law)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"network": "diagonals:DIAGONAL"}, "leave out network, or set it to two_layer"),
-        ({"network": "diagonals:DIAGONAL", "figure": "activations"}, "leave out network, and give activations"),
-        ({"figure": "distance"}, "set network to one of them"),
-        (
-            {"network": "diagonals:DIAGONAL", "figure": "distance", "alpha": [0.3, 0.5]},
-            r"shows one alpha, got \[0.3, 0.5\] \[",
-        ),
-    ],
-)
-def test_a_refusal_says_what_to_change(module, changes, message):
-    module("diagonals", "A network")
-    with pytest.raises(ValueError, match=message):
-        sweep(**changes)
-
-
 def test_the_registries_are_as_they_were():
     assert "monotone" not in RUN_BOUNDS
     assert "nuclear" not in METRICS
