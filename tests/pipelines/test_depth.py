@@ -11,6 +11,7 @@ from implicit_bias.sweeps.cost import estimate_cost
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.records import point_fingerprint
 from implicit_bias.theory import reparametrize
+from implicit_bias.tracking.tags import SWEEP
 from tests.support.project import Project, make_project
 
 METRICS = {"distance", "law_rms", "law_rms_run", "leak", "levels", "imbalance_drift", "iterations", "loss"}
@@ -102,7 +103,9 @@ def test_gains_are_points_whose_runs_end_at_the_constants_of_their_gains(tmp_pat
     runs = table.groupby(["depth", "inner_gain"])["law_rms_run"].mean() * 1000
     assert list(runs.index) == [(2, 1.0), (3, 0.3), (3, 1.0)]
     client = MlflowClient(project.store)
-    found = client.search_runs([client.get_experiment_by_name("implicit_bias").experiment_id], "tags.sweep = 'width'")
+    found = client.search_runs(
+        [client.get_experiment_by_name("implicit_bias").experiment_id], f"tags.`{SWEEP}` = 'width'"
+    )
     (parent,) = [run for run in found if "mlflow.parentRunId" not in run.data.tags]
     children = [run.data.params for run in found if "mlflow.parentRunId" in run.data.tags]
     assert {(each["depth"], each["inner_gain"]) for each in children} == {("2", "1.0"), ("3", "0.3"), ("3", "1.0")}

@@ -120,10 +120,12 @@ def pages(store: Path) -> dict[str, float]:
     """Seconds that MLflow takes for what its pages ask for first."""
     from mlflow import MlflowClient
 
+    from implicit_bias.tracking.tags import CHILD_OF, PARENTS
+
     client = MlflowClient(f"sqlite:///{store}")
     (experiment,) = (each.experiment_id for each in client.search_experiments() if each.name != "Default")
-    parent = client.search_runs([experiment], "tags.plan LIKE '%'", max_results=1)[0].info.run_id
-    children = f"tags.mlflow.parentRunId = '{parent}'"
+    parent = client.search_runs([experiment], PARENTS, max_results=1)[0].info.run_id
+    children = f"{CHILD_OF} = '{parent}'"
     child = client.search_runs([experiment], children, max_results=1)[0].info.run_id
     asked: dict[str, Callable[[], Any]] = {
         "newest 100 runs": lambda: client.search_runs([experiment], max_results=100),

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from implicit_bias.tracking.store import Store
+from implicit_bias.tracking.tags import POINT
 from tests.support.kills import MOMENTS
 from tests.support.project import Project, make_project
 
@@ -135,10 +136,10 @@ def test_a_sweep_over_activations_is_killed_in_training_and_in_evaluation_and_re
             same_file(alone.path / "data/activations" / folder / name, killed.path / "data/activations" / folder / name)
     (parent,), children = runs_of(killed)
     assert {run.info.status for run in (parent, *children)} == {"FINISHED"}
-    expected = {run.data.tags["point"]: run.data.metrics for run in runs_of(alone)[1]}
-    assert sorted(run.data.tags["point"] for run in children) == sorted(expected)
+    expected = {run.data.tags[POINT]: run.data.metrics for run in runs_of(alone)[1]}
+    assert sorted(run.data.tags[POINT] for run in children) == sorted(expected)
     for run in children:
-        metrics = expected[run.data.tags["point"]]
+        metrics = expected[run.data.tags[POINT]]
         assert run.data.metrics.keys() == metrics.keys()
         assert all(run.data.metrics[name] == metrics[name] for name in metrics if name != "seconds")
 
