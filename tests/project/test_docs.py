@@ -88,6 +88,18 @@ def test_borders_are_held_by_tests_that_exist():
         assert f"\ndef {test}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}::{test}"
 
 
+@pytest.mark.parametrize(
+    ("page", "source"),
+    [
+        ("law.md", "Tu, Aranguri"),  # the law at equal scales, for all times
+        ("law.md", "Chizat, Colombo"),  # convergence of wide random linear networks, with rates
+        ("related.md", "Varre"),
+    ],
+)
+def test_results_that_others_had_before_are_cited(page, source):
+    assert source in " ".join((ROOT / "docs" / page).read_text("utf-8").split())
+
+
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
