@@ -66,9 +66,13 @@ class Tail:
         theta = np.array([(t - start) / length])
         return Weights.at(theta, length, self.reference.L).residual(e, n)[0]
 
+    def left_to_go(self, e: Array) -> Array:
+        """X for hat(E) = e, by the modes that decay: in the others E is 0 at the limit, and rounding on the way."""
+        return self.reference.left_to_go(np.where(self.reference.decays, e, 0.0))
+
     def relative_error(self, error: float, t: float) -> float:
         """Of E at the time t after the start, if X is wrong by `error` in the slowest mode at the start."""
-        left = float(np.linalg.norm(self.reference.left_to_go(self.at(t))))
+        left = float(np.linalg.norm(self.left_to_go(self.at(t))))
         return error * float(np.exp(-np.min(self.reference.L) * t)) / max(left, 1e-300)
 
     def _panel(self, t: float) -> tuple[float, float, Array, Array, Array]:
@@ -87,7 +91,7 @@ class Tail:
     def _fed(self, e: Array) -> Array:
         """N (T, r, m) for hat(E) = e (T, r, m), in hat coordinates."""
         reference, M = self.reference, self.product
-        F, X = reference.force(e), reference.left_to_go(e)
+        F, X = reference.force(e), self.left_to_go(e)
         XT, MT = np.swapaxes(X, -1, -2), M.T
         return reference.hat(reference.sigma * (X @ (MT @ F) + M @ (XT @ F) + F @ (XT @ M + MT @ X)))
 
@@ -111,5 +115,5 @@ def limit(problem: Problem, R: Array, t0: float, tol: float, error: float) -> St
         E = reference.unhat(tail.at(t - t0))
         return settle((problem.Y_tilde - E) / problem.sigma[:, None])
 
-    error += float(np.linalg.norm(reference.left_to_go(e))) ** 3  # what the Tail leaves out
+    error += float(np.linalg.norm(tail.left_to_go(e))) ** 3  # what the Tail leaves out
     return Step(t0=t0, t1=np.inf, R=end, at=at, residual_error=lambda t: tail.relative_error(error, t - t0))

@@ -66,10 +66,15 @@ def _sum(weights: Array, n: Array) -> Array:
     return total
 
 
+def _decays(L: Array) -> Array:
+    """Whether E decays in each mode, whose rates are L."""
+    return np.asarray(_STILL * np.max(L) < L)
+
+
 def endless_integral(e: Array, L: Array, h: float, blind: Array, rounding: float) -> Array:
     """int_h^inf exp(-t L) e dt, entry by entry: without end where L is next to 0, unless L is `blind`, e `rounding`."""
     e = np.where(np.logical_and(blind, np.abs(e) <= rounding), 0.0, e)
-    decays = _STILL * np.max(L) < L
+    decays = _decays(L)
     return np.where(decays, np.exp(-h * L) * e / np.where(decays, L, 1.0), _FAR * np.sign(e))
 
 
@@ -121,6 +126,11 @@ class Reference:
             blind=eps * np.max(L) >= L,
             rounding=eps * float(np.linalg.norm(problem.Y_tilde)),
         )
+
+    @property
+    def decays(self) -> Array:
+        """(r, m) whether E decays in each mode."""
+        return _decays(self.L)
 
     @property
     def exact(self) -> bool:
