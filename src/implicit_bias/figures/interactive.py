@@ -18,7 +18,7 @@ from implicit_bias.figures.style import colours, group
 
 MOST_RUNS = 4000
 """Runs drawn; of more so many are chosen evenly, which keeps a figure well below a megabyte."""
-DISTANCE = "distance to min-norm ‖UVᵀ − Θ̂‖"
+DISTANCE = "distance to the min-norm solution"
 SIGNS = {"alpha": "α", "depth": "L"}
 NARROW = 3
 """Decades below which a logarithmic axis also has ticks between powers of ten."""
