@@ -11,9 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.legends import columns_of_legend
+from implicit_bias.figures.page import current_page
 from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE
 from implicit_bias.figures.spans import Array, Table, floats, positive
 from implicit_bias.figures.style import WIDTH, colours, dots, fit_axis, group, panels
+from implicit_bias.figures.unconverged import mark_unconverged
 
 ACROSS = 3
 """Panels in a row."""
@@ -36,8 +39,11 @@ def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> F
     """
     names = np.asarray(points["activation"])
     across = min(ACROSS, len(spreads))
+    handles, page = _styles(), current_page()
     rows, columns = -(-len(spreads) // across), {1: 1, 2: 3}.get(across, 5)
-    top = 0.4 + 0.18 * -(-(len(CURVES) + 2) // columns)
+    if page.column is not None:
+        columns = columns_of_legend(handles, page.column)
+    top = 0.4 + (page.legend_line + 0.005) * -(-len(handles) // columns)
     with panels(across, (0.8 + 2.9 * across, 2.7 * rows + top), top=top, rows=rows) as (figure, axes):
         shown: list[Array] = []
         for ax, each in zip(axes, spreads, strict=False):
@@ -48,8 +54,8 @@ def activations_figure(spreads: Sequence[Mapping[str, Any]], points: Table) -> F
             ax.set_visible(i < len(spreads))
             fit_axis(ax, "x", points["width"], log=True)
             fit_axis(ax, "y", *shown, log=True)
-            ax.set(xlabel=WIDTH, ylabel=SCATTER if i % across == 0 else "")
-        figure.legend(handles=_styles(), loc="upper center", ncols=columns, frameon=False, columnspacing=1.4)
+            ax.set(xlabel=WIDTH, ylabel=SCATTER if ax.get_position().x0 == axes[0].get_position().x0 else "")
+        figure.legend(handles=handles, loc="upper center", ncols=columns, frameon=False, columnspacing=1.4)
     return figure
 
 
@@ -108,6 +114,7 @@ def frozen_figure(points: Table, delta: float) -> Figure:
             left.plot(width[mine] * shift, ratio[mine], **dots(label, colour, int(np.sum(mine))))
             at, mean, _ = group(width[mine], move[mine])
             right.plot(at, positive(mean), "o-", color=colour, lw=1.2, ms=4, label=label)
+        mark_unconverged(left, points, width, ratio)
         for ax in (left, right):
             fit_axis(ax, "x", width, log=True)
             ax.set(xlabel=WIDTH)

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from kedro_datasets._typing import ImagePreview
 from kedro_datasets.matplotlib import MatplotlibDataset
+from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
+
+from implicit_bias.figures.page import PAPER
+from implicit_bias.figures.style import PlainFigure
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +33,7 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
     def save(self, data: Any) -> None:
         if not isinstance(data, str):
             super().save(data)
+            self._save_for_paper(data)
             return
         logger.info("%s is not drawn: %s", self._filepath.name, data)
         if self._version:
@@ -38,6 +43,16 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
         elif self.exists():
             self._fs.rm(str(self._get_load_path()))
             self._invalidate_cache()
+
+    def _save_for_paper(self, figure: Figure) -> None:
+        """Save a figure in the style of a paper as PDF, too; remove the PDF that an earlier run left of another."""
+        pdf = self._filepath.parent / PAPER.name / f"{self._filepath.stem}.pdf"
+        if isinstance(figure, PlainFigure) and figure.style == PAPER.name:
+            self._fs.makedirs(str(pdf.parent), exist_ok=True)
+            with self._fs.open(str(pdf), "wb") as file:
+                figure.savefig(file, format="pdf", metadata={"CreationDate": None})
+        elif self._fs.exists(str(pdf)):
+            self._fs.rm(str(pdf))
 
     def load(self) -> Any:
         if not self.exists():

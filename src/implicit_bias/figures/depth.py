@@ -10,6 +10,7 @@ from implicit_bias.figures.numerals import number
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, ORANGE
 from implicit_bias.figures.spans import Array, Table, floats
 from implicit_bias.figures.style import WIDTH, colours, dots, fit_axis, group, panels
+from implicit_bias.figures.unconverged import mark_unconverged
 
 DEPTH = "layers $L$"
 
@@ -45,6 +46,7 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
             runs, line = depth == value, law["depth"] == value
             left.plot(law["width"][line], law["rms"][line], color=colour, lw=1.2)
             left.plot(width[runs], scaled[runs], **dots(f"$L={value:g}$", colour, width.size))
+        mark_unconverged(left, points, width, scaled)
         widest = width == width.max()
         middle.plot(depth[widest], scaled[widest], **dots("runs", BLUE, int(widest.sum())))
         known = law["width"] == width.max()
@@ -62,7 +64,7 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
         for ax in (middle, right):
             ax.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
             ax.set_xticks(depths, [f"{value:g}" for value in depths])
-        left.legend(loc="best", ncols=3, title="dots: runs; lines: law (rms)", title_fontsize=8, alignment="left")
+        left.legend(loc="best", ncols=3, title="dots: runs; lines: law (rms)", alignment="left")
         middle.legend(loc="lower right")
         right.legend(loc="best")
         left.set(xlabel=WIDTH, ylabel=rf"{_power(power)} distance to min-norm")

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from implicit_bias.figures.legends import headroom
+from implicit_bias.figures.legends import headroom, legend_beside
 from implicit_bias.figures.numerals import number
+from implicit_bias.figures.page import current_page
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, LIGHT, VERMILLION
 from implicit_bias.figures.spans import DEEPEST, Table, floats, largest, linear_ticks, log_ticks, positive
-from implicit_bias.figures.style import DISTANCE, ITERATION, TICKS, colours, fit_axis, group, legend_room, panels
+from implicit_bias.figures.style import DISTANCE, ITERATION, colours, fit_axis, group, legend_room, panels, tick_style
+from implicit_bias.figures.unconverged import draw_rings, unconverged
 
 RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLUE])
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"
@@ -35,25 +37,28 @@ def imbalance_figure(cases: Sequence[Mapping[str, Any]], step_size: float, n: in
         n: number of samples.
     """
     losses = [case["loss"] for case in cases]
-    iterations = [case["iteration"] for case in cases]
-    ends = [largest(iteration) for iteration in iterations]
+    ends = _ends(cases)
     late = max(ends) > LATE * min(ends)
     beside = 3.0 if late else 0.15
-    with panels(2, (8.45 + beside, 3.6), top=0.55, right=beside) as (figure, (left, right)):
+    with panels(2, (8.45 + beside, 3.6), top=0.55, right=beside, gap=1.05) as (figure, (left, right)):
         for ax, log in ((left, False), (right, True)):
             for case, colour in zip(cases, colours(len(cases)), strict=True):
                 _draw_case(ax, case, colour, certified=log)
             curves = [(case["iteration"], case[name]) for case in cases for name in ("loss", "bound") if name in case]
-            fit_axis(ax, "x", *(iteration[1:] if late else iteration for iteration in iterations), log=late)
+            starts = [floats(case["iteration"])[late : late + 1] for case in cases]
+            fit_axis(ax, "x", *starts, ends, log=late)
             fit_axis(ax, "y", *losses, [] if log else headroom(ax, *curves), log=log, floor=DEEPEST)
             ax.set(xlabel=ITERATION, ylabel=EXCESS)
             _add_time_axis(ax, 2 * step_size / n)
         named = left.get_legend_handles_labels()[0]
         if late:  # losses fall across the whole panel
-            right.legend(handles=[*named, *_case_styles(cases)], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            legend_beside(right, [*named, *_case_styles(cases)])
         else:
             left.legend(loc="upper right")
-            right.legend(handles=_case_styles(cases), loc="lower left")
+            if current_page().column is None:
+                right.legend(handles=_case_styles(cases), loc="lower left")
+            else:  # a column has no corner that is free
+                legend_beside(right, _case_styles(cases))
     return figure
 
 
@@ -101,12 +106,23 @@ def rate_bias_figure(points: Table) -> Figure:
             at = (distance[i], rate[i])
             label = ax.annotate(text, at, (0, 6), textcoords="offset points", ha="center", fontsize=8)
             label.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        handles += draw_rings(ax, np.isin(ratio, ratios[unconverged(points)[finite]]), distance, rate)
+        on_a_column = current_page().column is not None
         fit_axis(ax, "x", distance - bar, *reach, zero=False)
-        fit_axis(ax, "y", *shown, log=True, room=legend_room(*shown))
+        fit_axis(ax, "y", *shown, log=True, room=2.0 if on_a_column else legend_room(*shown))
         title = r"number: $\sigma_U/\sigma_V$"
-        ax.legend(handles=handles, title=title, title_fontsize=8, alignment="left", loc="upper center")
+        if on_a_column:
+            legend_beside(ax, handles, title)
+        else:
+            ax.legend(handles=handles, title=title, alignment="left", loc="upper center")
         ax.set(xlabel=DISTANCE, ylabel="rate of convergence of the loss (1 / flow time)")
     return figure
+
+
+def _ends(cases: Sequence[Mapping[str, Any]]) -> list[float]:
+    """The last iteration of each case at which its loss is large enough to be seen beside those of the others."""
+    least = DEEPEST * max(largest(case["loss"]) for case in cases)
+    return [largest(floats(case["iteration"])[floats(case["loss"]) > least]) for case in cases]
 
 
 def _draw_case(ax: Axes, case: Mapping[str, Any], colour: str, certified: bool) -> None:
@@ -143,7 +159,7 @@ def _add_time_axis(ax: Axes, unit: float) -> None:
     upper = ax.secondary_xaxis("top", functions=(lambda k: np.multiply(k, unit), lambda t: np.divide(t, unit)))
     low, high = ax.get_xlim()
     ticks, labels = (log_ticks if ax.get_xscale() == "log" else linear_ticks)(low * unit, high * unit)
-    upper.tick_params(**TICKS)
+    upper.tick_params(**tick_style())
     upper.set_ticks(ticks, labels)
     upper.set_ticks([], minor=True)
     upper.set_xlabel(r"flow time $t=2\eta k/n$")

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.legends import legend_beside
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.palette import COLOURS, GREY
 from implicit_bias.figures.spans import Array, Table, floats, positive, smallest
@@ -47,7 +48,7 @@ def gaps_figure(points: Table) -> Figure:
         axes[0].legend(handles=styles + _colours(varied, next(iter(varied))), loc="lower left", ncols=2)
         if len(varied) > 1:
             colours = _colours(varied, list(varied)[1])
-            axes[1].legend(handles=colours, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+            legend_beside(axes[1], colours)
     return figure
 
 
@@ -79,7 +80,7 @@ def kernel_figure(points: Table) -> Figure:
             Line2D([], [], ls="", marker="o", color=GREY, label="simulated"),
             Line2D([], [], color=GREY, lw=1.2, label="closed form, large width"),
         ]
-        axes[1].legend(handles=handles + _colours(varied, x), loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend_beside(axes[1], handles + _colours(varied, x))
     return figure
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from implicit_bias.figures.depth import laws_of_depths
 from implicit_bias.figures.interactive import interactive_activations, interactive_widths
+from implicit_bias.figures.page import drawn_for
 from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
 from implicit_bias.figures.rows.depth import DEPTH_FIGURE
 from implicit_bias.figures.rows.general import DISTANCE_FIGURE
@@ -46,14 +47,16 @@ def study_words(study: str) -> dict[str, Words]:
 
 def draw_main(results: Results) -> Any:
     """The figure of a sweep."""
-    return sweep_figure(results.sweep.figure).draw(results)
+    with drawn_for(results.sweep.figure_style):
+        return sweep_figure(results.sweep.figure).draw(results)
 
 
 def draw_companion(results: Results) -> Any:
     """The second picture of a sweep, or why there is none."""
     name = results.sweep.figure
     draw = sweep_figure(name).companion
-    return draw(results) if draw else f"figure {name} has no companion"
+    with drawn_for(results.sweep.figure_style):
+        return draw(results) if draw else f"figure {name} has no companion"
 
 
 def draw_plotly(results: Results) -> Any:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from implicit_bias.figures.findings import drawn_against
 from implicit_bias.figures.spans import Array, Table, floats
 from implicit_bias.figures.style import colours, dots, fit_axis, group, panels
+from implicit_bias.figures.unconverged import mark_unconverged
 
 AXES = {
     "alpha": r"$\alpha$: scales $h^{-\alpha}$ of the first and last layer",
@@ -39,8 +40,8 @@ def scales_figure(points: Table) -> Figure:
                 shown.append(_draw_law(ax, points, x))
             _finish(ax, points, x, *shown)
             ax.set_ylabel(label)
-        axes[0].legend(loc="best", title="dots: runs; lines: their means", title_fontsize=8, alignment="left")
-        axes[1].legend(loc="best", title="lines: law before training (rms)", title_fontsize=8, alignment="left")
+        axes[0].legend(loc="best", title="dots: runs; lines: their means", alignment="left")
+        axes[1].legend(loc="best", title="lines: law before training (rms)", alignment="left")
     return figure
 
 
@@ -85,6 +86,7 @@ def _draw(ax: Axes, points: Table, x: str, name: str, joined: bool = True) -> Ar
         ax.plot(at[chosen], values[chosen], **dots(label, colour, values.size))
         if joined:
             _line(ax, points, x, chosen, values, colour)
+    mark_unconverged(ax, points, at, values)
     return values
 
 

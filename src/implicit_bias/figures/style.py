@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from implicit_bias.figures.page import BETWEEN, BOTTOM, GAP, LEFT, Layout, current_page, drawn_for
 from implicit_bias.figures.palette import BLACK, BLUE, COLOURS, GREY, LIGHT
 from implicit_bias.figures.spans import Array, Table, floats, largest, span
 
@@ -29,6 +30,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "legend.fontsize": 8,
+    "legend.title_fontsize": 8,
     "legend.fancybox": False,
     "legend.edgecolor": "none",
     "legend.framealpha": 0.85,
@@ -73,6 +75,7 @@ ITERATION = "iteration $k$"
 DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
 
 
+SMALLEST = 5.0  # points that the letters of a label have at least
 MOST_MARKERS = 60  # widths above which a curve of means has a band instead of markers and bars
 MANY = 300  # runs above which single ones are drawn smaller and fainter, so that their crowd shows where it is dense
 
@@ -108,15 +111,23 @@ def group(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
 def plain_style() -> Iterator[None]:
     """The settings of matplotlib that figures are drawn and saved with, whatever a person's matplotlibrc says."""
     with matplotlib.rc_context():
-        dict.update(matplotlib.rcParams, PLAIN)  # matplotlib would check each of them again
+        dict.update(matplotlib.rcParams, PLAIN | current_page().settings)  # matplotlib would check each of them again
         yield
 
 
 class PlainFigure(Figure):
-    """A figure that is saved as it was drawn: matplotlib reads fonts and formats when it saves."""
+    """A figure that is saved as it was drawn: matplotlib reads fonts and formats when it saves.
+
+    Attributes:
+        style: the page that it is drawn for, a name of PAGES.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.style = current_page().name
 
     def savefig(self, *args: Any, **kwargs: Any) -> None:
-        with plain_style():
+        with drawn_for(self.style), plain_style():
             super().savefig(*args, **kwargs)
 
 
@@ -128,26 +139,46 @@ def panels(
     right: float = 0.15,
     width_ratios: Sequence[float] | None = None,
     rows: int = 1,
+    gap: float = GAP,
 ) -> Iterator[tuple[Figure, Sequence[Axes]]]:
-    """A figure with rows of panels, in the style of all; `size` and the margins in inches."""
-    width, height = size
+    """A figure with rows of panels, in the style of all; `size`, the margins and the gap between rows in inches.
+
+    On a page with columns the panels are laid out anew (`page.Layout`).
+    """
+    layout = Layout(rows, count, *size, top, right, gap, width_ratios).on(current_page())
+    width, height, (across, up) = layout.width, layout.height, layout.panel
     with plain_style():
-        figure = PlainFigure(figsize=size)
-        grid = figure.subplots(rows, count, squeeze=False, width_ratios=width_ratios)
+        figure = PlainFigure(figsize=(width, height))
+        grid = figure.subplots(layout.rows, layout.columns, squeeze=False, width_ratios=layout.width_ratios)
         figure.subplots_adjust(
-            left=0.65 / width,
-            right=1 - right / width,
-            bottom=0.5 / height,
+            left=LEFT / width,
+            right=1 - layout.right / width,
+            bottom=BOTTOM / height,
             top=1 - top / height,
-            hspace=0.62 * rows / (height - 0.5 - top - 0.62 * (rows - 1)),
-            wspace=0.75 * count / (width - 0.65 - right - 0.75 * (count - 1)),
+            hspace=gap / up,
+            wspace=BETWEEN / across,
         )
         axes = list(grid.ravel())
         for ax in axes:
             ax.grid(True)
-            ax.tick_params(**TICKS)
+            ax.tick_params(**tick_style())
             ax.tick_params(which="minor", length=0)
         yield figure, axes
+        if current_page().column is not None:
+            _fit_labels(axes, up + 1.8 * min(gap / 2, top, BOTTOM))
+
+
+def tick_style() -> dict[str, Any]:
+    """How ticks look on the page."""
+    return TICKS | {"labelsize": current_page().tick_size}
+
+
+def _fit_labels(axes: Sequence[Axes], room: float) -> None:
+    """Shrink labels of vertical axes that are longer than `room` inches, by quarters of a point."""
+    for ax in axes:
+        label = ax.yaxis.label
+        while label.get_window_extent().height > room * ax.figure.dpi and float(label.get_fontsize()) > SMALLEST:
+            label.set_fontsize(float(label.get_fontsize()) - 0.25)
 
 
 def fit_axis(

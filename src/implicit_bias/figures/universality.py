@@ -7,9 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.legends import legend_beside
 from implicit_bias.figures.palette import BLACK, COLOURS, GREY
 from implicit_bias.figures.spans import Table, floats
 from implicit_bias.figures.style import WIDTH, fit_axis, group, panels
+from implicit_bias.figures.unconverged import mark_unconverged
 
 SPREAD = 0.03
 """Factor between the markers of neighbouring laws, so that error bars do not overlap."""
@@ -44,10 +46,11 @@ def universality_figure(points: Table, limits: Mapping[str, float], law: str, la
                 ax.plot(half, [limits[name]] * 2, "--", color=colour, lw=1.2)
             handles.append(Line2D([], [], color=colour, marker="o", label=name))
             shown += [mean - error, mean + error]
+        handles += mark_unconverged(ax, points, width, ratio)
         if limits:
             handles.append(Line2D([], [], color=GREY, ls="--", lw=1.2, label="its limit, closed form"))
         fit_axis(ax, "x", width, log=True)
         fit_axis(ax, "y", *shown, log=False, zero=False)
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend_beside(ax, handles)
         ax.set(xlabel=WIDTH, ylabel="rms distance / law, with standard error")
     return figure

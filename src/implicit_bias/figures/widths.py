@@ -6,11 +6,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures.legends import room_of_legend
+from implicit_bias.figures.legends import legend_beside, room_of_legend
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE, VERMILLION
 from implicit_bias.figures.spans import Array, Table, floats, largest, positive
 from implicit_bias.figures.style import DISTANCE, WIDTH, colours, dots, draw_means, fit_axis, group, panels
+from implicit_bias.figures.unconverged import mark_unconverged
 
 FINAL = r"$\|U(t_f)V(t_f)^\top-\hat\Theta\|_F$"
 INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"
@@ -34,11 +35,12 @@ def width_figure(points: Table, law: Table | None = None, alpha: float = 0.5) ->
                 _draw_law(ax, law, power)
             final = draw_means(ax, points, "distance", BLUE, FINAL, power)
             initial = draw_means(ax, points, "distance_init", ORANGE, INITIAL, power)
+            mark_unconverged(ax, points, floats(points["width"]) ** power, points["distance"])
             fit_axis(ax, "y", *final, *initial, [] if law is None else law["rms"])
         fit_axis(right, "y", *draw_means(right, points, "iterations", BLUE, None))
         for ax, power in ((left, 1.0), (middle, exponent), (right, 1.0)):
             fit_axis(ax, "x", floats(points["width"]) ** power)
-        left.legend(loc="best", title="runs: mean ± standard deviation", title_fontsize=8, alignment="left")
+        left.legend(loc="best", title="runs: mean ± standard deviation", alignment="left")
         left.set(xlabel=WIDTH, ylabel="Frobenius norm")
         middle.set(xlabel=_power_label(exponent), ylabel="Frobenius norm")
         right.set(xlabel=WIDTH, ylabel="iterations to stop")
@@ -61,6 +63,7 @@ def wide_figure(points: Table, law: Table, alpha: float = 0.5) -> Figure:
         last = np.argmax(at)
         left.plot(at, rms[last] * (at / at[last]) ** slope, "--", color=VERMILLION, lw=1, label=_slope_label(slope))
         left.plot(width, distance, **dots("runs", count=width.size))
+        mark_unconverged(left, points, width, distance)
         right.fill_between(at, lower / rms, upper / rms, color=LIGHT, lw=0)
         right.axhline(1, color=BLACK, lw=1, zorder=3)
         right.plot(width, distance / _interpolate(width, at, rms), **dots(None, count=width.size))
@@ -104,9 +107,10 @@ def alpha_figure(points: Table, law: Table) -> Figure:
             for name, (style, _, _) in LIMITS.items()
             if name in columns
         ]
+        handles += mark_unconverged(ax, points, runs["width"], runs["distance"])
         fit_axis(ax, "x", runs["width"], columns["width"])
         fit_axis(ax, "y", runs["distance"], columns["rms"], log=True)
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        legend_beside(ax, handles)
         ax.set(xlabel=WIDTH, ylabel=DISTANCE)
     return figure
 
@@ -136,6 +140,7 @@ def companion_figure(points: Table, alpha: float | None = None, depth: int | Non
     ]
     with panels(1, (5.4, 3.6)) as (figure, (ax,)):
         ax.plot(width, positive(points["distance"]), **dots("measured", count=width.size))
+        mark_unconverged(ax, points, width, points["distance"])
         shown, beyond = [points["distance"]], 0
         for name, style, colour, label in bounds:
             at, mean, _ = group(width, points[name])

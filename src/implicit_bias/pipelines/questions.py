@@ -36,6 +36,7 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
     Returns:
         the figure, or why the law has no answers.
     """
+    from implicit_bias.figures.page import drawn_for
     from implicit_bias.figures.questions import spread_rows
     from implicit_bias.figures.registry import STUDY_FIGURES
 
@@ -59,7 +60,8 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
         "ridgeless": ridgeless_risk(problem, X_test, Y_test),
     }
     needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
-    return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
+    with drawn_for(sweep.figure_style):
+        return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
 
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:

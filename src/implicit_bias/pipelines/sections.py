@@ -12,9 +12,10 @@ from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.evaluation import EVALUATION
 from implicit_bias.report.facts import Facts
+from implicit_bias.report.latex import latex_table
 from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.registry import section_kind, write_section
-from implicit_bias.report.section import Origin, Provenance, SectionJson, Tracked
+from implicit_bias.report.section import Origin, Provenance, Section, SectionJson, Tracked
 from implicit_bias.sweeps.handover import Loaders, NamedProfile, Plan, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import require
@@ -126,6 +127,17 @@ def provenance() -> Provenance:
     )
 
 
+def typeset_results(section: SectionJson) -> str:
+    """The first table of a section of the report, its results, as LaTeX; a comment where it has none."""
+    tables = Section.model_validate(section).tables
+    return latex_table(tables[0]) if tables else "% There are no results.\n"
+
+
+def typesetting(section: str, output: str) -> Node:
+    """The node that typesets a section."""
+    return Node(typeset_results, inputs=section, outputs=output, name=f"typeset_{output.replace('.', '_')}")
+
+
 def create_pipeline(**_: Any) -> Pipeline:
     """Plan, table, evaluations, figures -> the sweep's section of the report."""
     return Pipeline(
@@ -135,6 +147,7 @@ def create_pipeline(**_: Any) -> Pipeline:
                 inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *SWEEP_PICTURES],
                 outputs="section",
                 name="describe_sweep",
-            )
+            ),
+            typesetting("section", "results"),
         ]
     )

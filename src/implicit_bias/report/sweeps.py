@@ -8,12 +8,13 @@ import pandas as pd
 
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.registry import study_words
+from implicit_bias.figures.unconverged import at_a_limit
 from implicit_bias.report.facts import SectionKind, picture
 from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
 from implicit_bias.report.section import FailedPoint, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
-from implicit_bias.sweeps.figure import COMPANION, Words, known_figure
+from implicit_bias.sweeps.figure import COMPANION, Words, columns, known_figure
 from implicit_bias.theory.bounds.registry import RUN_BOUNDS
 from implicit_bias.theory.solvers.stopping import SADDLE, SLOW
 
@@ -101,12 +102,8 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
         broken = int(((points[f"{name}_worst"] > 1 + ROUNDING) & met).sum())
         if broken:
             faults.append(f"{broken:,} point{'s exceed' if broken > 1 else ' exceeds'} what is {bound.title}.")
-    if {"stop_reason", "tolerance"} <= set(points):
-        unfinished = points["tolerance"].notna() & points["stop_reason"].isin(["time limit", "iteration limit"])
-        if count := int(unfinished.sum()):
-            faults.append(
-                f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance."
-            )
+    if count := int(at_a_limit(columns(points)).sum()):
+        faults.append(f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance.")
     if "loss_error" in points and (count := int((points["loss_error"] > LARGEST_LOSS_ERROR).sum())):
         late = "have late losses" if count > 1 else "has late losses"
         faults.append(f"{count:,} point{'s' if count > 1 else ''} {late} that may be wrong by more than 10 %.")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from implicit_bias.sweeps.compute import StaleRecords
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.handover import Compare, Params, Plan, PlannedData, PlannedPoint
-from implicit_bias.sweeps.parameters import Engine, Point, Sweep
+from implicit_bias.sweeps.parameters import HANDLING, Point, Sweep
 from implicit_bias.theory.initialization.registry import initialization
 from implicit_bias.theory.problem import Problem
 from implicit_bias.theory.solvers.registry import solver
@@ -82,7 +82,7 @@ def _with_rows(planned: PlannedData, rows: Mapping[str, str] | None) -> PlannedD
 
 def sweep_params(sweep: BaseModel) -> Params:
     """The parameters of a sweep, or of a study, as its plan has them: those that say what is computed."""
-    return written(sweep.model_dump(exclude=set(Engine.model_fields)))
+    return written(sweep.model_dump(exclude=set(HANDLING)))
 
 
 def check_plan(plan: Plan, params: Mapping[str, Any], data: Mapping[str, str], pipeline: str) -> None:

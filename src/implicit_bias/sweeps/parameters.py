@@ -77,6 +77,18 @@ class Engine(Parameters):
         return self
 
 
+class Drawn(Parameters):
+    """How figures are drawn."""
+
+    figure_style: Literal["screen", "paper"] = Field(
+        "screen", description="paper: one column wide, with a PDF of each figure in the folder paper"
+    )
+
+
+HANDLING = frozenset({*Engine.model_fields, *Drawn.model_fields})
+"""Parameters that say how a sweep is computed and drawn, and not what."""
+
+
 class Stopping(Parameters):
     """When a run ends, in the units of the averaged loss and of gradient-descent iterations."""
 
@@ -160,7 +172,7 @@ class Point:
         return "silent" if self.balanced else initialization(self.initialization).law
 
 
-class Sweep(Engine):
+class Sweep(Drawn, Engine):
     """A sweep over widths, initial scales, seeds and solvers; every combination is one point."""
 
     title: str

@@ -19,7 +19,7 @@ from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, Problems, Record
 from implicit_bias.sweeps.kinds.base import STEPS, step_modules
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
-from implicit_bias.sweeps.parameters import Engine, Point, Sweep
+from implicit_bias.sweeps.parameters import HANDLING, Point, Sweep
 from implicit_bias.sweeps.points import require
 from implicit_bias.theory.named import modules
 
@@ -44,7 +44,7 @@ POINTS_SAY = frozenset(
 )
 """Parameters that a stage knows from its point alone."""
 
-NOT_RESULTS = frozenset({"title", "figure", *Engine.model_fields})
+NOT_RESULTS = frozenset({"title", "figure", *HANDLING})
 """Parameters that no record depends on."""
 
 

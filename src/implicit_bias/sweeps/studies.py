@@ -9,11 +9,11 @@ from pydantic import (
 )
 
 from implicit_bias.sweeps.fields import Count, Positive, Seed, Width, expand
-from implicit_bias.sweeps.parameters import BALANCED, Engine
+from implicit_bias.sweeps.parameters import BALANCED, Drawn, Engine
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 
 
-class DescentStudy(Engine):
+class DescentStudy(Drawn, Engine):
     """Gradient descent compared with the flow, from initial scales of several ratios at a fixed product."""
 
     title: str

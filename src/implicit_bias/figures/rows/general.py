@@ -6,6 +6,7 @@ from implicit_bias.figures.findings import ends_of_width
 from implicit_bias.figures.palette import BLACK, BLUE, ORANGE
 from implicit_bias.figures.spans import floats
 from implicit_bias.figures.style import WIDTH, draw_means, fit_axis, panels
+from implicit_bias.figures.unconverged import mark_unconverged
 from implicit_bias.sweeps.figure import Results, SweepFigure, Words
 
 
@@ -16,6 +17,7 @@ def _draw(results: Results) -> Any:
         initial = draw_means(left, points, "distance_init", ORANGE, "its part outside the data, at the start")
         law = draw_means(left, points, "law_rms_run", BLACK, "law, given the run") if "law_rms_run" in points else ()
         fit_axis(left, "y", *final, *initial, *law)
+        mark_unconverged(left, points, points["width"], points["distance"])
         fit_axis(right, "y", *draw_means(right, points, "iterations", BLUE, None))
         for ax in (left, right):
             fit_axis(ax, "x", floats(points["width"]))

@@ -10,7 +10,7 @@ from kedro.pipeline import Node, Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.sections import described, present, profiles, provenance, reasons, whereabouts
+from implicit_bias.pipelines.sections import described, present, profiles, provenance, reasons, typesetting, whereabouts
 from implicit_bias.report.facts import Facts
 from implicit_bias.report.registry import section_kind
 from implicit_bias.report.section import Origin, SectionJson
@@ -19,7 +19,7 @@ from implicit_bias.sweeps.figure import columns
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts, failure_of
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
-from implicit_bias.sweeps.parameters import BALANCED, Engine
+from implicit_bias.sweeps.parameters import BALANCED, HANDLING
 from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.sweeps.workers import check_engine
@@ -156,7 +156,7 @@ def study_descent(study: DescentStudy, problem_fields: ProblemFields, key: str) 
 
 DESCENT = Stage("descend", "studies", "descent_study", study_descent)
 
-NOT_RESULTS = frozenset({"title", "problem", "product", "ratios", "balanced", *Engine.model_fields})
+NOT_RESULTS = frozenset({"title", "problem", "product", "ratios", "balanced", *HANDLING})
 """Parameters that no record depends on, or that are known from its data and its scales."""
 
 
@@ -198,6 +198,7 @@ def draw_descents(
     study: DescentStudy, plan: Plan, problems: Problems, table: pd.DataFrame, studies: Loaders
 ) -> tuple[Any, Any]:
     """The gap of the point nearest to equal scales, beside those of all; steps and rates against the imbalance."""
+    from implicit_bias.figures.page import drawn_for
     from implicit_bias.figures.registry import STUDY_FIGURES
 
     expected = fingerprints(study, plan, problems)
@@ -208,7 +209,8 @@ def draw_descents(
     shown = scaled_points["point"].iloc[int(np.argmin(ratio))] if len(scaled_points) else BALANCED
     n = Problem(**problems[_problem(study)]()).n
     figures = STUDY_FIGURES["descent"]
-    return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns(table))
+    with drawn_for(study.figure_style):
+        return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns(table))
 
 
 def describe_descents(
@@ -270,6 +272,7 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="descent.section",
                 name="describe_descents",
             ),
+            typesetting("descent.section", "descent.results"),
         ]
     )
     return study + report.create_pipeline(["descent.section"], "descent")

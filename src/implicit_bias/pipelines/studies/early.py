@@ -12,7 +12,7 @@ from implicit_bias.hooks.preflight import OF_TWO_LAYERS
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
 from implicit_bias.pipelines.reporting import join_metrics
-from implicit_bias.pipelines.sections import describe_study
+from implicit_bias.pipelines.sections import describe_study, typesetting
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
@@ -124,6 +124,7 @@ def draw_early(
     data: Data, sweep: Sweep, plan: Plan, problems: Problems, early_table: pd.DataFrame, early: Loaders
 ) -> Any:
     """Draw the first seed of each initial scale at the largest width next to the ridge path of its data."""
+    from implicit_bias.figures.page import drawn_for
     from implicit_bias.figures.registry import STUDY_FIGURES
 
     fingerprints = _fingerprints(data, sweep, plan, problems)
@@ -146,7 +147,8 @@ def draw_early(
     runs = {
         names[label].format(row[label]): fingerprints.load(RIDGE, early, row["point"]) for _, row in first.iterrows()
     }
-    return STUDY_FIGURES["early"]["early"].draw(runs, paths)
+    with drawn_for(sweep.figure_style):
+        return STUDY_FIGURES["early"]["early"].draw(runs, paths)
 
 
 def describe_early(
@@ -182,6 +184,7 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="early_section",
                 name="describe_early",
             ),
+            typesetting("early_section", "early_results"),
         ],
         tags=OF_TWO_LAYERS,
     )

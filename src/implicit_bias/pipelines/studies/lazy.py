@@ -10,7 +10,7 @@ from implicit_bias.hooks.preflight import OF_TWO_LAYERS
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
 from implicit_bias.pipelines.reporting import join_metrics
-from implicit_bias.pipelines.sections import describe_study
+from implicit_bias.pipelines.sections import describe_study, typesetting
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
@@ -97,12 +97,14 @@ def tabulate_companions(
 
 def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd.DataFrame) -> tuple[Any, Any]:
     """The gaps to both companions, and kernel movement and final rate compared with their closed forms."""
+    from implicit_bias.figures.page import drawn_for
     from implicit_bias.figures.registry import STUDY_FIGURES
 
     Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
     if "case" in companions:  # a balanced start has no sigma_U / sigma_V to be drawn against
         companions = companions[companions["case"] != "balanced"]
-    gaps, kernel = (figure.draw(columns(companions)) for figure in STUDY_FIGURES["lazy"].values())
+    with drawn_for(sweep.figure_style):
+        gaps, kernel = (figure.draw(columns(companions)) for figure in STUDY_FIGURES["lazy"].values())
     return gaps, kernel
 
 
@@ -143,6 +145,7 @@ def create_pipeline(**_: Any) -> Pipeline:
                 outputs="lazy_section",
                 name="describe_lazy",
             ),
+            typesetting("lazy_section", "lazy_results"),
         ],
         tags=OF_TWO_LAYERS,
     )

@@ -1,0 +1,87 @@
+"""Tables of the report as LaTeX, with the rules of the package booktabs."""
+
+import re
+import unicodedata
+
+from implicit_bias.report.section import SectionTable
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+}
+TEXT = {"–": "--", "—": "---", "…": r"\dots{}", "“": "``", "”": "''", "’": "'", "\N{NO-BREAK SPACE}": "~"}
+SIGNS = {
+    "−": "-",
+    "±": r"\pm ",
+    "×": r"\times ",
+    "·": r"\cdot ",
+    "∞": r"\infty ",
+    "‖": r"\|",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "√": r"\surd ",
+    "ᵀ": r"^\top ",
+}
+RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "₀₁₂₃₄₅₆₇₈₉"
+HAT = "\N{COMBINING CIRCUMFLEX ACCENT}"
+
+
+def latex_table(table: SectionTable) -> str:
+    """A table as a `tabular` that LaTeX with booktabs compiles, in ASCII but for letters that have no other form.
+
+    Numbers are aligned to the right. The title and the note of the table are comments above it.
+    """
+    said = [f"% {line}" for line in (table.title, table.note, r"Needs \usepackage{booktabs}.") if line]
+    columns = "".join("r" if column.numeric else "l" for column in table.columns)
+    head = _row([column.title for column in table.columns])
+    body = [_row(row) for row in table.rows]
+    rules = [rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule"]
+    return "\n".join([*said, *rules, r"\end{tabular}", ""])
+
+
+def latex(text: str) -> str:
+    """A text for LaTeX: special characters escaped, signs and Greek letters as mathematics."""
+    parts = re.findall(rf"[{RAISED}]+|[{LOWERED}]+|.{HAT}|[α-ω]_[A-Za-z]|.", text, re.DOTALL)
+    return re.sub(r"(?<!\\)\$\$", "", "".join(map(_written, parts)))  # neighbouring formulas become one
+
+
+def _row(cells: list[str]) -> str:
+    return " & ".join(latex(cell) for cell in cells) + r" \\"
+
+
+def _written(part: str) -> str:
+    """A character, or several that belong together."""
+    if part in SPECIAL:
+        return SPECIAL[part]
+    if part in TEXT:
+        return TEXT[part]
+    if part in SIGNS:
+        return f"${SIGNS[part]}$"
+    if part[0] in RAISED + LOWERED:
+        digits = unicodedata.normalize("NFKC", part).replace("\N{MINUS SIGN}", "-")
+        return f"${'^' if part[0] in RAISED else '_'}{{{digits}}}$"
+    if part[1:2] == "_":
+        return f"${_greek(part[0]).strip('$ ')}_{part[2]}$"
+    if part.endswith(HAT):
+        return rf"$\hat{{{_written(part[:-1]).strip('$ ')}}}$"
+    return _greek(part) or part
+
+
+def _greek(letter: str) -> str:
+    """A Greek letter by its name; "" for other characters."""
+    name = unicodedata.name(letter, "").split()
+    if name[:1] != ["GREEK"] or "LETTER" not in name:
+        return ""
+    spelt = name[-1].lower().replace("lamda", "lambda")
+    return rf"$\{spelt.capitalize() if 'CAPITAL' in name else spelt} $"
