@@ -13,10 +13,10 @@ MEGABYTE = 1_000_000
 
 def law(*alphas: float) -> dict[str, Any]:
     width = np.array([100.0, 1000.0, 10000.0])
-    columns: dict[str, list[float]] = {name: [] for name in ("alpha", "width", "rms", "lower", "upper")}
+    columns: dict[str, list[float]] = {name: [] for name in ("alpha", "delta", "width", "rms", "lower", "upper")}
     for alpha in alphas:
         for h in width:
-            for name, value in zip(columns, (alpha, h, h**-alpha, 0.9 * h**-alpha, 1.1 * h**-alpha), strict=True):
+            for name, value in zip(columns, (alpha, 0.05, h, h**-alpha, 0.9 * h**-alpha, 1.1 * h**-alpha), strict=True):
                 columns[name].append(value)
     return {name: np.array(values) for name, values in columns.items()}
 
@@ -41,7 +41,7 @@ def test_every_run_is_shown_beside_the_law() -> None:
     np.testing.assert_allclose(distances.y, points["distance"], rtol=1e-5)
     np.testing.assert_allclose(iterations.y, points["iterations"], rtol=1e-5)
     assert distances.text[7] == "seed 7"
-    upper, lower, rms = named(figure, "law, 90 % band")
+    upper, lower, rms = named(figure, "law, 95 % band")
     np.testing.assert_allclose([upper.y, rms.y, lower.y], [f * law(0.5)["rms"] for f in (1.1, 1, 0.9)], rtol=1e-5)
     assert lower.fill == "tonexty"
     (bound,) = named(figure, "guaranteed (Theorem 2)")
@@ -53,7 +53,7 @@ def test_each_alpha_has_its_runs_and_its_law() -> None:
     figure = interactive_widths(runs(60, (0.3, 0.5)), law(0.3, 0.5))
     for alpha in (0.3, 0.5):
         assert len(named(figure, f"runs, α = {alpha:g}")[0].x) == 30
-        assert len(named(figure, f"law, 90 % band, α = {alpha:g}")) == 3
+        assert len(named(figure, f"law, 95 % band, α = {alpha:g}")) == 3
 
 
 def test_where_no_law_holds_there_is_none() -> None:

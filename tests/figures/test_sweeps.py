@@ -19,7 +19,7 @@ from implicit_bias.figures.numerals import number
 from implicit_bias.figures.scales import scales_cost_figure, scales_figure
 from implicit_bias.figures.spans import linear_ticks, log_ticks, span
 from implicit_bias.figures.style import colours, group, png
-from implicit_bias.figures.widths import LAW, alpha_figure, companion_figure, wide_figure, width_figure
+from implicit_bias.figures.widths import alpha_figure, companion_figure, wide_figure, width_figure
 from tests.support.colours import check_colours
 
 CONST = 18.3
@@ -28,7 +28,7 @@ STEP, SAMPLES = 5e-4, 100
 
 def law(width: Any) -> dict[str, Any]:
     rms = CONST / np.sqrt(np.asarray(width, float))
-    return {"width": width, "rms": rms, "lower": 0.93 * rms, "upper": 1.07 * rms}
+    return {"width": width, "rms": rms, "lower": 0.93 * rms, "upper": 1.07 * rms, "delta": np.full(rms.shape, 0.05)}
 
 
 def runs(widths: Any, count: int) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def test_width_figure_draws_means_bars_and_law(alpha: float, power: float) -> No
         np.testing.assert_allclose(ends, np.column_stack([mean - deviation, mean + deviation]))
         assert ax.get_ylim()[0] <= ends.min()
         assert ends.max() <= ax.get_ylim()[1]
-    np.testing.assert_allclose(drawn(left, LAW)[1], law(GRID)["rms"])
+    np.testing.assert_allclose(drawn(left, "law, 95 % band")[1], law(GRID)["rms"])
 
 
 def test_wide_ranges_are_logarithmic() -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from implicit_bias.figures.legends import columns_of_legend
+from implicit_bias.figures.numerals import percent
 from implicit_bias.figures.page import current_page
 from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE
 from implicit_bias.figures.spans import Array, Table, floats, positive
@@ -106,7 +107,7 @@ def frozen_figure(points: Table, delta: float) -> Figure:
         if np.isfinite(bound).any():
             at, mean, _ = group(width, bound)
             left.fill_between(
-                at, np.zeros(at.size), mean, color=LIGHT, lw=0, label=f"{100 * (1 - delta):.4g} % of runs, by the law"
+                at, np.zeros(at.size), mean, color=LIGHT, lw=0, label=f"{percent(1 - delta)} of runs, by the law"
             )
         for i, (name, colour) in enumerate(zip(order, colours(len(order)), strict=True)):
             mine = names == name

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from kedro_datasets._typing import ImagePreview
 from kedro_datasets.matplotlib import MatplotlibDataset
-from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
 
 from implicit_bias.figures.page import PAPER
@@ -31,9 +30,9 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
     """A run that reads it does not ask for its file."""
 
     def save(self, data: Any) -> None:
+        self._save_for_paper(data)
         if not isinstance(data, str):
             super().save(data)
-            self._save_for_paper(data)
             return
         logger.info("%s is not drawn: %s", self._filepath.name, data)
         if self._version:
@@ -44,8 +43,8 @@ class FigureDataset(MatplotlibDataset):  # type: ignore[misc]  # it has no types
             self._fs.rm(str(self._get_load_path()))
             self._invalidate_cache()
 
-    def _save_for_paper(self, figure: Figure) -> None:
-        """Save a figure in the style of a paper as PDF, too; remove the PDF that an earlier run left of another."""
+    def _save_for_paper(self, figure: Any) -> None:
+        """Save a figure in the style of a paper as PDF, too; else remove the PDF that an earlier run has left."""
         pdf = self._filepath.parent / PAPER.name / f"{self._filepath.stem}.pdf"
         if isinstance(figure, PlainFigure) and figure.style == PAPER.name:
             self._fs.makedirs(str(pdf.parent), exist_ok=True)

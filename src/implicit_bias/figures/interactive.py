@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
+from implicit_bias.figures.legends import name_of_law
+from implicit_bias.figures.numerals import percent
 from implicit_bias.figures.palette import BLACK, GREEN, VERMILLION
 from implicit_bias.figures.spans import Array, Table, floats, positive
 from implicit_bias.figures.style import colours, group
@@ -31,7 +33,7 @@ SPACING = 0.18
 """Between two panels, relative to the figure; it holds the title of an axis."""
 STYLES = {"bound": ("dash", "guaranteed (Theorem 1)"), "certified": ("dot", "certified after training")}
 DISTANCE_BOUNDS = {
-    "law_bound": ("dot", NEUTRAL, "law, upper quantile"),
+    "law_bound": ("dot", NEUTRAL, "law, {level} quantile"),
     "certificate": ("dot", GREEN, "certified from the run"),
     "thm2": ("dash", VERMILLION, "guaranteed (Theorem 2)"),
 }
@@ -42,9 +44,9 @@ def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figur
 
     Args:
         points: `width`, `distance`, `iterations`, one entry per run; where known `seed`, `alpha`, `law_bound`,
-            `certificate`, `thm2`.
+            `certificate`, `thm2`, and `delta`, the probability of a distance above `law_bound`.
         law: `alpha`, `width`, `rms` of the predicted distance, one entry per curve and width; where known, `lower` and
-            `upper` of its band.
+            `upper` of its band and `delta`, the probability outside it.
         by: the column of both that tells curves apart, "alpha" or "depth".
     """
     sign = SIGNS[by]
@@ -78,6 +80,7 @@ def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figur
         if bound in points:
             at, mean, _ = group(points["width"], points[bound])
             line = {"color": colour, "dash": dash}
+            label = label.format(level=percent(1 - floats(points["delta"])[0]) if "delta" in points else "upper")
             figure.add_trace(_line(at, mean, label, line=line, visible="legendonly"), 1, 1)
     figure.update_xaxes(title_text="width h", **_logarithmic(points["width"]))
     figure.update_yaxes(title_text=DISTANCE, col=1, **_logarithmic(points["distance"]))
@@ -180,7 +183,7 @@ def _add_law(figure: go.Figure, law: Table, colour: str, suffix: str) -> None:
     at, rms = columns["width"], columns["rms"]
     if not at.size:
         return
-    band = f"law, 90 % band{suffix}" if "lower" in columns else f"law{suffix}"
+    band = f"{name_of_law(columns)}{suffix}"
     if "lower" in columns:
         edge = {"line": {"width": 0}, "showlegend": False, "hoverinfo": "skip", "legendgroup": band}
         filled = {"fill": "tonexty", "fillcolor": "rgba(120,120,120,0.2)"}

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from implicit_bias.figures.numerals import percent
 from implicit_bias.figures.page import current_page
-from implicit_bias.figures.spans import DEEPEST, floats, largest
+from implicit_bias.figures.spans import DEEPEST, Table, floats, largest
 
 LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the width of its panel
 LETTER = 0.55  # mean width of a letter, as a part of its size
@@ -35,6 +36,14 @@ def room_of_legend(values: ArrayLike, ax: Axes) -> float:
     shown = shown[np.isfinite(shown) & (shown > 0)]
     span = largest(shown) / max(float(np.min(shown)), DEEPEST * largest(shown)) if shown.size else 1.0
     return float(max(span, 10.0) ** (share / (1 - share)))
+
+
+def name_of_law(law: Table) -> str:
+    """What the law of the distance is called, with the level of its band where it has one."""
+    if "lower" not in law:
+        return "law"
+    delta = floats(law["delta"])
+    return f"law, {percent(1 - delta[0])} band" if delta.size else "law, band"
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any], title: str = "") -> None:

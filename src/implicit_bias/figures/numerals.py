@@ -27,6 +27,11 @@ def spread(mean: float, deviation: float) -> str:
     return " ± ".join(shown).replace("-", "\N{MINUS SIGN}")
 
 
+def percent(part: float) -> str:
+    """A part of 1 in percent."""
+    return f"{100 * part:.4g} %"
+
+
 def power_of_ten(exponent: int) -> str:
     """A power of ten with its exponent raised."""
     return "10" + str(exponent).translate(SUPERSCRIPTS)

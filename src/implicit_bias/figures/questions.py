@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from implicit_bias.figures.numerals import percent
 from implicit_bias.figures.palette import BLUE, COLOURS, GREEN, GREY, ORANGE, VERMILLION
 from implicit_bias.figures.spans import Table, floats, positive
 from implicit_bias.figures.style import WIDTH, fit_axis, legend_room, panels
@@ -53,7 +54,7 @@ def _draw_bands(ax: Axes, bands: Sequence[Table], delta: float, alpha: float) ->
     fit_axis(ax, "y", low, high, [1.25 * high.max() - 0.25 * low.min()], log=False, zero=False)  # room for the legend
     handles = [
         Line2D([], [], color=GREY, lw=1.2, label="min-norm solution"),
-        Patch(color=GREY, alpha=0.25, lw=0, label=rf"network, {100 * (1 - delta):.4g} % band, $\alpha={alpha:g}$"),
+        Patch(color=GREY, alpha=0.25, lw=0, label=rf"network, {percent(1 - delta)} band, $\alpha={alpha:g}$"),
     ]
     ax.legend(handles=handles, loc="upper right")
     ax.set(xlabel=WIDTH, ylabel=r"prediction at a test row $x^\top UV^\top$")

@@ -1,13 +1,16 @@
 """Distances against width, or at several scales, beside the law."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from implicit_bias.figures.legends import legend_beside, room_of_legend
-from implicit_bias.figures.numerals import number
+from implicit_bias.figures.legends import legend_beside, name_of_law, room_of_legend
+from implicit_bias.figures.numerals import number, percent
 from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE, VERMILLION
 from implicit_bias.figures.spans import Array, Table, floats, largest, positive
 from implicit_bias.figures.style import DISTANCE, WIDTH, colours, dots, draw_means, fit_axis, group, panels
@@ -15,7 +18,6 @@ from implicit_bias.figures.unconverged import mark_unconverged
 
 FINAL = r"$\|U(t_f)V(t_f)^\top-\hat\Theta\|_F$"
 INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"
-LAW = "law, 90 % band"
 OFF_SCALE = 1e3  # bounds further than this factor above everything else are named at the edge, not drawn to scale
 LIMITS = {"lazy": ("--", 0.0, 0.5), "rich": (":", 0.5, np.inf)}  # line style, and the alpha for which it is the limit
 
@@ -25,7 +27,7 @@ def width_figure(points: Table, law: Table | None = None, alpha: float = 0.5) ->
 
     Args:
         points: `width`, `distance`, `distance_init`, `iterations`, one entry per run.
-        law: `width`, `rms`, `lower`, `upper` of the predicted distance.
+        law: `width`, `rms`, `lower`, `upper` of the predicted distance, and `delta`, the probability outside its band.
         alpha: the initial entries are N(0, h^(-2 alpha)); the middle panel is against h^(1/2 - 2 alpha).
     """
     exponent = 0.5 - 2 * alpha or -0.5
@@ -52,7 +54,7 @@ def wide_figure(points: Table, law: Table, alpha: float = 0.5) -> Figure:
 
     Args:
         points: `width`, `distance`, one entry per run.
-        law: `width`, `rms`, `lower`, `upper` of the predicted distance.
+        law: `width`, `rms`, `lower`, `upper` of the predicted distance, and `delta`, the probability outside its band.
         alpha: the initial entries are N(0, h^(-2 alpha)); it sets the slope of the infinite-width line.
     """
     width, distance = floats(points["width"]), floats(points["distance"])
@@ -83,12 +85,13 @@ def alpha_figure(points: Table, law: Table) -> Figure:
     Args:
         points: `alpha`, `width`, `distance`, one entry per run.
         law: `alpha`, `width`, `rms` of the predicted distance, one entry per curve and width; where known, `lower` and
-            `upper` of the band, and `lazy` and `rich`, drawn where they are the limit: alpha <= 1/2 and alpha >= 1/2.
+            `upper` of the band and `delta`, the probability outside it, and `lazy` and `rich`, drawn where they are the
+            limit: alpha <= 1/2 and alpha >= 1/2.
     """
     columns = {name: floats(column) for name, column in law.items()}
     runs = {name: floats(points[name]) for name in ("alpha", "width", "distance")}
     with panels(1, (7.0, 3.8), right=1.75) as (figure, (ax,)):
-        handles = []
+        handles: list[Any] = []
         alphas = np.unique(columns["alpha"])
         for alpha, colour in zip(alphas, colours(alphas.size), strict=True):
             curve = {name: column[columns["alpha"] == alpha] for name, column in columns.items()}
@@ -102,6 +105,8 @@ def alpha_figure(points: Table, law: Table) -> Figure:
             ax.plot(runs["width"][chosen], positive(runs["distance"][chosen]), **dots(None, colour, runs["alpha"].size))
             handles.append(Line2D([], [], color=colour, marker="o", ms=3.5, label=rf"$\alpha={alpha:.3g}$"))
         handles.append(Line2D([], [], color=GREY, lw=1.4, label="law (rms)"))
+        if "lower" in columns:
+            handles.append(Patch(color=GREY, alpha=0.25, lw=0, label=name_of_law(columns)))
         handles += [
             Line2D([], [], ls=style, color=GREY, lw=1, label=f"{name} limit")
             for name, (style, _, _) in LIMITS.items()
@@ -128,7 +133,7 @@ def companion_figure(points: Table, alpha: float | None = None, depth: int | Non
     of = [rf"$\alpha={alpha:.3g}$"] if alpha is not None else [f"$L={depth}$"] if depth is not None else []
     width = floats(points["width"])
     delta = floats(points["delta"])[:1] if "delta" in points else floats([])
-    quantile = f"{100 * (1 - delta[0]):.4g} % quantile" if delta.size else "upper quantile"
+    quantile = f"{percent(1 - delta[0])} quantile" if delta.size else "upper quantile"
     bounds = [
         (name, style, colour, label)
         for name, style, colour, label in (
@@ -162,7 +167,7 @@ def _draw_law(ax: Axes, law: Table, power: float = 1.0) -> None:
     """The predicted distance and its band, against width^power."""
     x = floats(law["width"]) ** power
     ax.fill_between(x, floats(law["lower"]), floats(law["upper"]), color=LIGHT, lw=0)
-    ax.plot(x, floats(law["rms"]), color=BLACK, lw=1, label=LAW)
+    ax.plot(x, floats(law["rms"]), color=BLACK, lw=1, label=name_of_law(law))
 
 
 def _point_up(ax: Axes, colour: str, x: float) -> None:
