@@ -100,7 +100,7 @@ def bookkeeping(points: int, folder: Path) -> None:
         shown = (lambda x: f"{x / 1e9:.3g} GB") if unit == "bytes" else duration
         breaks = f"{where:.1g}" if where < 1e9 else "beyond 1e9"
         rows.append((name, shown(few[name][1]), shown(size), f"{power:.2f}", shown(limit), breaks))
-    table(f"part | {points // 10:,} points | {points:,} | power | borne up to | breaks at about", rows)
+    table(f"part | {points // 10:,} points | {points:,} | power | limit | reached at about", rows)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from implicit_bias.pipelines.sections import typeset_results
 from implicit_bias.report.latex import latex, latex_table
 from implicit_bias.report.section import Column, SectionTable
 from implicit_bias.report.tables import GROUPS, MEASURED, result_table
-from tests.report.test_sections import points, section
+from tests.support.report import points, section
 
 TYPED = "".join(map(chr, range(32, 127))) + "−±×∞‖≤≥√ᵀ–…αβγδεηθκλμπσφωΓΔΘΛΣΦΩ⁰¹²³⁴⁵⁶⁷⁸⁹⁻₀₁₂Θ̂"
 

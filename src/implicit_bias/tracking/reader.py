@@ -151,9 +151,8 @@ class Reader:
             )
         with tempfile.TemporaryDirectory() as folder:
             files = self._files(run, Path(folder))
-            prefix = f"{run.data.tags[SWEEP]}_"
             images = {
-                name.removesuffix(".png").removeprefix(prefix): path.read_bytes()
+                picture_name(run.data.tags[SWEEP], name): path.read_bytes()
                 for name, path in files.items()
                 if name.endswith(".png")
             }
@@ -257,6 +256,11 @@ def _number(name: str, value: str) -> Any:
     if name not in NUMBERS or value == "None":
         return value
     return int(value) if value.isdigit() else float(value)
+
+
+def picture_name(sweep: str, file: str) -> str:
+    """The name under which the report knows a picture: that of its file without the sweep, whatever namespace it is in."""
+    return file.removesuffix(".png").removeprefix(f"{sweep.rpartition('.')[2]}_")
 
 
 def _datasets(run: Run) -> list[dict[str, Any]]:
