@@ -130,7 +130,7 @@ def test_studies_say_what_they_have_found() -> None:
 
 def test_a_sweep_over_widths_says_how_far_it_is_from_the_law() -> None:
     table = points((500,), seeds=2).assign(law_rms=1.0, distance=[2**0.5, 6**0.5])
-    assert "Over all 2 runs the root mean square of distance over law is 2.00 ± 0.50." in " ".join(
+    assert "Over all 2 runs the ratio of distance to law has root mean square 2.00 ± 0.50." in " ".join(
         page(width=section(points=table)).texts("figcaption")
     )
     assert "over law" not in " ".join(page(width=section(points=table.assign(law_rms=0.0))).texts("figcaption"))

@@ -64,7 +64,7 @@ def law(points: "pd.DataFrame") -> str:
     if len(known) < 2:
         return ""
     root, error = _root_mean_square(known["distance"] / known["law_rms"])
-    return f"Over all {len(known):,} runs the root mean square of distance over law is {spread(root, error)}."
+    return f"Over all {len(known):,} runs the ratio of distance to law has root mean square {spread(root, error)}."
 
 
 def universality(points: "pd.DataFrame") -> str:
@@ -77,7 +77,7 @@ def universality(points: "pd.DataFrame") -> str:
     for name, each in ratios:
         root, error = _root_mean_square(each)
         told.append(f"{str(name).replace('_', ' ')} {number(root, 3)}{f' ± {number(error, 1)}' if error > 0 else ''}")
-    return f"Root mean square of distance over law at {_width(widest['width'].iloc[0])}: {', '.join(told)}."
+    return f"Root mean square of the ratio of distance to law at {_width(widest['width'].iloc[0])}: {', '.join(told)}."
 
 
 def depth(points: "pd.DataFrame") -> str:

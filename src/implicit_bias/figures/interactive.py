@@ -83,6 +83,8 @@ def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figur
             label = label.format(level=percent(1 - floats(points["delta"])[0]) if "delta" in points else "upper")
             figure.add_trace(_line(at, mean, label, line=line, visible="legendonly"), 1, 1)
     figure.update_xaxes(title_text="width h", **_logarithmic(points["width"]))
+    if 1 <= _decades(points["width"]) < NARROW:
+        figure.update_xaxes(dtick=1, col=2)  # a preview has no room for more
     figure.update_yaxes(title_text=DISTANCE, col=1, **_logarithmic(points["distance"]))
     figure.update_yaxes(title_text="iterations to stop", rangemode="tozero", col=2)
     return _styled(figure)
@@ -218,12 +220,17 @@ def _colours(count: int) -> list[str]:
 
 def _logarithmic(values: ArrayLike) -> dict[str, Any]:
     """A logarithmic axis for values; of few decades its ticks are whole numbers, not digits after a power of ten."""
-    shown = positive(values)
-    shown = shown[np.isfinite(shown)]
-    decades = float(np.ptp(np.log10(shown))) if shown.size else 0.0
+    decades = _decades(values)
     if decades >= NARROW:
         return {"type": "log", "exponentformat": "power", "dtick": int(np.ceil(decades / MOST_POWERS))}
     return {"type": "log", "tickformat": "~g", "dtick": "D2" if decades >= 1 else None}
+
+
+def _decades(values: ArrayLike) -> float:
+    """How many decades positive values span."""
+    shown = positive(values)
+    shown = shown[np.isfinite(shown)]
+    return float(np.ptp(np.log10(shown))) if shown.size else 0.0
 
 
 def _thin(columns: dict[str, Array]) -> dict[str, Array]:

@@ -259,7 +259,7 @@ def _number(name: str, value: str) -> Any:
 
 
 def picture_name(sweep: str, file: str) -> str:
-    """The name under which the report knows a picture: that of its file without the sweep, whatever namespace it is in."""
+    """The name by which the report knows a picture: that of its file without the sweep, in whatever namespace it is."""
     return file.removesuffix(".png").removeprefix(f"{sweep.rpartition('.')[2]}_")
 
 
