@@ -180,7 +180,7 @@ def test_a_figure_by_its_import_path(module):
     assert list(runs.get_ydata()) == [1, 4]
     assert draw_companion(results(plan)) == "figure rates:RATES has no companion"
     said = picture(png(draw_main(results(plan))), sweep_figure("rates:RATES").words, results(plan).table)
-    assert said.caption == "A dot is a run. The mean rate is 2.5."
+    assert said.caption == "Each dot is a run. The mean rate is 2.5."
     with pytest.raises(ValueError, match="figure rates:RATES: it needs several widths"):
         sweep(figure="rates:RATES")
     with pytest.raises(ValueError, match="figure rates:RATES compares two-layer linear networks"):

@@ -25,7 +25,7 @@ TITLES = {"distance": "Distance to the min-norm solution"}
     "--metric",
     "shown",
     multiple=True,
-    help="Show the means of this metric per width, or per whatever is varied; several times for several metrics."
+    help="Show the means of this metric per width, or per parameter that both sweeps vary; may be repeated."
     "  [default: distance]",
 )
 @click.option("--no-figure", is_flag=True, help="Draw nothing.")
@@ -46,10 +46,10 @@ def command(
     SWEEP/POINT, as in "Width sweep #2/h=500 seed=0".
 
     Prints the parameters that differ, the means per width, and the metrics that differ by more than their spread. A
-    metric m of A and B does if |mean(m_A) - mean(m_B)| > sqrt(sd(m_A)^2 + sd(m_B)^2) at some width (or combination of
-    whatever both sweeps vary). The means and standard deviations printed of it are over all finished points of a
-    sweep, so that they include the spread between widths. --json has all metrics; a number that is not finite is null
-    there.
+    metric m counts as different if |mean(m_A) - mean(m_B)| > sqrt(sd(m_A)^2 + sd(m_B)^2) at some width (or at some
+    combination of the parameters that both sweeps vary). The printed means and standard deviations are over all
+    finished points of a sweep, so that they include the spread between widths. --json has all metrics; numbers that
+    are not finite are null there.
 
     Exit codes: 0 compared, 1 no such store or run, or a name that is not unique, 2 wrong usage.
     """

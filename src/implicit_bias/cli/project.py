@@ -46,9 +46,9 @@ def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--conf-source",
             type=click.Path(exists=True, resolve_path=True),
-            help="Folder or archive with the configuration, as of kedro run.  [default: that of the project]",
+            help="Folder or archive with the configuration, as for kedro run.  [default: conf/ of the project]",
         ),
-        click.option("--params", default="", callback=_params, help="Parameters to override, as of kedro run."),
+        click.option("--params", default="", callback=_params, help="Parameters to override, as for kedro run."),
         click.option("--env", "-e", help="Environment of the configuration.  [default: KEDRO_ENV, or local]"),
     ):
         command = option(command)

@@ -26,7 +26,7 @@ OPTIONS = (
         "--rank-rtol", type=float, help="Singular values above rank-rtol * sigma_1 count.  [default: rounding]"
     ),
     click.option("--rank", type=int, help="The rank of X.  [default: by its rounding]"),
-    click.option("--env", help="Environment of the catalog, as of kedro run.  [default: local]"),
+    click.option("--env", help="Environment of the catalog, as for kedro run.  [default: local]"),
 )
 
 

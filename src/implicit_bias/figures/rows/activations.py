@@ -72,8 +72,8 @@ ACTIVATIONS_FIGURE = SweepFigure(
     companion=_runs,
     companion_words=Words(
         "Each run and the frozen law, and the movement of its kernel",
-        "A dot is a run: how far its predictions are from the law's mean, over the root mean square that the law "
-        "says. Right, how far training moves the tangent kernel of the samples.",
+        "Left, each dot is a run: the deviation of its predictions from the mean of the law, relative to the root mean "
+        "square by the law. Right, how far training moves the tangent kernel of the samples.",
         frozen,
     ),
 )

@@ -31,7 +31,7 @@ def _draw(results: Results) -> Any:
 DISTANCE_FIGURE = SweepFigure(
     Words(
         "Distance to the min-norm solution against width",
-        "Mean and standard deviation over the seeds, beside the law given the run where one is known.",
+        "Mean and standard deviation over the seeds, and the law given the run, if there is one.",
         ends_of_width,
     ),
     _draw,

@@ -69,8 +69,9 @@ IMBALANCE_FIGURE = SweepFigure(
     companion=_plane,
     companion_words=Words(
         "Rate of convergence against distance",
-        "One dot per initial ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution it ends. "
-        "The bars are the rates that Theorem 1 guarantees; small black dots are the law and the rate of large width.",
+        "Each dot is one ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution the run ends. "
+        "Bars are the rates that Theorem 1 guarantees. Small black dots are the law of the distance and the rate at "
+        "large width.",
         plane,
     ),
     interactive=_interactive,

@@ -25,9 +25,10 @@ def _one_width(sweep: "Sweep") -> str:
 SCALES_FIGURE = SweepFigure(
     Words(
         "From lazy to rich at several depths",
-        "Against the exponent α of the initial scales h^(−α) of the first and last layer, or against the gain of the "
-        "inner layers, at one width: how far training moves the tangent kernel; the distance to the min-norm solution, "
-        "with the law before training; and over how many outputs the part outside the data is spread. Dots are runs.",
+        "At one width, against the exponent α of the initial scales h^(−α) of the first and last layer, or against the "
+        "gain of the inner layers. Left, how far training moves the tangent kernel. Middle, the distance to the min-norm "
+        "solution, and the law before training. Right, over how many outputs the part outside the data is spread. "
+        "Dots are runs.",
         scales,
     ),
     _scales,

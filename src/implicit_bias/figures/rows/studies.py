@@ -18,8 +18,8 @@ QUESTIONS = {
     "questions": StudyFigure(
         Words(
             "What the law answers before training",
-            "The band in which a network of each width predicts, the expected excess test risk, and the width it "
-            "needs.",
+            "Left, the band of predictions at each width. Middle, the expected excess test risk. Right, the width "
+            "needed for a tolerance.",
         ),
         questions_figure,
     )
@@ -50,8 +50,8 @@ EARLY = {
     "early": StudyFigure(
         Words(
             "Early stopping and ridge regression",
-            "Left, the test risk where there are held-out rows; middle, the distance from the ridge path; right, "
-            "when each ridge solution is met.",
+            "Left, the test risk, if rows are held out. Middle, the distance from the ridge path. Right, the time at "
+            "which a run is nearest to each ridge solution.",
             findings.early,
             silent,
         ),
@@ -72,7 +72,7 @@ DESCENT = {
     "steps": StudyFigure(
         Words(
             "Largest step and fastest rate against imbalance",
-            "Marks are measured; lines say what the kernel, the flow and the bounds promise.",
+            "Marks are measured; lines are predictions from the kernel and the flow, and bounds.",
             findings.steps,
         ),
         step_figure,
@@ -88,7 +88,7 @@ CLAIMS = {
     "claims": StudyFigure(
         Words(
             "How far each claim is from breaking",
-            "One row per claim: its median and its worst case beside its limit, as relative error, ratio of the two "
+            "One row per claim: its median, its worst case and its limit, as relative error, ratio of the two "
             "sides, or deviation of a power.",
             alt=_told,
         ),

@@ -43,6 +43,7 @@ UNIVERSALITY_FIGURE = SweepFigure(
     laws=frozenset({"exact", "asymptotic"}),
     companion=_given_the_run,
     companion_words=Words(
-        "Distance and the law given each run", "The law once the output layer at the end of training is known."
+        "Distance and the law given each run",
+        "The ratio of the distance to its law given the output layer at the end of training.",
     ),
 )

@@ -52,8 +52,8 @@ WIDTH_FIGURE = SweepFigure(
 WIDE_FIGURE = SweepFigure(
     Words(
         "Distance over decades of width",
-        "Each dot is a run. Left: the distance, the predicted law and the infinite-width line. Right: the ratio of "
-        "distance and law.",
+        "Each dot is a run. Left, the distance, the predicted law and the infinite-width line. Right, the ratio of "
+        "distance to law.",
         law,
         ends_of_width,
     ),
