@@ -83,5 +83,5 @@ def _greek(letter: str) -> str:
     name = unicodedata.name(letter, "").split()
     if name[:1] != ["GREEK"] or "LETTER" not in name:
         return ""
-    spelt = name[-1].lower().replace("lamda", "lambda")
+    spelt = name[-1].lower().replace("lamd", "lambd")
     return rf"$\{spelt.capitalize() if 'CAPITAL' in name else spelt} $"

@@ -30,8 +30,8 @@ def _one_gain(sweep: "Sweep") -> str:
 DEPTH_FIGURE = SweepFigure(
     Words(
         "Distance and iterations against depth",
-        "Left, the distance, multiplied by the power of the width with which it falls. Dots are runs; lines are the law "
-        "at each depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
+        "Left, the distance, multiplied by the power of the width with which it falls. Dots are runs; lines are the "
+        "law at each depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
         depth,
     ),
     _depths,
