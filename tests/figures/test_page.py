@@ -15,6 +15,7 @@ from implicit_bias.figures.page import PAPER, current_page, drawn_for
 from implicit_bias.figures.style import png
 from implicit_bias.figures.universality import universality_figure
 from tests.figures.test_sweeps import FIGURES, runs
+from tests.support.colours import check_colours
 
 WIDTHS = np.repeat([100.0, 1000.0, 10000.0], 6)
 SMALLEST = 5.0
@@ -73,8 +74,10 @@ def check_whole(figure: Figure) -> None:
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_figure_for_a_screen_is_whole(name: str) -> None:
-    check_whole(DRAWN[name]())
+def test_a_figure_for_a_screen_is_whole_and_its_colours_differ(name: str) -> None:
+    figure = DRAWN[name]()
+    check_whole(figure)
+    check_colours(figure)
 
 
 @pytest.mark.parametrize("name", DRAWN)

@@ -27,8 +27,8 @@ SCALES_FIGURE = SweepFigure(
         "From lazy to rich at several depths",
         "At one width, against the exponent α of the initial scales h^(−α) of the first and last layer, or against the "
         "gain of the inner layers. Left, how far training moves the tangent kernel. Middle, the distance to the "
-        "min-norm solution, and the law before training. Right, over how many outputs the part outside the data is spread. "
-        "Dots are runs.",
+        "min-norm solution, and the law before training. Right, over how many outputs the part outside the data is "
+        "spread. Dots are runs.",
         scales,
     ),
     _scales,
