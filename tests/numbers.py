@@ -9,7 +9,8 @@ A comment after a number says which command gives it and how it is read from the
 width 500 of the table `width` in SOURCES. Without `@` all rows count.
 
 A comment above a table says it for all cells but those of the first column, which stand for ROW in the condition:
-`<!-- numbers: width == ROW | glucose: distance.mean() | glucose: law_rms.mean() -->`, one source for each column.
+`<!-- numbers: width == ROW | glucose: distance.mean() | glucose: law_rms.mean() -->`, one source for each column. With
+two columns before those the second stands for ROW2; an empty cell in the first is that of the row above.
 
 Numbers agree if they differ by at most one unit of the last digit shown. Commands run in a throwaway project.
 """
@@ -38,6 +39,9 @@ SOURCES = {
     "width": ("--pipelines=width_sweep", "data/08_reporting/width_points.csv"),
     "imbalance": ("--pipelines=imbalance_sweep", "data/08_reporting/imbalance_points.csv"),
     "descent": ("--pipelines=descent_study", "data/08_reporting/descent_points.csv"),
+    "lazy": ("--env=lazy --pipelines=lazy", "data/lazy/08_reporting/width_lazy.csv"),
+    "depth": ("--env=depth --pipelines=width_sweep", "data/depth/08_reporting/width_points.csv"),
+    "activations": ("--env=activations --pipelines=width_sweep", "data/activations/08_reporting/width_points.csv"),
     "wide": ("--env=wide --pipelines=width_sweep", "data/wide/08_reporting/width_points.csv"),
     "glucose": ("--env=spectra --pipelines=spectra", "data/spectra/glucose/08_reporting/width_points.csv"),
     "window": ("--env=spectra --pipelines=spectra", "data/spectra/window/08_reporting/width_points.csv"),
@@ -185,16 +189,22 @@ def marks(text: str) -> Iterator[Mark]:
         yield Mark(mark.start(), *mark.groups())
     for table in TABLE.finditer(text):
         where, *columns = (part.strip() for part in table[1].split("|"))
+        above = ""
         for row in [*re.finditer(r"\|.*\n", table[2])][2:]:
-            first, *cells = re.finditer(r"[^|\n]+", row[0])
-            for cell, (source, expression) in zip(cells, (column.split(": ", 1) for column in columns), strict=True):
+            cells = [*re.finditer(r"[^|\n]+", row[0])]
+            first, *others = (cell[0].strip() for cell in cells[: len(cells) - len(columns)])
+            above = first or above
+            met = where.replace("ROW2", row_key(others[0])) if others else where
+            for cell, (source, expression) in zip(
+                cells[-len(columns) :], (column.split(": ", 1) for column in columns), strict=True
+            ):
                 at = table.start(2) + row.start() + cell.start() + len(cell[0]) - len(cell[0].lstrip())
-                yield Mark(at, cell[0].strip(), source, expression, where.replace("ROW", row_key(first[0].strip())))
+                yield Mark(at, cell[0].strip(), source, expression, met.replace("ROW", row_key(above)))
 
 
 def row_key(cell: str) -> str:
     """What the first cell of a row stands for in a condition: a number, a power of ten, or a text."""
-    if power := re.fullmatch(r"10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", cell):
+    if power := re.fullmatch(r"10(?:\^(?=\d)|(?=\D))([\d⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)", cell):
         return f"1e{power[1].translate(SUPERSCRIPTS)}"
     return cell.replace(",", "") if re.fullmatch(NUMBER, cell) else repr(cell.strip("`"))
 
