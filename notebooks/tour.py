@@ -99,8 +99,8 @@ for h in (500, 1000, 3000, 10_000):
         iterations = problem.iterations(run.t[-1], STEP)
         rows.append((h, result.metrics["distance"], result.metrics["distance_init"], iterations))
 points = dict(zip(("width", "distance", "distance_init", "iterations"), np.array(rows).T, strict=True))
-law = vars(predict_distance(problem, np.geomspace(500, 10_000, 16)))
-width_figure(points, {"width": law["h"], **law})
+law = vars(predict_distance(problem, np.geomspace(500, 10_000, 16), delta=0.05))
+width_figure(points, {"width": law["h"], "delta": [0.05], **law})
 
 # %% [markdown]
 # **Figure 2.** The same end-to-end matrix scale, four imbalances: the more imbalanced, the faster; the balanced

@@ -39,11 +39,11 @@ def room_of_legend(values: ArrayLike, ax: Axes) -> float:
 
 
 def name_of_law(law: Table) -> str:
-    """What the law of the distance is called, with the level of its band where it has one."""
+    """What the law of the distance is called, with the level of its band if it has one and the level is known."""
     if "lower" not in law:
         return "law"
-    delta = floats(law["delta"])
-    return f"law, {percent(1 - delta[0])} band" if delta.size else "law, band"
+    delta = floats(law.get("delta", ()))
+    return f"law, {percent(1 - delta[0])} band" if delta.size else "law and its band"
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any], title: str = "") -> None:

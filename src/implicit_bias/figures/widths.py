@@ -27,7 +27,8 @@ def width_figure(points: Table, law: Table | None = None, alpha: float = 0.5) ->
 
     Args:
         points: `width`, `distance`, `distance_init`, `iterations`, one entry per run.
-        law: `width`, `rms`, `lower`, `upper` of the predicted distance, and `delta`, the probability outside its band.
+        law: `width`, `rms`, `lower`, `upper` of the predicted distance; if known, `delta`, the probability outside the
+            band.
         alpha: the initial entries are N(0, h^(-2 alpha)); the middle panel is against h^(1/2 - 2 alpha).
     """
     exponent = 0.5 - 2 * alpha or -0.5
@@ -54,7 +55,8 @@ def wide_figure(points: Table, law: Table, alpha: float = 0.5) -> Figure:
 
     Args:
         points: `width`, `distance`, one entry per run.
-        law: `width`, `rms`, `lower`, `upper` of the predicted distance, and `delta`, the probability outside its band.
+        law: `width`, `rms`, `lower`, `upper` of the predicted distance; if known, `delta`, the probability outside the
+            band.
         alpha: the initial entries are N(0, h^(-2 alpha)); it sets the slope of the infinite-width line.
     """
     width, distance = floats(points["width"]), floats(points["distance"])
