@@ -79,7 +79,7 @@ def test_the_tail_is_as_exact_as_is_promised(seed: int) -> None:
 
 
 def test_a_target_of_deficient_rank_ends_in_bounded_work() -> None:
-    for seed in range(3):
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         Y = rotation(rng, 2) @ np.diag([1.0, 0.0]) @ rotation(rng, 2)
         R = 0.3 * np.vstack([rotation(rng, 2), rotation(rng, 2)])

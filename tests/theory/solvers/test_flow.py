@@ -2,7 +2,7 @@ from itertools import count, islice
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from implicit_bias.theory.initialization.gaussian import scaled, standard_normal
@@ -210,6 +210,7 @@ def test_the_time_of_the_end_is_that_of_the_exact_solution(method):
         assert trajectory.t[-1] == pytest.approx(t, rel=1e-6)
 
 
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 10_000),
     digits=st.floats(0.0, 33.0),

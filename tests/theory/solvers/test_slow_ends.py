@@ -49,7 +49,7 @@ def implicit(problem: Problem, R: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.array([excess_loss(problem, y.reshape(R.shape)) for y in found.y.T])
 
 
-@pytest.mark.parametrize("gap", [1e-4, 1e-6, 1e-8])
+@pytest.mark.parametrize("gap", [1e-4, 1e-8])
 def test_singular_values_that_nearly_tie_take_as_many_steps_as_others(gap: float) -> None:
     problem, R = nearly_tied(gap)
     run = gradient_flow(problem, bare(R, 4))

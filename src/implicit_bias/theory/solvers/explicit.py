@@ -1,7 +1,7 @@
 """The gradient flow by an explicit Runge-Kutta method: best where the problem is well conditioned."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from scipy.linalg.blas import dnrm2
@@ -66,10 +66,11 @@ def explicit_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
 def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     """The generator behind `explicit_steps`, its arguments checked."""
     t, accuracy, near, checked = 0.0, max(tol / 100, 1e-13), _ARRIVAL * np.sqrt(min(tol, LOOSEST)), np.inf
-    run, dense = RungeKutta8(field(problem), R), RungeKutta8(field(problem), R)
-    speed, first = _norm(run.velocity), _norm(residual(problem, R))
+    run, errors = RungeKutta8(field(problem), R), Errors(problem, R)
+    dense = cache(lambda: RungeKutta8(field(problem), R))
+    speed = fastest = _norm(run.velocity)
     slow = tol * speed
-    h = min(accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
+    h = min(tol ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
     for _ in range(_MOST_STEPS):
         if speed <= slow:
             break
@@ -80,12 +81,14 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
                 yield last
                 return
             checked = speed * min(near / left, 1.0)
-        errors = Errors(problem, R, first)
+        errors.at(R)
+        allowed = max(accuracy, tol * min(speed / fastest, 1.0))
         for _ in range(_MOST_REJECTIONS):
-            run.step(h)
-            made, error = h, errors.relative(run.error(h, errors.scale))
-            h *= factor(error, accuracy, 8)
-            if error <= accuracy:
+            with np.errstate(over="ignore", invalid="ignore"):
+                run.step(h)
+                made, error = h, errors.relative(*run.error(h, errors.scale))
+            h *= factor(error, allowed, 8)
+            if error <= allowed:
                 break
         else:
             raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: no step meets tol = {tol:g}")
@@ -94,6 +97,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         t += made
         run.restart(R)
         speed = _norm(run.velocity)
+        fastest = max(fastest, speed)
     for later in exponential_steps(problem, R, tol, accuracy):
         yield later.delayed(t)
 
@@ -105,17 +109,33 @@ class Errors:
     differ in size. Neither asks for more than floating point has.
     """
 
-    def __init__(self, problem: Problem, R: Array, first: float) -> None:
-        self._R, self._r, self._sigma = R, problem.r, problem.sigma[:, None]
-        sizes = np.linalg.norm(R, axis=0)
-        self.scale = np.broadcast_to(np.sqrt(R.shape[1]) * np.where(sizes > 0, sizes, np.inf), R.shape)
-        self._of_residual = max(first, _norm(residual_rounding(problem, R)) / TIGHTEST)
+    scale: Array
 
-    def relative(self, error: Array) -> float:
-        U1, V, r = self._R[: self._r], self._R[self._r :], self._r
-        with np.errstate(over="ignore", invalid="ignore"):
-            in_residual = _norm(self._sigma * (error[:r] @ V.T + U1 @ error[r:].T)) / self._of_residual
-            return max(_norm(error / self.scale), in_residual)
+    def __init__(self, problem: Problem, R: Array) -> None:
+        self._problem, self._sigma, self._root = problem, problem.sigma[:, None], np.sqrt(R.shape[1])
+        self._first = _norm(residual(problem, R))
+        self._of_product = len(R) * np.finfo(float).eps * problem.sigma[0]
+        self._of_targets = len(R) * np.finfo(float).eps * _norm(problem.Y_tilde)
+
+    def at(self, R: Array) -> None:
+        """Measure errors of steps from R."""
+        r, self._R = self._problem.r, R
+        sizes = self._root * np.sqrt(np.einsum("ij,ij->j", R, R))
+        self.scale, self._U1, self._VT = np.where(sizes > 0, sizes, np.inf), R[:r], R[r:].T
+
+    def relative(self, error: Array, size: float) -> float:
+        """Size of an error whose norm, divided by `scale`, is `size`."""
+        r = len(self._U1)
+        product = np.dot(error[:r], self._VT)
+        product += np.dot(self._U1, error[r:].T)
+        product *= self._sigma
+        moved = _norm(product)
+        return max(size, moved / max(self._first, self._noise() / TIGHTEST))
+
+    def _noise(self) -> float:
+        """Rounding errors in E; a bound where it shows that they do not matter."""
+        most = self._of_targets + self._of_product * _norm(self._U1) * _norm(self._VT.T)
+        return most if most <= TIGHTEST * self._first else _norm(residual_rounding(self._problem, self._R))
 
 
 def _norm(R: Array) -> float:
@@ -141,8 +161,9 @@ def left_to_go(problem: Problem, R: Array) -> float:
     return _norm(np.array(X))
 
 
-def _dense(run: RungeKutta8, t0: float, R: Array, t: float) -> Array:
+def _dense(steps: Callable[[], RungeKutta8], t0: float, R: Array, t: float) -> Array:
     """State at time t by a step of its own from R, the state at t0."""
+    run = steps()
     run.restart(R)
     run.step(t - t0)
     return run.end.copy()

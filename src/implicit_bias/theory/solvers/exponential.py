@@ -133,8 +133,8 @@ def collocate(
         previous = X[_LAST - 1]
         at_nodes = weights.residual(e, n)[:_LAST]
         blocks[:, :r, :m] = F = reference.force(at_nodes)
-        first, second = cf4(X[_LAST:], X[:_LAST])
-        core1, core2 = core(first), core(second)
+        first, second = exponents = np.stack(cf4(X[_LAST:], X[:_LAST]))
+        core1, core2 = core(exponents)
         moved = left_product(R.T, apply(first, core1, apply(second, core2, blocks)))
         U1F, V = moved[..., :m], moved[..., m:]
         AF = apply(second, core2, apply(first, core1, left_product(R, U1F)))[:, :r] + F @ (np.swapaxes(V, -1, -2) @ V)

@@ -1,7 +1,6 @@
 """The last step of a flow, from a state near its solution to t = infinity (ours, docs/integrator.md "The limit")."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from implicit_bias.theory.solvers.orbit import exponential
 from implicit_bias.theory.solvers.reference import NODES, TO_MONOMIALS, Reference, Weights
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
-_FIRST_PANEL = 0.5  # times 1 / lambda_max(K)
+_FIRST_PANEL, _GROWTH = 1.0, 2.0  # times 1 / lambda_max(K); of a panel over the one before
 _FARTHEST = 2.0  # ||X|| of a correction; a point farther away is not looked for
 _ROUNDING = 1e-17  # ||X|| of the next correction, with which none is made
 
@@ -41,7 +40,6 @@ def settler(r: int, R: Array) -> Callable[[Array], Array]:
     return settle
 
 
-@dataclass
 class Tail:
     """E on its way to 0, by the kernel of the limit and what the departure from it feeds from one mode to another.
 
@@ -55,16 +53,21 @@ class Tail:
         e: (r, m) hat(E) at the start.
     """
 
-    reference: Reference
-    product: Array
-    e: Array
-    _panels: list[tuple[float, float, Array, Array, Array]] = field(default_factory=list)
+    def __init__(self, reference: Reference, product: Array, e: Array) -> None:
+        self.reference, self.product, self.e = reference, product, e
+        self._first = _FIRST_PANEL / float(np.max(reference.L))
+        self._inverse = np.where(reference.decays, 1 / np.where(reference.decays, reference.L, 1.0), 0.0)
+        self._panels: list[tuple[Array, Array]] = []
+        self._end = e
 
     def at(self, t: float) -> Array:
         """hat(E) (r, m) at the time t after the start."""
-        start, length, e, n, _ = self._panel(t)
-        theta = np.array([(t - start) / length])
-        return Weights.at(theta, length, self.reference.L).residual(e, n)[0]
+        grown = 1 + (_GROWTH - 1) * t / self._first
+        panel = int(np.log(grown) / np.log(_GROWTH))
+        self._extend(panel + 1)
+        length = self._first * _GROWTH**panel
+        theta = np.array([(grown / _GROWTH**panel - 1) / (_GROWTH - 1)])
+        return Weights.at(theta, length, self.reference.L).residual(*self._panels[panel])[0]
 
     def left_to_go(self, e: Array) -> Array:
         """X for hat(E) = e, by the modes that decay: in the others E is 0 at the limit, and rounding on the way."""
@@ -75,25 +78,27 @@ class Tail:
         left = float(np.linalg.norm(self.left_to_go(self.at(t))))
         return error * float(np.exp(-np.min(self.reference.L) * t)) / max(left, 1e-300)
 
-    def _panel(self, t: float) -> tuple[float, float, Array, Array, Array]:
-        if not self._panels:
-            self._panels.append(self._make(0.0, _FIRST_PANEL / float(np.max(self.reference.L)), self.e))
-        while t > sum(self._panels[-1][:2]):
-            start, length, _, _, end = self._panels[-1]
-            self._panels.append(self._make(start + length, 2 * length, end))
-        return next(panel for panel in reversed(self._panels) if panel[0] <= t)
-
-    def _make(self, start: float, length: float, e: Array) -> tuple[float, float, Array, Array, Array]:
-        weights = Weights.at(NODES, length, self.reference.L)
-        n = np.tensordot(TO_MONOMIALS, self._fed(weights.decay * e), axes=1)
-        return start, length, e, n, weights.residual(e, n)[-1]
+    def _extend(self, count: int) -> None:
+        """Have so many panels: hat(E) at the start of each, and the monomial coefficients of N."""
+        made, L = len(self._panels), self.reference.L
+        if count <= made:
+            return
+        lengths = self._first * _GROWTH ** np.arange(made, count)
+        decay = np.exp(-np.multiply.outer(lengths[:, None] * NODES, L))
+        ends = Weights.at(np.ones(len(lengths)), lengths, L)
+        for i in range(len(lengths)):
+            e = self._end
+            n = (TO_MONOMIALS @ self._fed(decay[i] * e).reshape(NODES.size, -1)).reshape(-1, *e.shape)
+            self._panels.append((e, n))
+            self._end = ends.decay[i] * e + np.sum(ends.on_e[i] * n, axis=0)
 
     def _fed(self, e: Array) -> Array:
         """N (T, r, m) for hat(E) = e (T, r, m), in hat coordinates."""
         reference, M = self.reference, self.product
-        F, X = reference.force(e), self.left_to_go(e)
-        XT, MT = np.swapaxes(X, -1, -2), M.T
-        return reference.hat(reference.sigma * (X @ (MT @ F) + M @ (XT @ F) + F @ (XT @ M + MT @ X)))
+        blind = np.logical_and(reference.blind, np.abs(e) <= reference.rounding)
+        F, X = np.split(reference.force(np.concatenate([e, np.where(blind, 0.0, e) * self._inverse])), 2)
+        XT, MTX = np.swapaxes(X, -1, -2), M.T @ X
+        return reference.hat(reference.sigma * (X @ (M.T @ F) + M @ (XT @ F) + F @ (np.swapaxes(MTX, -1, -2) + MTX)))
 
 
 def limit(problem: Problem, R: Array, t0: float, tol: float, error: float) -> Step | None:

@@ -8,6 +8,7 @@ from implicit_bias.theory.problem import Array
 
 LINKS = 8
 """Commutator-free steps that make up one step of the group."""
+_TINY = 1e-300  # f^2 at which sinh f / f is 1
 
 
 def core(X: Array) -> Array:
@@ -15,13 +16,13 @@ def core(X: Array) -> Array:
     m = X.shape[-1]
     gram = np.swapaxes(X, -1, -2) @ X
     f2, Q = np.linalg.eigh(gram) if m > 1 else (gram[..., 0], np.ones_like(gram))
-    f = np.sqrt(np.maximum(f2, 0.0))[..., None, :]
-    QT = np.swapaxes(Q, -1, -2)
-    half = np.where(f > 0, np.sinh(f / 2) / np.where(f > 0, f / 2, 1.0), 1.0)
+    f = np.sqrt(np.maximum(f2, _TINY))[..., None, :] / 2
+    QT, sinh = np.swapaxes(Q, -1, -2), np.sinh(f)
+    half = sinh / f
     C = np.empty((*X.shape[:-2], 2 * m, 2 * m))
-    C[..., :m, :m] = (Q * (half**2 / 2)) @ QT
-    C[..., :m, m:] = C[..., m:, :m] = (Q * (half * np.cosh(f / 2))) @ QT
-    C[..., m:, m:] = (Q * (2 * np.sinh(f / 2) ** 2)) @ QT
+    C[..., :m, :m] = (Q * (half * half / 2)) @ QT
+    C[..., :m, m:] = C[..., m:, :m] = (Q * (half * np.cosh(f))) @ QT
+    C[..., m:, m:] = (Q * (2 * sinh * sinh)) @ QT
     return C
 
 

@@ -170,7 +170,7 @@ class Weights:
     on_x: Array
 
     @classmethod
-    def at(cls, theta: Array, h: float, L: Array) -> "Weights":
+    def at(cls, theta: Array, h: float | Array, L: Array) -> "Weights":
         s = (h * theta)[:, None, None]
         values = np.moveaxis(phi(-s * L, NODES.size + 1), 0, 1)
         powers = (_FACTORIALS * theta[:, None] ** np.arange(NODES.size))[:, :, None, None] * s[:, None]

@@ -1,24 +1,29 @@
 """The flow by an explicit Runge-Kutta pair of order 8: for narrow spectra and smooth activations."""
 
 from collections.abc import Iterator
+from math import sqrt
 
 import numpy as np
 from scipy.integrate import DOP853 as TABLEAU
 
 from implicit_bias.theory.networks.activation.network import Model
-from implicit_bias.theory.networks.activation.steps import FlowStep, first_step, next_step, size
+from implicit_bias.theory.networks.activation.steps import FlowStep, first_step, next_step, size, step_towards
 from implicit_bias.theory.problem import Array
 
 STAGES = TABLEAU.n_stages
-EASY, STABLE = 1.0, 6.0
+EASY, STABLE = 1.0, 5.0
 """Largest step that is tried first, and ever, times the rate of the gradient's change: beyond 6 it is unstable."""
+LEAST = 0.01
+"""Part of the tolerance that steps are held to when next to nothing of the residual is left."""
+TIGHTEST = 1e-13
+"""Rounding forbids smaller tolerances."""
 FORGOTTEN = 0.98
 """What a step leaves of a rate that it does not see again."""
 LAST = TABLEAU.A[-1]
 """(12,) weights of the last stage, which is at the end of the step as its result is."""
 
 
-def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
+def explicit_steps(model: Model, R0: Array, tol: float, end: float = np.inf) -> Iterator[FlowStep]:
     """Dormand and Prince's pair of order 8 with dense output of order 7 (Hairer, Norsett, Wanner 1993, II.5, II.6).
 
     Stages are increments C (n + m, h) of the state (network.py): a gradient costs one large product instead of two.
@@ -26,21 +31,23 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
     Args:
         model: the network.
         R0: (r + m, h) initial state.
-        tol: accuracy relative to ||R||_F; without kinks steps are held to a hundredth of it, since the loss near its
-            end is the square of a small difference.
+        tol: accuracy relative to ||R||_F. Without kinks it is made smaller with the residual, down to a hundredth,
+            since the loss near its end is the square of a small difference.
+        end: no step goes beyond this time, and one ends there.
 
     Raises:
         ArithmeticError: the step falls below rounding.
     """
     R, r, t = R0, model.samples.problem.r, 0.0
-    tol = tol if model.phi.kinks else max(tol / 100, 1e-13)
+    least = 1.0 if model.phi.kinks else LEAST
     H, V = model.hidden(R), R[r:]
     K = np.empty((STAGES + 4, model.samples.n + len(V), R.shape[1]))
-    model.motion(H, V, out=K[0])
-    rate = 0.0
+    rate, excess0 = 0.0, model.motion(H, V, out=K[0]).loss - model.floor
+    allowed = max(tol, TIGHTEST)
     dt, evaluations, rejected = _first_step(model, H, V, K, first_step(tol, 8, R, size(model.lift(K[0])))), 2, False
     while True:
-        if t + dt == t:
+        dt, t1 = step_towards(end, t, dt)
+        if t1 == t:
             raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: the step fell below rounding")
         for stage in range(1, STAGES):
             _stage(model, H, V, dt, TABLEAU.A[stage, :stage], K, stage)
@@ -51,15 +58,17 @@ def explicit_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
         evaluations += STAGES
         fifth, third = (size(model.lift(_combine(w, K[: STAGES + 1]))) for w in (TABLEAU.E5, TABLEAU.E3))
         error = dt * fifth**2 / np.hypot(fifth, 0.1 * third) if fifth != 0 else 0.0
-        error /= tol * max(size(R), size(R1))
+        error /= allowed * max(size(R), size(R1))
         if not error <= 1:
             dt, rejected = next_step(dt, error if np.isfinite(error) else 1e10, 8, True), True
             continue
         dense = _Dense(model, R, H, C, K, t, dt)
         speed = size(model.lift(K[STAGES]))
-        yield FlowStep(t, t + dt, R1, loss, speed, dense, evaluations)
+        yield FlowStep(t, t1, R1, loss, speed, dense, evaluations)
         evaluations += dense.evaluations
-        t, R, H, V = t + dt, R1, H1, R1[r:]
+        t, R, H, V = t1, R1, H1, R1[r:]
+        left = sqrt(max(loss - model.floor, 0.0) / (excess0 or 1.0))
+        allowed = max(tol * max(left, least), TIGHTEST)
         if not model.phi.kinks:
             rate = max(_rate(K, dt), FORGOTTEN * rate)
         K[0] = K[STAGES]

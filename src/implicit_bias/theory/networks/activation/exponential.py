@@ -15,7 +15,7 @@ from math import factorial
 import numpy as np
 
 from implicit_bias.theory.networks.activation.network import Model
-from implicit_bias.theory.networks.activation.steps import FlowStep, next_step, size
+from implicit_bias.theory.networks.activation.steps import FlowStep, next_step, size, step_towards
 from implicit_bias.theory.networks.activation.tangent import Tangent, kernel_matrix
 from implicit_bias.theory.problem import Array
 from implicit_bias.theory.solvers.reference import phi
@@ -120,13 +120,14 @@ SWEEP = 2 * (len(NODES) - 1)
 """What a sweep costs in gradients."""
 
 
-def exponential_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
+def exponential_steps(model: Model, R0: Array, tol: float, end: float = np.inf) -> Iterator[FlowStep]:
     """Collocation of order 4 or more, any stiffness; n m is to allow an eigendecomposition (n m, n m) per step.
 
     Args:
         model: the network.
         R0: (r + m, h) initial state.
         tol: local error relative to ||R||_F.
+        end: no step goes beyond this time, and one ends there.
 
     Raises:
         ArithmeticError: the step falls below rounding.
@@ -139,7 +140,8 @@ def exponential_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]
         e = reference.hat(model.samples.Y - reference.tangent.S @ V.T)
         dt = min(dt or first_step(reference, e), longest_step(reference))
         while True:
-            if t + dt == t:
+            dt, t1 = step_towards(end, t, dt)
+            if t1 == t:
                 raise ArithmeticError(f"the exponential flow failed at t = {t:.6g}: the step fell below rounding")
             segment, moved, sweeps = collocate(reference, e, H, V, dt, tol * size(R))
             evaluations += SWEEP * sweeps
@@ -153,10 +155,8 @@ def exponential_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]
         R1 = R + moved
         motion = model.motion_at(R1)
         evaluations += 1
-        yield FlowStep(
-            t, t + dt, R1, motion.loss, size(model.lift(motion.G)), _Dense(model, R, segment, t), evaluations
-        )
-        t, R = t + dt, R1
+        yield FlowStep(t, t1, R1, motion.loss, size(model.lift(motion.G)), _Dense(model, R, segment, t), evaluations)
+        t, R = t1, R1
         dt = next_step(dt, error, len(ORDERS), False)
 
 

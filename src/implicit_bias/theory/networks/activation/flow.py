@@ -93,7 +93,7 @@ def gradient_flow(
     pending = iter(times)
     target, last = next(pending, np.inf), 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # steps that are rejected for it
-        for count, step in enumerate(INTEGRATORS[method](model, R0, tol), start=1):
+        for count, step in enumerate(INTEGRATORS[method](model, R0, tol, stop.t_max), start=1):
             end, reason = _end_of_run(model, step, stop, rest)
             while target < min(step.t1, end):
                 if not target > last:

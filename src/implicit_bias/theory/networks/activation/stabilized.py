@@ -6,14 +6,14 @@ from math import sqrt
 import numpy as np
 
 from implicit_bias.theory.networks.activation.network import Model
-from implicit_bias.theory.networks.activation.steps import FlowStep, first_step, next_step, size
+from implicit_bias.theory.networks.activation.steps import FlowStep, first_step, next_step, size, step_towards
 from implicit_bias.theory.networks.activation.tangent import Tangent
 from implicit_bias.theory.problem import Array
 
 DAMPING, MARGIN, REFRESH = 2 / 13, 1.1, 5
 
 
-def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
+def stabilized_steps(model: Model, R0: Array, tol: float, end: float = np.inf) -> Iterator[FlowStep]:
     """Runge-Kutta-Chebyshev, order 2 (Sommeijer, Shampine, Verwer 1997): s gradients per step of 0.65 s^2 / rho.
 
     Stages are increments C (n + m, h) of the state (network.py). Dense output is the cubic Hermite interpolant.
@@ -22,6 +22,7 @@ def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
         model: the network.
         R0: (r + m, h) initial state.
         tol: local error relative to ||R||_F.
+        end: no step goes beyond this time, and one ends there.
 
     Raises:
         ArithmeticError: the step falls below rounding.
@@ -30,12 +31,13 @@ def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
     t, R, H = 0.0, R0, model.hidden(R0)
     E, G = model.motion(H, R[r:])
     F, spectrum, evaluations = model.lift(G), Spectrum(model), 1
-    dt, accepted, rejected = first_step(tol, 3, R, size(F)), 0, False
+    dt, rejected, accepted, known = first_step(tol, 3, R, size(F)), False, 0, -REFRESH
     while True:
-        if t + dt == t:
+        dt, t1 = step_towards(end, t, dt)
+        if t1 == t:
             raise ArithmeticError(f"the stabilised flow failed at t = {t:.6g}: the step fell below rounding")
-        if rejected or accepted % REFRESH == 0:
-            evaluations += spectrum.update(H, R[r:], E)
+        if accepted - known >= (1 if rejected else REFRESH):
+            evaluations, known = evaluations + spectrum.update(H, R[r:], E), accepted
         stages = max(2, 1 + int(sqrt(1.54 * dt * spectrum.radius + 1)))
         C = chebyshev_step(model, H, R[r:], G, dt, stages)
         R1 = R + model.lift(C)
@@ -47,10 +49,8 @@ def stabilized_steps(model: Model, R0: Array, tol: float) -> Iterator[FlowStep]:
             dt, rejected = next_step(dt, error if np.isfinite(error) else 1e10, 3, True), True
             continue
         F1 = model.lift(G1)
-        yield FlowStep(
-            t, t + dt, R1, 0.5 * float(np.vdot(E1, E1)), size(F1), _Hermite(t, dt, R, R1, F, F1), evaluations
-        )
-        t, R, H, E, G, F, accepted = t + dt, R1, H1, E1, G1, F1, accepted + 1
+        yield FlowStep(t, t1, R1, 0.5 * float(np.vdot(E1, E1)), size(F1), _Hermite(t, dt, R, R1, F, F1), evaluations)
+        t, R, H, E, G, F, accepted = t1, R1, H1, E1, G1, F1, accepted + 1
         dt, rejected = next_step(dt, error, 3, rejected), False
 
 
