@@ -10,6 +10,7 @@ from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import residual_rounding
 from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST, exponential_steps
+from implicit_bias.theory.solvers.inward import Inward
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.runge_kutta import Field, RungeKutta8
 from implicit_bias.theory.solvers.step_size import factor
@@ -70,7 +71,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     speed, first = _norm(run.velocity), _norm(residual(problem, R))
     slow = tol * speed
     h = min(accuracy ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
-    for _ in range(_MOST_STEPS):
+    for _ in range(0 if Inward.of(problem, R) else _MOST_STEPS):
         if speed <= slow:
             break
         size = _norm(R)
