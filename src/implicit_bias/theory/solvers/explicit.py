@@ -95,7 +95,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         t += made
         run.restart(R)
         speed = _norm(run.velocity)
-    for later in exponential_steps(problem, R, tol, accuracy):
+    for later in exponential_steps(problem, R, tol, accuracy if t > 0 else 0.0):
         yield later.delayed(t)
 
 

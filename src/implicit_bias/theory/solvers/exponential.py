@@ -200,13 +200,13 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
     t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
     basis, watch, narrow = np.eye(R.shape[1]), Watch(problem), Narrow.of(problem, R, tol)
     E = smooth = residual(problem, R)
-    inward = Inward.of(problem, R)
+    inward = Inward.of(problem, R) if made == 0 else None
     while True:
-        if inward and (saddle := inward.rest(problem, R, tol)) is not None:
-            yield Step(t0=t, t1=np.inf, R=saddle @ basis.T, at=partial(_fading, inward, R, t, basis))
-            return
         if watch.rests(t, R):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
+            return
+        if inward and (saddle := inward.rest(problem, R, tol)) is not None:
+            yield Step(t0=t, t1=np.inf, R=saddle @ basis.T, at=partial(_fading, inward, R, t, basis))
             return
         fresh = moved >= _STALE_MOVE
         if fresh:

@@ -17,7 +17,7 @@ from implicit_bias.theory.solvers.trajectory import residual
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 100.0  # share of rounding at a start, over that of a sum of k terms
 _MADE = 1e6  # the same after a step
-_RESTS = 1e3  # rounding errors of a force that no longer moves anything
+_RESTS = 1e3  # rounding errors in a force, and in a direction, that no longer moves
 _ALONE = 1e-4  # share of a row's rate at which others mix with it
 
 
@@ -49,8 +49,8 @@ class Inward:
         left = self._within(problem, R, _MADE * max(len(R) * _EPS, made), self.f.size)
         if t > 0 and (left is None or left.f.size < self.f.size):
             raise ArithmeticError(
-                f"after t = {t:g} rounding errors decide whether this start leaves a saddle, as U = V do with a symmetric "
-                "target: start from other weights"
+                f"after t = {t:g} rounding errors decide whether this start leaves a saddle, as with U = V and a "
+                "symmetric target: start from other weights"
             )
         return left
 
@@ -65,7 +65,7 @@ class Inward:
         A, f, BT = A[:, moving], f[moving], BT[moving]
         size = share * np.linalg.norm(R, axis=0)
         growing = (A.T @ R[: problem.r] + BT @ R[problem.r :])[:, size > 0] / size[size > 0]
-        empty = np.linalg.norm(growing, axis=1) <= 1
+        empty = np.linalg.norm(growing, axis=1) <= _ROUNDING / _MADE
         turn = np.hstack([np.eye(f.size)[:, empty], _combined(f, growing, ~empty)])
         if not turn.size:
             return None
@@ -91,8 +91,10 @@ class Inward:
         """The saddle (k, k') to which R goes if its residual is that of R to `tol`; None where it is not."""
         saddle, E = self.decayed(R, np.inf), residual(problem, R)
         left = residual(problem, saddle)
-        f = np.linalg.svd(problem.sigma[:, None] * left, compute_uv=False)
-        alone = np.count_nonzero(f > _RESTS * force_rounding(problem, R)) == self.f.size
+        A, f, BT = np.linalg.svd(problem.sigma[:, None] * left, full_matrices=False)
+        others = (f > _RESTS * force_rounding(problem, R)) & (np.sum((A.T @ self.A) ** 2, axis=1) < 0.5)
+        content = np.abs(A.T @ saddle[: problem.r]) + np.abs(BT @ saddle[problem.r :])
+        alone = np.all(content[others] <= _RESTS * len(R) * _EPS * np.linalg.norm(R, axis=0))
         return saddle if alone and np.linalg.norm(left - E) <= tol * np.linalg.norm(E) else None
 
 
