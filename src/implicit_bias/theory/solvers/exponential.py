@@ -16,6 +16,7 @@ from scipy.linalg.blas import dnrm2
 
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import Watch, gather
+from implicit_bias.theory.solvers.inward import Inward
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.narrow import Narrow
 from implicit_bias.theory.solvers.orbit import LINKS, Chain, apply, cf4, chain, core, exponential
@@ -169,6 +170,10 @@ def _still(R: Array, _: float) -> Array:
     return R
 
 
+def _fading(inward: Inward, R: Array, t0: float, basis: Array, t: float) -> Array:
+    return inward.decayed(R, t - t0) @ basis.T
+
+
 def exponential_steps(problem: Problem, R0: Array, tol: float, made: float = 0.0) -> Iterator[Step]:
     """Integrate the gradient flow of the reduced state; an `Integrator`.
 
@@ -195,13 +200,17 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
     t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
     basis, watch, narrow = np.eye(R.shape[1]), Watch(problem), Narrow.of(problem, R, tol)
     E = smooth = residual(problem, R)
+    inward = Inward.of(problem, R) if made == 0 else None
     while True:
         if watch.rests(t, R):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
             return
+        if inward and (saddle := inward.rest(problem, R, tol)) is not None:
+            yield Step(t0=t, t1=np.inf, R=saddle @ basis.T, at=partial(_fading, inward, R, t, basis))
+            return
         fresh = moved >= _STALE_MOVE
         if fresh:
-            reference, moved = Reference.at(problem, R, _SPREAD), 0.0
+            reference, moved = Reference.at(problem, R, 0.0 if inward else _SPREAD), 0.0
         e = reference.hat(E)
         left = _norm(reference.left_to_go(e))
         far = left > near
@@ -211,7 +220,7 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
         if not far and (last := limit(problem, R @ basis.T, t, tol, tol if t > 0 else made)):
             yield last
             return
-        if far and narrow and narrow.suits(R, left) and (step := narrow.step(t, R)):
+        if far and narrow and not inward and narrow.suits(R, left) and (step := narrow.step(t, R)):
             yield step.turned(basis)
             if step.t1 == np.inf:
                 return
@@ -249,5 +258,7 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
                 f"{np.max(reference.L):.1g} matter at once: floating point does not hold both"
             )
         moved = np.inf if segment.sweeps > _STALE_SWEEPS else moved + segment.size
+        if inward and (inward := inward.after(problem, R1, t, segment.noise)):
+            R1 = inward.settled(R1)
         yield Step(t0=t, t1=t + segment.h, R=R1 @ basis.T, at=partial(_dense, segment, t, basis))
         t, R, E, smooth = t + segment.h, R1, residual(problem, R1), smooth1
