@@ -21,7 +21,7 @@ from implicit_bias.theory.networks.deep.starts import gaussian_deep, infinite_de
 from implicit_bias.theory.networks.deep.state import closed_state, of_two_layers
 from implicit_bias.theory.networks.two_layer import reduce_network
 from implicit_bias.theory.networks.vectors import Shapes, flat
-from implicit_bias.theory.problem import Problem
+from implicit_bias.theory.problem import Problem, reparametrize
 from implicit_bias.theory.solvers.descent import DivergenceError, gradient_descent
 from implicit_bias.theory.solvers.flow import gradient_flow
 from implicit_bias.theory.solvers.stopping import Stop
@@ -273,9 +273,22 @@ def test_networks_at_rest_stay():
     problem, state = start_of("three layers")
     still = state.moved(tuple(0 * W for W in state.layers))
     for method in ("explicit", "exponential"):
-        assert deep_flow(problem, still, [], Stop(), method).stop_reason == "stationary"
-    assert deep_descent(problem, still, 0.1, [], Stop()).steps == 0
+        assert deep_flow(problem, still, [], Stop(), method).stop_reason == "saddle"
+    rest = deep_descent(problem, still, 0.1, [], Stop())
+    assert (rest.stop_reason, rest.steps) == ("saddle", 0)
     assert deep_flow(problem, state, [], Stop(excess=1e9)).stop_reason == "tolerance"
+
+
+@pytest.mark.parametrize("y", [0.5, -0.5])
+def test_a_run_that_stops_between_minima_is_no_arrival(y: float):
+    """U = V = diag(1, 1e-12) and the second mode y: on a plateau that the flow leaves, or for ever next to a saddle."""
+    problem = reparametrize(np.eye(2, 3), np.diag([1.1, y]))
+    layers = [np.vstack([np.diag([1.0, 1e-12]), np.zeros((1, 2))]), np.diag([1.0, 1e-12])]
+    state = reduce_deep(problem, layers)
+    run = deep_flow(problem, state, [], Stop())
+    assert run.stop_reason == "slow"
+    assert run.excess[-1] == pytest.approx(0.5 * y**2, rel=1e-6)
+    assert deep_descent(problem, state, 0.3, [], Stop(stationary=1e-6)).stop_reason == "slow"
 
 
 def test_bad_arguments_are_named():

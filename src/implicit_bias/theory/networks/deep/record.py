@@ -7,9 +7,11 @@ import numpy as np
 from scipy.linalg import svdvals
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.theory.networks.deep.dynamics import beyond, heads, imbalances, leak, tails
+from implicit_bias.theory.networks.deep.dynamics import beyond, excess_loss, heads, imbalances, leak, tails
 from implicit_bias.theory.networks.deep.state import DeepState, Layers
 from implicit_bias.theory.problem import Array, Problem
+from implicit_bias.theory.solvers.equilibria import losses_at_rest
+from implicit_bias.theory.solvers.stopping import SADDLE, SLOW, STATIONARY
 
 LARGEST_SVD = 400
 """Sizes of layers up to which their spectral norm is computed."""
@@ -163,7 +165,15 @@ class DeepRecorder:
         pairs = zip(imbalances(layers), imbalances(self.start.layers), layers[:-1], layers[1:], strict=True)
         drifts = [np.linalg.norm(now - before) / (np.sum(V * V) + np.sum(W * W) or 1.0) for now, before, V, W in pairs]
         final = self.start.moved(tuple(W.copy() for W in layers))
+        if stop_reason == STATIONARY and not self._least(layers):
+            stop_reason = SADDLE if steps == 0 or columns["t"][-1] == np.inf else SLOW
         return DeepTrajectory(**columns, drifts=np.array(drifts), state=final, stop_reason=stop_reason, steps=steps)
+
+    def _least(self, layers: Layers) -> bool:
+        """Whether the loss is nearer to the least of these widths than to that of a saddle, which a product of smaller
+        rank has (Kawaguchi 2016)."""
+        floor, next_loss = losses_at_rest(self.problem, min((W.shape[1] for W in layers[:-1]), default=self.problem.k))
+        return excess_loss(self.problem, layers) < (floor + next_loss) / 2
 
 
 def _inner(first: list[tuple[Array, Array]], second: list[tuple[Array, Array]]) -> float:
