@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.sweeps.calls import one_thread
 from implicit_bias.sweeps.handover import Data, Plan, Problems
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import require
@@ -36,7 +37,6 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
     Returns:
         the figure, or why the law has no answers.
     """
-    from implicit_bias.figures.questions import spread_rows
     from implicit_bias.figures.registry import STUDY_FIGURES
 
     Fingerprints(sweep, plan, problems)  # refuses a plan of other parameters or data
@@ -47,6 +47,17 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
     if reason := unanswered(sweep, problem, len(X_test)):
         return reason
     scaling = Scaling(0.5 if 0.5 in sweep.alpha else sweep.alpha[0])
+    with one_thread():
+        bands, risk, needed = _answers(problem, X_test, Y_test, sweep, scaling)
+    return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
+
+
+def _answers(
+    problem: Problem, X_test: Array, Y_test: Array, sweep: Sweep, scaling: Scaling
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Array]]]:
+    """Bands, risk and widths needed, as `figures.questions` draws them."""
+    from implicit_bias.figures.questions import spread_rows
+
     widths = law_widths(sweep)
     center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)
     bands = [
@@ -58,8 +69,7 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
         "excess": expected_excess_risk(problem, X_test, widths, scaling),
         "ridgeless": ridgeless_risk(problem, X_test, Y_test),
     }
-    needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
-    return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
+    return bands, risk, _needed(problem, widths[::2], sweep.delta, scaling, X_test)
 
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:

@@ -145,6 +145,11 @@ class StoredDataset(AbstractDataset[None, dict[str, Callable[[str], Any]]]):
         dataset = kind(**arguments | {"filepath": arguments["filepath"].replace("*", key)})
         return dataset.load() if dataset.exists() else None
 
+    def is_empty(self) -> bool:
+        """Whether earlier runs have left nothing, of any point."""
+        folders = {Path(arguments["filepath"]).parent for _, arguments in self._partitions.values()}
+        return not any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
+
     def save(self, data: None) -> None:
         raise DatasetError("what earlier runs have left is only read")
 
