@@ -68,10 +68,13 @@ def prepare(modules: Sequence[str]) -> None:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that are started here do not hear Ctrl-C, which is the main process's to hear, not even at first."""
+    """Processes that are started here do not hear Ctrl-C, not even at first; this one hears it a moment later."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # which would lift the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
