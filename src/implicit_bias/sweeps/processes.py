@@ -16,6 +16,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from implicit_bias.sweeps.calls import WINDOW, Call, on_worker, window
 from implicit_bias.sweeps.fingerprint import look_at_sources
+from implicit_bias.sweeps.garbage import search_rarely
 
 LOOK = 1.0
 """Seconds between looks of a worker process at whether its main process lives."""
@@ -85,6 +86,7 @@ def _deaf() -> Iterator[None]:
 def _follow(main: int) -> None:
     """End this worker process soon after the main process, however that ends; Ctrl-C is the main process's to hear."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    search_rarely()
     threading.Thread(target=_end_after, args=(main,), daemon=True).start()
 
 

@@ -6,18 +6,18 @@ import sys
 
 import pytest
 
-from implicit_bias.hooks.garbage import THRESHOLDS, GarbageHooks
+from implicit_bias.sweeps.garbage import THRESHOLDS, search_rarely
 
 SCRIPT = """
 import gc, sys
-from implicit_bias.hooks.garbage import GarbageHooks
+from implicit_bias.sweeps.garbage import search_rarely
 
 class Node:
     def __del__(self):
         print("looked for")
 
 if sys.argv[1] == "hooked":
-    GarbageHooks().after_context_created()
+    search_rarely()
 node = Node()
 node.itself = node
 del node
@@ -36,10 +36,10 @@ def test_a_search_that_is_off_stays_off(monkeypatch: pytest.MonkeyPatch) -> None
     before = gc.get_threshold()
     try:
         gc.set_threshold(0)
-        GarbageHooks().after_context_created()
+        search_rarely()
         assert gc.get_threshold()[0] == 0
         gc.set_threshold(700, 10, 10)
-        GarbageHooks().after_context_created()
+        search_rarely()
         assert gc.get_threshold() == THRESHOLDS
     finally:
         gc.set_threshold(*before)
