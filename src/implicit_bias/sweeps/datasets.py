@@ -165,9 +165,11 @@ def _local(filepath: str) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once it is written and on disk: readers see the old or the new one.
+    """Open a file that takes the place of `path` once it is written: readers see the old or the new one.
 
-    Where it is the same as the old one, nothing is replaced.
+    It is on disk before it replaces another one, and nothing is replaced by its like. A new file gets to the disk when
+    the system writes it: waiting for thousands of them would take longer than what a stopped machine can lose, points
+    of the last seconds, whose files are then refused by their checksums.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -175,8 +177,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with temporary.open("xb") as file:
             yield file
             file.flush()
-            unchanged = path.is_file() and filecmp.cmp(temporary, path, shallow=False)
-            if not unchanged:
+            there = path.is_file()
+            unchanged = there and filecmp.cmp(temporary, path, shallow=False)
+            if there and not unchanged:
                 os.fsync(file.fileno())
         if not unchanged:
             temporary.replace(path)
