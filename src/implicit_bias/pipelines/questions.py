@@ -37,6 +37,7 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
     Returns:
         the figure, or why the law has no answers.
     """
+    from implicit_bias.figures.questions import spread_rows
     from implicit_bias.figures.registry import STUDY_FIGURES
 
     Fingerprints(sweep, plan, problems)  # refuses a plan of other parameters or data
@@ -47,29 +48,21 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
     if reason := unanswered(sweep, problem, len(X_test)):
         return reason
     scaling = Scaling(0.5 if 0.5 in sweep.alpha else sweep.alpha[0])
-    with one_thread():
-        bands, risk, needed = _answers(problem, X_test, Y_test, sweep, scaling)
-    return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
-
-
-def _answers(
-    problem: Problem, X_test: Array, Y_test: Array, sweep: Sweep, scaling: Scaling
-) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Array]]]:
-    """Bands, risk and widths needed, as `figures.questions` draws them."""
-    from implicit_bias.figures.questions import spread_rows
-
     widths = law_widths(sweep)
-    center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)
+    with one_thread():
+        center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)
+        excess = expected_excess_risk(problem, X_test, widths, scaling)
+        needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
     bands = [
         {"width": widths, "center": center[i, 0], "lower": lower[:, i, 0], "upper": upper[:, i, 0]}
         for i in spread_rows(center[:, 0].tolist())
     ]
     risk: dict[str, Any] = {
         "width": widths,
-        "excess": expected_excess_risk(problem, X_test, widths, scaling),
+        "excess": excess,
         "ridgeless": ridgeless_risk(problem, X_test, Y_test),
     }
-    return bands, risk, _needed(problem, widths[::2], sweep.delta, scaling, X_test)
+    return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
 
 
 def unanswered(sweep: Sweep, problem: Problem, rows: int) -> str:

@@ -39,7 +39,7 @@ class Processes:
         pool = self._pool()
         with pool, _deaf():
             for _ in range(self._processes):
-                pool._backend.submit(partial(prepare, tuple(modules)))
+                pool._backend.submit(partial(import_early, tuple(modules)))
 
     def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
         """Keys and results of calls as they are done, window after window."""
@@ -60,7 +60,7 @@ class Processes:
             return Parallel(return_as="generator_unordered")
 
 
-def prepare(modules: Sequence[str]) -> None:
+def import_early(modules: Sequence[str]) -> None:
     """Import modules, and keep the digests of the code that is imported with them."""
     for name in modules:
         import_module(name)
