@@ -228,6 +228,25 @@ def test_a_failed_save_keeps_the_old_file(path: Path, monkeypatch: pytest.Monkey
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_only_a_file_that_replaces_another_one_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    dataset = array_dataset(path)
+    for value, waits in ((1.0, 0), (1.0, 0), (2.0, 1)):
+        dataset.save({"a": value})
+        assert len(waited) == waits
+
+
+@pytest.mark.parametrize("lost", [0, 1, 7, 512])
+def test_what_a_stopped_machine_leaves_of_a_file_is_refused(path: Path, lost: int) -> None:
+    """Its end, or all of it, is missing or zero: the size is often on disk before the contents."""
+    array_dataset(path).save({"a": np.arange(100.0)})
+    whole = path.read_bytes()
+    for left in (whole[:lost], whole[:lost] + bytes(len(whole) - lost)):
+        path.write_bytes(left)
+        assert_refused(path, "not a readable array file")
+
+
 def test_files_get_the_permissions_of_ordinary_files(path: Path) -> None:
     array_dataset(path).save({"a": 1})
     other = path.with_name("other")

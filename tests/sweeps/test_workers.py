@@ -17,6 +17,7 @@ from implicit_bias.pipelines.initialization import plan_points
 from implicit_bias.sweeps.calls import WINDOW, BatchSize, batch_on_worker, on_worker, window
 from implicit_bias.sweeps.clusters import DISTRIBUTED, LOOK, EngineError, _watch
 from implicit_bias.sweeps.parameters import Engine, Sweep
+from implicit_bias.sweeps.processes import Processes
 from implicit_bias.sweeps.workers import TRIES, check_engine, compute
 
 TWO = Engine(workers=2)
@@ -60,6 +61,20 @@ def test_a_killed_worker_loses_no_call_and_repeats_none(tmp_path):
     results = run(die_the_first_time, 12, str(tmp_path / "mark"))
     assert (tmp_path / "mark").exists()
     assert sorted(results, key=lambda result: int(result[0])) == [(str(i), i**2) for i in range(12)]
+
+
+def has_imported(name: str) -> bool:
+    return name in sys.modules
+
+
+def test_processes_that_start_early_import_before_they_are_used():
+    """One that is slow to start may find that another one has done its part; Ctrl-C is heard here again."""
+    name, processes = "xml.dom.minidom", Processes(2)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    processes.start([name])
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    calls = iter([(str(i), (name,)) for i in range(24)])
+    assert any(found for _, found in processes.results(has_imported, calls))
 
 
 @pytest.mark.slow

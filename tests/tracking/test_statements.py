@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from implicit_bias.tracking.statements import write_end, write_first
+from implicit_bias.tracking.statements import write_end, write_first, write_run
 
 NAMES = st.sampled_from(["loss", "curve/excess", "met/bound", "a b", "bound_final"])
 VALUES = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -39,6 +39,48 @@ def rows(path, run_id):
 
 def params_of(client, run_id):
     return client.get_run(run_id).data.params
+
+
+def run_rows(path, run_id):
+    """The row of a run with the names of its columns, without what tells it from others, and its tags."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        (row,) = connection.execute("SELECT * FROM runs WHERE run_uuid = ?", (run_id,)).fetchall()
+        tags = connection.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run_id,)).fetchall()
+    return {**row, "run_uuid": "", "artifact_uri": row["artifact_uri"].replace(run_id, "")}, sorted(map(tuple, tags))
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(["mlflow.user", "mlflow.parentRunId", "point", "ü"]), TEXTS), TEXTS)
+def test_a_run_starts_as_by_mlflow(database, tags, name):
+    client, experiment, path = database
+    made = write_run(client, experiment, 5, tags, name)
+    assert (made is None) == (not name)  # MLflow thinks of one
+    if made is not None:
+        ours, address = made
+        info = client.create_run(experiment, 5, tags, name).info
+        assert run_rows(path, ours) == run_rows(path, info.run_id)
+        assert address.replace(ours, "") == info.artifact_uri.replace(info.run_id, "")
+        assert client.get_run(ours).info.artifact_uri == address
+
+
+def test_runs_that_mlflow_would_refuse_or_name_otherwise_are_left_to_it(database):
+    client, _, path = database
+    deleted = client.create_experiment("deleted")
+    client.delete_experiment(deleted)
+    there = client.create_experiment("there")
+    for experiment, tags in (
+        (deleted, {}),
+        ("12345", {}),
+        (there, {"mlflow.runName": "other"}),
+        (there, {"a": "\ud800"}),
+    ):
+        assert write_run(client, experiment, 5, tags, "name") is None
+        with closing(sqlite3.connect(path)) as connection:
+            assert not connection.execute("SELECT 1 FROM runs WHERE experiment_id = ?", (experiment,)).fetchall()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -110,8 +152,10 @@ def test_a_batch_is_written_whole_or_not_at_all(database):
 def test_tables_that_are_not_known_are_left_to_mlflow(database, monkeypatch):
     client, experiment, _ = database
     run_id = client.create_run(experiment).info.run_id
-    monkeypatch.setattr("implicit_bias.tracking.statements.COLUMNS", {"key", "value"})
+    monkeypatch.setattr("implicit_bias.tracking.statements.METRIC", {"key", "value"})
     assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0)])
+    monkeypatch.setattr("implicit_bias.tracking.statements.RUN", {"run_uuid", "name"})
+    assert write_run(client, experiment, 5, {}, "name") is None
 
 
 @pytest.mark.parametrize("status", ["FINISHED", "FAILED", "KILLED"])
@@ -145,6 +189,7 @@ def test_other_stores_are_left_to_mlflow(tmp_path, monkeypatch):
     client = MlflowClient("http://127.0.0.1:9")
     assert not write_first(client, "0" * 32, [Metric("loss", 1.0, 0, 0)])
     assert not write_end(client, "0" * 32, "FINISHED")
+    assert write_run(client, "0", 5, {}, "name") is None
 
 
 def test_a_fresh_connection_waits_for_a_lock_as_long_as_those_of_mlflow(database):

@@ -101,6 +101,7 @@ def break_database(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("create_run", "log_batch", "update_run_info", "set_tag", "set_experiment_tag"):
         monkeypatch.setattr(SqlAlchemyStore, name, fail)
+    monkeypatch.setattr("implicit_bias.tracking.statements._written", fail)
 
 
 KILLED = """

@@ -18,6 +18,7 @@ from implicit_bias.errors import ImplicitBiasError
 from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import is_ours, ours
 from implicit_bias.hooks.signals import Signals
+from implicit_bias.hooks.workers import start_workers
 from implicit_bias.tracking.live import LiveRun
 from implicit_bias.tracking.marks import (
     checked_settings,
@@ -49,7 +50,8 @@ class TrackingHooks:
         self._project = _Project()
         self._sync = SYNC
         self._run: LiveRun | None = None
-        self._signals = Signals(lambda: self._run is not None and self._run.pid == os.getpid())
+        self._pid = 0
+        self._signals = Signals(lambda: self._pid == os.getpid())
         self._once = Once()
 
     @hook_impl
@@ -82,12 +84,18 @@ class TrackingHooks:
             ours.setLevel(logging.INFO)
         self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
         plans = _plans_of(pipeline, run_params.get("pipeline_names"), catalog)
-        store, experiment = self._store(Path(run_params["project_path"]))
-        on_repeat = on_repeat_of(self._project.settings)
-        self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, self._sync, on_repeat)
+        self._pid = os.getpid()
+        self._signals.listen()
+        try:
+            start_workers(pipeline, catalog)  # which get ready while the store is opened
+            store, experiment = self._store(Path(run_params["project_path"]))
+            on_repeat = on_repeat_of(self._project.settings)
+            self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, self._sync, on_repeat)
+        except BaseException:
+            self._signals.release()
+            raise
         atexit.register(self._leave)
         after_this_cell(partial(self._end, status="KILLED"))
-        self._signals.listen()
         self._once.forget()
         logging.getLogger(SAVING).addFilter(self._once)
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from kedro.pipeline import Node, Pipeline
 
+from implicit_bias.sweeps.calls import one_thread
 from implicit_bias.sweeps.handover import Data, Plan, Problems
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import require
@@ -49,17 +50,19 @@ def answer_questions(data: Data, problems: Problems, sweep: Sweep, plan: Plan) -
         return reason
     scaling = Scaling(0.5 if 0.5 in sweep.alpha else sweep.alpha[0])
     widths = law_widths(sweep)
-    center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)
+    with one_thread():
+        center, lower, upper = prediction_bands(problem, X_test, widths, sweep.delta, scaling)
+        excess = expected_excess_risk(problem, X_test, widths, scaling)
+        needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
     bands = [
         {"width": widths, "center": center[i, 0], "lower": lower[:, i, 0], "upper": upper[:, i, 0]}
         for i in spread_rows(center[:, 0].tolist())
     ]
     risk: dict[str, Any] = {
         "width": widths,
-        "excess": expected_excess_risk(problem, X_test, widths, scaling),
+        "excess": excess,
         "ridgeless": ridgeless_risk(problem, X_test, Y_test),
     }
-    needed = _needed(problem, widths[::2], sweep.delta, scaling, X_test)
     with drawn_for(sweep.figure_style):
         return STUDY_FIGURES["questions"]["questions"].draw(bands, risk, needed, sweep.delta, scaling.alpha)
 

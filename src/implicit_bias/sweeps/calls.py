@@ -3,13 +3,14 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 WINDOW = 32
 """Calls handed out at a time, per worker."""
@@ -61,6 +62,18 @@ class BatchSize:
     def calls(self) -> int:
         """The size of the next batch, at least 1."""
         return self.most if self.each * self.most <= self.target else max(int(self.target / self.each), 1)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep the numerical libraries of this process to one thread: on small matrices more of them only wait."""
+    return _libraries(len(sys.modules)).limit(limits=1)
+
+
+@lru_cache(1)
+def _libraries(modules: int) -> ThreadpoolController:
+    """The numerical libraries of this process; looking for them takes milliseconds, and is done when it has imported
+    more modules."""
+    return ThreadpoolController()
 
 
 def on_worker(function: Callable[..., Any], key: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:

@@ -145,6 +145,11 @@ class StoredDataset(AbstractDataset[None, dict[str, Callable[[str], Any]]]):
         dataset = kind(**arguments | {"filepath": arguments["filepath"].replace("*", key)})
         return dataset.load() if dataset.exists() else None
 
+    def is_empty(self) -> bool:
+        """Whether earlier runs have left nothing, of any point."""
+        folders = {Path(arguments["filepath"]).parent for _, arguments in self._partitions.values()}
+        return not any(folder.is_dir() and any(folder.iterdir()) for folder in folders)
+
     def save(self, data: None) -> None:
         raise DatasetError("what earlier runs have left is only read")
 
@@ -160,9 +165,11 @@ def _local(filepath: str) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once it is written and on disk: readers see the old or the new one.
+    """Open a file that takes the place of `path` once it is written: readers see the old or the new one.
 
-    Where it is the same as the old one, nothing is replaced.
+    It is on disk before it replaces another one, and nothing is replaced by its like. A new file gets to the disk when
+    the system writes it: waiting for thousands of them would take longer than what a stopped machine can lose, points
+    of the last seconds, whose files are then refused by their checksums.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
@@ -170,8 +177,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         with temporary.open("xb") as file:
             yield file
             file.flush()
-            unchanged = path.is_file() and filecmp.cmp(temporary, path, shallow=False)
-            if not unchanged:
+            there = path.is_file()
+            unchanged = there and filecmp.cmp(temporary, path, shallow=False)
+            if there and not unchanged:
                 os.fsync(file.fileno())
         if not unchanged:
             temporary.replace(path)

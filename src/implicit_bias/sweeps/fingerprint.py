@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -54,6 +55,11 @@ def sources(modules: Iterable[str]) -> str:
     whatever becomes of the files later.
     """
     return digest([_source_digest(name) for name in modules])
+
+
+def look_at_sources() -> None:
+    """Look at the modules in NUMERICS that this process has just imported, so that `sources` knows their code."""
+    sources([name for name in list(sys.modules) if name.startswith(NUMERICS)])
 
 
 def _of_array(value: Any) -> Any:

@@ -5,31 +5,20 @@ back while few calls are handed out, so that memory is bounded; and a worker pro
 """
 
 import logging
-import os
-import signal
-import sys
-import threading
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib import cpu_count
 from joblib.parallel import mp as multiprocessing
-from threadpoolctl import ThreadpoolController
 
 from implicit_bias.errors import ImplicitBiasError
-from implicit_bias.sweeps.calls import WINDOW, Call, on_worker, window
+from implicit_bias.sweeps.calls import Call, one_thread
 from implicit_bias.sweeps.clusters import connect
 from implicit_bias.sweeps.parameters import Engine
+from implicit_bias.sweeps.processes import Processes
 
 TRIES = 3
 """How often a call is tried by itself, if its worker dies."""
-
-LOOK = 1.0
-"""Seconds between looks of a worker process at whether its main process lives."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +51,19 @@ def check_engine(engine: Engine) -> None:
         connect(engine.backend, engine.address, engine.workers)
 
 
+def processes_for(engine: Engine, total: int) -> int:
+    """How many processes of this machine compute so many calls; 0 of an engine that computes them elsewhere."""
+    if engine.backend != "loky":
+        return 0
+    return min(cpu_count() if engine.workers == -1 else engine.workers, total)
+
+
+def start_early(engine: Engine, total: int, modules: Sequence[str]) -> None:
+    """Start the worker processes of calls that are still to come, which import modules meanwhile; does not wait."""
+    if (processes := processes_for(engine, total)) > 1 and multiprocessing is not None:
+        Processes(processes).start(modules)
+
+
 def compute(
     function: Callable[..., Any],
     calls: Iterable[Call],
@@ -79,7 +81,7 @@ def compute(
         total: how many calls there are.
     """
     if engine.backend == "loky":
-        processes = min(cpu_count() if engine.workers == -1 else engine.workers, total)
+        processes = processes_for(engine, total)
         if processes > 1 and multiprocessing is None:
             logger.warning("There is no multiprocessing here: the points are computed in this process, one by one")
             processes = 1
@@ -102,16 +104,9 @@ def compute(
 
 def _here(function: Callable[..., Any], calls: Iterable[Call]) -> Iterator[tuple[str, Any]]:
     for key, arguments in calls:
-        with _libraries(len(sys.modules)).limit(limits=1):
+        with one_thread():
             result = function(*arguments)
         yield key, result
-
-
-@lru_cache(1)
-def _libraries(modules: int) -> ThreadpoolController:
-    """The numerical libraries of this process; looking for them takes milliseconds, and is done when it has imported
-    more modules."""
-    return ThreadpoolController()
 
 
 def _results(
@@ -157,43 +152,3 @@ def _by_halves(
                 yield next(iter(left)), failed(f"its worker process died each of {TRIES} times ({death})")
             else:
                 yield from _by_halves(hands, function, left, failed, tries - alone)
-
-
-class Processes:
-    """Processes of this machine, through joblib.
-
-    Args:
-        processes: how many.
-    """
-
-    deaths: tuple[type[Exception], ...] = (BrokenProcessPool,)
-
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
-
-    def results(self, function: Callable[..., Any], calls: Iterator[Call]) -> Iterator[tuple[str, Any]]:
-        """Keys and results of calls as they are done, window after window."""
-        options: dict[str, Any] = {"initializer": _follow, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
-        with parallel_config("loky", n_jobs=self._processes, **options):
-            pool = Parallel(return_as="generator_unordered")
-        with pool:
-            while taken := window(calls, WINDOW * self._processes, self._processes):
-                results = pool(delayed(on_worker)(function, key, arguments) for key, arguments in taken)
-                try:
-                    for result in results:  # noqa: UP028 `yield from` would close them first
-                        yield result
-                finally:
-                    with warnings.catch_warnings(action="ignore"):  # joblib's advice to whoever stops early
-                        results.close()
-
-
-def _follow(main: int) -> None:
-    """End this worker process soon after the main process, however that ends; Ctrl-C is the main process's to hear."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_after, args=(main,), daemon=True).start()
-
-
-def _end_after(main: int) -> None:
-    while os.getppid() == main:
-        time.sleep(LOOK)
-    os._exit(1)

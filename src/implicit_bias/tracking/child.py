@@ -1,29 +1,26 @@
 """The child run of one point in MLflow."""
 
-import json
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric
 
-from implicit_bias.tracking.limits import short_name, short_value
+from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload, write_file
+from implicit_bias.tracking.limits import short_name
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import (
     as_params,
     as_tags,
     delete_tags,
-    folder_in_run,
-    parameter_file,
     shortened,
     texts,
 )
-from implicit_bias.tracking.statements import write_end, write_first
+from implicit_bias.tracking.statements import write_end, write_first, write_run
 from implicit_bias.tracking.tags import ERROR
 
 DELETED = "DELETED"  # by a person, while the sweep runs
@@ -39,6 +36,7 @@ class Child:
     Its metrics have the time of its start: giving it the same ones again, from another process, changes nothing.
 
     Attributes:
+        folder: of its artifacts, where they can be written there.
         planned: its params in the plan.
         params: those it has in the store.
         logged: parts and files it has been given.
@@ -50,6 +48,7 @@ class Child:
     key: str
     run_id: str
     started: int
+    folder: Path | None = None
     planned: Mapping[str, Any] = field(default_factory=dict)
     params: dict[str, str] = field(default_factory=dict)
     logged: set[str] = field(default_factory=set)
@@ -57,6 +56,25 @@ class Child:
     listed: bool = True
     trained: dict[str, Any] = field(default_factory=dict)
     status: str = "RUNNING"
+
+    @classmethod
+    def start(
+        cls,
+        client: MlflowClient,
+        experiment_id: str,
+        key: str,
+        name: str,
+        started: int,
+        tags: Mapping[str, str],
+        planned: Mapping[str, Any],
+    ) -> Self:
+        """Start the run of a point."""
+        made = write_run(client, experiment_id, started, tags, name)
+        if made is None:
+            info = client.create_run(experiment_id, started, dict(tags), name).info
+            made = info.run_id, info.artifact_uri
+        run_id, address = made
+        return cls(client, key, run_id, started, folder_at(client, address), planned)
 
     def go_on(self) -> None:
         """Take up a run that an earlier process has left."""
@@ -98,7 +116,8 @@ class Child:
             self.listed = True
         if name not in self.logged and self.status != DELETED:
             with self._unless_deleted():
-                upload(self.client, self.run_id, name, content)
+                if not write_file(self.folder, name, content):
+                    upload(self.client, self.run_id, name, content)
             self.logged.add(name)
 
     def end(self, status: str) -> None:
@@ -119,18 +138,3 @@ class Child:
                 raise
             self.status = DELETED
             logger.warning("MLflow: point %s was deleted there, it stays missing: %s", self.key, self.run_id)
-
-
-def keep_whole(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:
-    """Keep parameters whose values had to be shortened as files, one each."""
-    for name, value in params.items():
-        if short_value(value) != value:
-            upload(client, run_id, parameter_file(name), json.dumps(value, ensure_ascii=False).encode())
-
-
-def upload(client: MlflowClient, run_id: str, name: str, content: bytes) -> None:
-    """Keep a file with a run under a name, which may have folders."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, PurePosixPath(name).name)
-        path.write_bytes(content)
-        client.log_artifact(run_id, str(path), folder_in_run(name))

@@ -71,6 +71,8 @@ class Outbox:
         with replacing(self.path) as file:
             said = {"parent": self.parent, "plan": self.plan, "saved": self.saved}
             file.write(json.dumps(said | ({"damaged": True} if self.damaged else {})).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())  # a new file is not waited for otherwise
         self.kept = True
 
     def clear(self) -> None:

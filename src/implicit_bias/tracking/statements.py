@@ -1,15 +1,22 @@
-"""What a SQLite file is told of a point in single statements, where MLflow makes an object per value."""
+"""What a SQLite file is told of a point in single statements, where MLflow makes an object per value.
+
+Each function does what one of `MlflowClient` does, in a tenth of the time, or nothing, which leaves it to MLflow: any
+store but a SQLite file, tables that are not those known here, what MLflow would refuse or change. All of them raise
+`sqlalchemy.exc.OperationalError` if the database cannot be written: locked, full or gone.
+"""
 
 import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, TypeVar
 
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from mlflow.utils.uri import append_to_uri_path
 
 from implicit_bias.tracking.database import BUSY, sqlite_engine
 from implicit_bias.tracking.limits import VALUE
@@ -21,16 +28,82 @@ NAME = re.compile(r"[\w][\w\-. :]*(/[\w][\w\-. :]*)*")
 """Names that MLflow takes as they are."""
 LONGEST = 250
 """Characters of a name."""
-COLUMNS = {"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
-"""What a row of both tables of metrics is."""
-PARAM_COLUMNS = {"key", "value", "run_uuid"}
-"""What a row of the table of params is."""
-RUN_COLUMNS = {"run_uuid", "lifecycle_stage", "status", "end_time"}
-"""What the end of a run is told by."""
+METRIC = {"key", "value", "timestamp", "step", "is_nan", "run_uuid"}
+"""Columns of both tables of metrics."""
+TEXT = {"key", "value", "run_uuid"}
+"""Columns of the tables of params and of tags."""
+ENDING = {"run_uuid", "lifecycle_stage", "status", "end_time"}
+"""Columns that tell the end of a run."""
+RUN = ENDING | {
+    "name",
+    "source_type",
+    "source_name",
+    "source_version",
+    "entry_point_name",
+    "user_id",
+    "start_time",
+    "deleted_time",
+    "artifact_uri",
+    "experiment_id",
+}
+"""Columns of the table of runs."""
+EXPERIMENT = {"experiment_id", "artifact_location", "lifecycle_stage"}
+"""Columns that tell where the runs of an experiment are kept."""
+USER, RUN_NAME = "mlflow.user", "mlflow.runName"
+
+Found = TypeVar("Found")
+
+
+def write_run(
+    client: MlflowClient, experiment_id: str, started: int, tags: Mapping[str, str], name: str
+) -> tuple[str, str] | None:
+    """Start a run, as `MlflowClient.create_run` does.
+
+    Args:
+        client: the client of the store.
+        experiment_id: the experiment that it is in.
+        started: when, in milliseconds since the epoch.
+        tags: its tags; its name is not among them.
+        name: its name.
+
+    Returns:
+        its id and the address of its artifacts; None if it is not there and `create_run` has to do it.
+    """
+    engine, experiments = sqlite_engine(client), _table("SqlExperiment", EXPERIMENT, more=True)
+    runs, told = _table("SqlRun", RUN), _table("SqlTag", TEXT)
+    if engine is None or experiments is None or runs is None or told is None or not name or RUN_NAME in tags:
+        return None
+    run_id = uuid.uuid4().hex
+
+    def start(connection: sqlalchemy.Connection) -> tuple[str, str] | None:
+        mine = experiments.c.experiment_id == int(experiment_id), experiments.c.lifecycle_stage == "active"
+        place = connection.execute(sqlalchemy.select(experiments.c.artifact_location).where(*mine)).scalar()
+        if not place:
+            return None
+        artifacts = str(append_to_uri_path(place, run_id, "artifacts"))  # type: ignore[no-untyped-call]
+        row = {
+            "run_uuid": run_id,
+            "experiment_id": int(experiment_id),
+            "name": name,
+            "user_id": tags.get(USER, "unknown"),
+            "status": "RUNNING",
+            "lifecycle_stage": "active",
+            "start_time": started,
+            "artifact_uri": artifacts,
+            "source_type": "UNKNOWN",
+            "source_name": "",
+            "source_version": "",
+            "entry_point_name": "",
+        }
+        connection.execute(sqlalchemy.insert(runs), row)
+        connection.execute(sqlalchemy.insert(told), _texts(run_id, {**tags, RUN_NAME: name}.items()))
+        return run_id, artifacts
+
+    return _written(engine, start)
 
 
 def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], params: Sequence[Param] = ()) -> bool:
-    """Give a run that has no metrics its first ones, as `MlflowClient.log_batch` does in a tenth of the time.
+    """Give a run that has no metrics its first ones, as `MlflowClient.log_batch` does.
 
     Args:
         client: the client of the store.
@@ -39,43 +112,30 @@ def write_first(client: MlflowClient, run_id: str, metrics: Sequence[Metric], pa
         params: distinct in name; the run has none of them.
 
     Returns:
-        whether they are there, all of them; if not, none is, and `log_batch` has to do it: of any store but a SQLite
-        file, of tables that are not those known here, of a run that has metrics, or one of the params, or is deleted,
-        of names or values that MLflow would refuse or change.
-
-    Raises:
-        sqlalchemy.exc.OperationalError: the database cannot be written.
+        whether they are there, all of them; if not, none is, and `log_batch` has to do it, as of a run that has
+        metrics, or one of the params, or is deleted.
     """
-    engine = sqlite_engine(client)
-    if engine is None or not metrics or not (all(map(_plain, metrics)) and all(map(_plain, params))):
+    engine, runs, given = sqlite_engine(client), _table("SqlRun", ENDING, more=True), _table("SqlParam", TEXT)
+    each, last = _table("SqlMetric", METRIC), _table("SqlLatestMetric", METRIC)
+    if engine is None or runs is None or given is None or each is None or last is None:
         return False
-    try:
-        from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun
-    except ImportError:
-        return False
-    each, last, given = SqlMetric.__table__, SqlLatestMetric.__table__, SqlParam.__table__
-    known = set(each.columns.keys()) == set(last.columns.keys()) == COLUMNS
-    if not known or set(given.columns.keys()) != PARAM_COLUMNS:
+    if not metrics or not (all(map(_plain, metrics)) and all(map(_plain, params))):
         return False
     rows = [_row(run_id, metric) for metric in metrics]
     latest = {row["key"]: row for row in sorted(rows, key=lambda row: (row["step"], row["timestamp"], row["value"]))}
-    try:
-        with _connected(engine) as connection:
-            mine: sqlalchemy.Select[Any] = sqlalchemy.select(SqlRun.lifecycle_stage).where(SqlRun.run_uuid == run_id)
-            begun = sqlalchemy.select(last.c.key).where(last.c.run_uuid == run_id).limit(1)
-            if connection.execute(mine).scalar() != "active" or connection.execute(begun).first():
-                return False
-            connection.execute(sqlalchemy.insert(each), rows)
-            connection.execute(sqlalchemy.insert(last), list(latest.values()))
-            if params:
-                entries = [{"run_uuid": run_id, "key": param.key, "value": param.value} for param in params]
-                connection.execute(sqlalchemy.insert(given), entries)
-    except sqlalchemy.exc.OperationalError:  # locked, full, gone: MLflow would wait as long and fail as well
-        raise
-    except (sqlalchemy.exc.SQLAlchemyError, UnicodeError) as error:
-        logger.debug("left to MLflow: %s", error)
-        return False
-    return True
+
+    def give(connection: sqlalchemy.Connection) -> bool:
+        mine = sqlalchemy.select(runs.c.lifecycle_stage).where(runs.c.run_uuid == run_id)
+        begun = sqlalchemy.select(last.c.key).where(last.c.run_uuid == run_id).limit(1)
+        if connection.execute(mine).scalar() != "active" or connection.execute(begun).first():
+            return False
+        connection.execute(sqlalchemy.insert(each), rows)
+        connection.execute(sqlalchemy.insert(last), list(latest.values()))
+        if params:
+            connection.execute(sqlalchemy.insert(given), _texts(run_id, ((each.key, each.value) for each in params)))
+        return True
+
+    return bool(_written(engine, give))
 
 
 def write_end(client: MlflowClient, run_id: str, status: str) -> bool:
@@ -83,31 +143,42 @@ def write_end(client: MlflowClient, run_id: str, status: str) -> bool:
 
     Returns:
         whether it has ended; if not, `set_terminated` has to do it.
-
-    Raises:
-        sqlalchemy.exc.OperationalError: the database cannot be written.
     """
-    engine = sqlite_engine(client)
-    if engine is None:
-        return False
-    try:
-        from mlflow.store.tracking.dbmodels.models import SqlRun
-    except ImportError:
-        return False
-    runs = SqlRun.__table__
-    if not RUN_COLUMNS <= set(runs.columns.keys()):
+    engine, runs = sqlite_engine(client), _table("SqlRun", ENDING, more=True)
+    if engine is None or runs is None:
         return False
     mine = sqlalchemy.update(runs).where(runs.c.run_uuid == run_id, runs.c.lifecycle_stage == "active")
-    with _connected(engine) as connection:
-        return bool(connection.execute(mine.values(status=status, end_time=now())).rowcount)
+    end = mine.values(status=status, end_time=now())
+    return bool(_written(engine, lambda connection: connection.execute(end).rowcount))
 
 
-@contextmanager
-def _connected(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
-    """A transaction with the settings that MLflow gives its own: it waits for a lock, and keeps references whole."""
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * BUSY:.0f}")
-        yield connection
+def _table(model: str, columns: set[str], more: bool = False) -> sqlalchemy.Table | None:
+    """A table of MLflow's, None if it has other columns than those; it may have more where none is inserted."""
+    try:
+        models = import_module("mlflow.store.tracking.dbmodels.models")
+    except ImportError:
+        return None
+    table = getattr(getattr(models, model, None), "__table__", None)
+    if not isinstance(table, sqlalchemy.Table):
+        return None
+    found = set(table.columns.keys())
+    return table if found == columns or (more and found > columns) else None
+
+
+def _written(engine: sqlalchemy.Engine, act: Callable[[sqlalchemy.Connection], Found]) -> Found | None:
+    """What is done in one transaction; None, and nothing is done, where the database refuses it.
+
+    It waits for a lock as long as those of MLflow's own.
+    """
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * BUSY:.0f}")
+            return act(connection)
+    except sqlalchemy.exc.OperationalError:  # MLflow would wait as long and fail as well
+        raise
+    except (sqlalchemy.exc.SQLAlchemyError, UnicodeError) as error:
+        logger.debug("left to MLflow: %s", error)
+        return None
 
 
 def _plain(entry: Metric | Param) -> bool:
@@ -128,3 +199,7 @@ def _row(run_id: str, metric: Metric) -> dict[str, Any]:
         "step": metric.step,
         "is_nan": False,
     }
+
+
+def _texts(run_id: str, texts: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"run_uuid": run_id, "key": key, "value": value} for key, value in texts]

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Metric
 
 from implicit_bias.tracking.addresses import redacted
-from implicit_bias.tracking.child import DELETED, LEFT, Child, keep_whole, upload
+from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload
+from implicit_bias.tracking.child import DELETED, LEFT, Child
 from implicit_bias.tracking.connection import first_line
 from implicit_bias.tracking.describe import METRICS, as_csv, changes, dataset, next_name
 from implicit_bias.tracking.limits import NOTE, short_name, short_value
@@ -168,8 +169,9 @@ class TrackedSweep:
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
             key, finished = child.data.tags[POINT], child.info.status == "FINISHED"
             if finished or key not in self.points:
-                point = self._child(key, child.info.run_id, child.info.start_time)
-                point.params, point.status = dict(child.data.params), LEFT
+                planned, folder = self.plan["points"].get(key, {}), folder_at(self.client, child.info.artifact_uri)
+                point = Child(self.client, key, child.info.run_id, child.info.start_time, folder)
+                point.planned, point.params, point.status = planned.get("params", {}), dict(child.data.params), LEFT
                 if finished:
                     point.status, point.listed = "FINISHED", False
                 self.points[key] = point
@@ -367,12 +369,8 @@ class TrackedSweep:
                 tags[DESCRIPTION] = short_value(redacted(str(description)), NOTE)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
-            run = self.client.create_run(self.experiment_id, start, tags, name)
-            self.points[key] = self._child(key, run.info.run_id, start)
+            params = planned.get("params", {})
+            self.points[key] = Child.start(self.client, self.experiment_id, key, name, start, tags, params)
         point = self.points[key]
         point.go_on()
         return point
-
-    def _child(self, key: str, run_id: str, started: int) -> Child:
-        planned = self.plan["points"].get(key, {}).get("params", {})
-        return Child(self.client, key, run_id, started, planned)
