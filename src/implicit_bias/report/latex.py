@@ -35,6 +35,7 @@ SIGNS = {
 }
 RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "₀₁₂₃₄₅₆₇₈₉"
 HAT = "\N{COMBINING CIRCUMFLEX ACCENT}"
+_PART = rf"[{RAISED}]+|[{LOWERED}]+|.{HAT}|[α-ω]_[A-Za-z]|."
 
 
 def latex_table(table: SectionTable) -> str:
@@ -52,7 +53,7 @@ def latex_table(table: SectionTable) -> str:
 
 def latex(text: str) -> str:
     """A text for LaTeX: special characters escaped, signs and Greek letters as mathematics."""
-    parts = re.findall(rf"[{RAISED}]+|[{LOWERED}]+|.{HAT}|[α-ω]_[A-Za-z]|.", text, re.DOTALL)
+    parts = re.findall(rf"‖[^‖$&%#~^\\{{}}<>|]+‖|{_PART}", text, re.DOTALL)
     return re.sub(r"(?<!\\)\$\$", "", "".join(map(_written, parts)))  # neighbouring formulas become one
 
 
@@ -62,6 +63,9 @@ def _row(cells: list[str]) -> str:
 
 def _written(part: str) -> str:
     """A character, or several that belong together."""
+    if len(part) > 1 and part[0] == "‖":
+        inside = (_written(piece).strip("$ ") for piece in re.findall(_PART, part[1:-1], re.DOTALL))
+        return rf"$\|{' '.join(filter(None, inside))}\|$"
     if part in SPECIAL:
         return SPECIAL[part]
     if part in TEXT:
