@@ -115,11 +115,15 @@ def test_a_perturbation_above_rounding_leaves(method: str) -> None:
     assert escapes[1] - escapes[0] == pytest.approx(np.log(1e4), rel=1e-3)
 
 
-def test_descent_stays_where_its_arithmetic_does() -> None:
-    problem = reparametrize([[1.0, 0.0]], [[-1.0]])
-    state = reduce_network(problem, 0.5 * np.array([[1.0], [0.0]]) * np.ones(8), 0.5 * np.ones((1, 8)))
-    run = gradient_descent(problem, state, 0.05, [500], Stop(t_max=200.0))
-    assert run.excess[-1] == pytest.approx(0.5, rel=1e-12)
+@pytest.mark.parametrize("targets", [[-1.0], [2.0, -1.0], [-1.0, -0.5]])
+def test_descent_that_decays_to_a_saddle_ends_there(targets: list[float]) -> None:
+    """U = V = I / 2 and a diagonal target: what is of the other sign decays, and descent keeps U = V exactly."""
+    k = len(targets)
+    problem = reparametrize(np.eye(k, k + 1), np.diag(targets))
+    state = reduce_network(problem, np.eye(k + 1, k) / 2, np.eye(k) / 2)
+    run = gradient_descent(problem, state, 0.05 * k, [], Stop())
+    assert run.stop_reason == SADDLE
+    assert run.excess[-1] == pytest.approx(0.5 * np.sum(np.minimum(targets, 0.0) ** 2), rel=1e-12)
 
 
 def test_random_starts_are_on_no_such_manifold() -> None:
