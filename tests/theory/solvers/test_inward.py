@@ -101,6 +101,21 @@ def test_single_modes_of_other_problems_stay_as_well() -> None:
     assert run.excess[-1] == pytest.approx(0.5 * (0.7 * 2.0) ** 2, rel=1e-7)
 
 
+@pytest.mark.parametrize("unit", [0.0, 0.1])
+def test_a_slow_mode_beside_a_saddle_takes_bounded_work(unit: float) -> None:
+    """p' = -2 p^2 of a balanced mode without a target; the other has no weights, or weights that decay."""
+    problem = reparametrize(np.eye(2, 3), np.diag([0.0, -1.0]))
+    weights = np.diag([0.5, unit])
+    run = gradient_flow(
+        problem, reduce_network(problem, np.vstack([weights, np.zeros((1, 2))]), weights), [3.0, 1e3, 1e9]
+    )
+    p, q = 0.25 / (1 + 2 * 0.25 * run.t), unit**2 * np.exp(-2 * run.t) / (1 - unit**2 * np.expm1(-2 * run.t))
+    assert run.excess == pytest.approx(0.5 * (p**2 + (1 + q) ** 2), rel=1e-7)
+    np.testing.assert_allclose(run.product[:, 0, 0], p, rtol=1e-6, atol=1e-15)
+    assert run.stop_reason == SADDLE
+    assert run.steps < 1000
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_perturbation_above_rounding_leaves(method: str) -> None:
     """u = a, v = -a (1 - 2 d): u + v = 2 a d grows, and the end is the solution; the escape takes log(1 / d)."""

@@ -12,7 +12,7 @@ from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.networks.hidden import own_directions
 from implicit_bias.theory.networks.two_layer import State
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.equilibria import Watch, check_magnitudes, how_slow, kind_of_rest
+from implicit_bias.theory.solvers.equilibria import Watch, at_rest, check_magnitudes, how_slow, kind_of_rest
 from implicit_bias.theory.solvers.inward import Inward
 from implicit_bias.theory.solvers.stopping import ITERATION_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.solvers.trajectory import Recorder, Trajectory, excess_loss, velocity
@@ -254,8 +254,9 @@ def _end_of_run(
     if np.isfinite(speed) and iterates.still and watch.rests(t, R):
         return kind_of_rest(problem, R)
     if speed <= stop.stationary * speed0 and iterates.still:
-        if (inward := Inward.of(problem, R)) and (end := inward.rest(problem, R, stop.stationary)) is not None:
-            return kind_of_rest(problem, end)
+        inward = Inward.of(problem, R)
+        if inward and (left := inward.rest(problem, R, stop.stationary)) and at_rest(*left):
+            return kind_of_rest(problem, left[1])
         if reason := how_slow(problem, R):
             return reason
     return ITERATION_LIMIT if at_limit else ""

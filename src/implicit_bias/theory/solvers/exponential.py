@@ -170,8 +170,8 @@ def _still(R: Array, _: float) -> Array:
     return R
 
 
-def _fading(inward: Inward, R: Array, t0: float, basis: Array, t: float) -> Array:
-    return inward.decayed(R, t - t0) @ basis.T
+def _fading(inward: Inward, R: Array, t0: float, t: float) -> Array:
+    return inward.decayed(R, t - t0) - inward.decayed(R, np.inf)
 
 
 def exponential_steps(problem: Problem, R0: Array, tol: float, made: float = 0.0) -> Iterator[Step]:
@@ -205,8 +205,9 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
         if watch.rests(t, R):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
             return
-        if inward and (saddle := inward.rest(problem, R, tol)) is not None:
-            yield Step(t0=t, t1=np.inf, R=saddle @ basis.T, at=partial(_fading, inward, R, t, basis))
+        if inward and (rest := inward.rest(problem, R, tol)):
+            for later in _steps(*rest, tol, tol):
+                yield later.delayed(t).beside(partial(_fading, inward, R, t)).turned(basis)
             return
         fresh = moved >= _STALE_MOVE
         if fresh:
@@ -235,7 +236,8 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
         while far and _norm(reference.left_to_go(e, h)) < near / 2:
             h *= 0.8
         for _ in range(_MOST_REJECTIONS):
-            segment = collocate(problem, reference, R, h, E, N, tol)
+            with np.errstate(over="ignore", invalid="ignore"):  # a step that is far too long
+                segment = collocate(problem, reference, R, h, E, N, tol)
             if segment is None:
                 h *= 0.3
                 continue

@@ -6,7 +6,7 @@ symmetric target keeps U = V, and goes to the positive part of the target alone 
 Helmbold and Long 2018). In floating point such rows hold rounding errors, and these would grow.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,6 @@ from implicit_bias.theory.solvers.trajectory import residual
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 100.0  # share of rounding at a start, over that of a sum of k terms
 _MADE = 1e6  # the same after a step
-_RESTS = 1e3  # rounding errors in a force, and in a direction, that no longer moves
 _ALONE = 1e-4  # share of a row's rate at which others mix with it
 
 
@@ -87,15 +86,23 @@ class Inward:
         gone = -np.expm1(-self.f * t)[:, None] * left
         return R - np.vstack([self.A @ gone, -self.B @ gone]) / 2
 
-    def rest(self, problem: Problem, R: Array, tol: float) -> Array | None:
-        """The saddle (k, k') to which R goes if its residual is that of R to `tol`; None where it is not."""
+    def rest(self, problem: Problem, R: Array, tol: float) -> "tuple[Problem, Array] | None":
+        """What is left once these directions have decayed, their residual to `tol`; None before.
+
+        Returns:
+            the problem without their part of the target, which nothing fits, and the state (k, k') without them.
+        """
         saddle, E = self.decayed(R, np.inf), residual(problem, R)
-        left = residual(problem, saddle)
-        A, f, BT = np.linalg.svd(problem.sigma[:, None] * left, full_matrices=False)
-        others = (f > _RESTS * force_rounding(problem, R)) & (np.sum((A.T @ self.A) ** 2, axis=1) < 0.5)
-        content = np.abs(A.T @ saddle[: problem.r]) + np.abs(BT @ saddle[problem.r :])
-        alone = np.all(content[others] <= _RESTS * len(R) * _EPS * np.linalg.norm(R, axis=0))
-        return saddle if alone and np.linalg.norm(left - E) <= tol * np.linalg.norm(E) else None
+        left, sigma, r = residual(problem, saddle), problem.sigma[:, None], problem.r
+        if np.linalg.norm(left - E) > tol * np.linalg.norm(E):
+            return None
+        A, f, BT = np.linalg.svd(sigma * left, full_matrices=False)
+        own = np.sum((A.T @ self.A) ** 2, axis=1) > 0.5
+        if np.count_nonzero(own) != self.f.size:
+            return None
+        A, f, BT = A[:, own], f[own], BT[own]
+        rest = np.vstack([saddle[:r] - A @ (A.T @ saddle[:r]), saddle[r:] - BT.T @ (BT @ saddle[r:])])
+        return replace(problem, Y_tilde=problem.Y_tilde - (A * f) @ BT / sigma), rest
 
 
 def _combined(f: Array, growing: Array, rows: Array) -> Array:
