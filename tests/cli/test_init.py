@@ -216,7 +216,7 @@ def test_hooks_cost_nothing_where_nothing_is_ours(project: Path) -> None:
         [sys.executable, "-c", code], cwd=project, env=os.environ, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
-    hooks = ("encodings", "lock", "misspelt", "notebook", "preflight", "siblings", "signals", "tracking")
+    hooks = ("encodings", "lock", "misspelt", "notebook", "preflight", "siblings", "signals", "tracking", "workers")
     tracking = ("closing", "live", "marks", "outbox")
     ours = [
         "implicit_bias",

@@ -92,6 +92,18 @@ def test_a_target_of_deficient_rank_ends_in_bounded_work() -> None:
         np.testing.assert_allclose(run.excess[1:3], 1 / (8 * run.t[1:3] ** 2), rtol=0.03)
 
 
+def test_a_power_of_time_ends_beside_modes_of_any_size() -> None:
+    """Single balanced modes, p' = -2 sigma^2 |p| (p - y): that without a target outlasts 1e15 times the others."""
+    sigma, u = np.array([0.077, 0.931, 0.044, 0.097]), np.array([5e-2, 7e-4, 8e-10, 2e-5])
+    problem = Problem(4, np.sort(sigma)[::-1], np.eye(4), np.diag([0.0, 0.38, 0.019, 0.4]), 0.0)
+    weights = np.diag(u[np.argsort(-sigma)])
+    run = gradient_flow(problem, State(np.vstack([weights, weights]), np.zeros((0, 4)), 4, 4), [1e6, 1e10])
+    assert (run.stop_reason, run.t[-1]) == (ALGEBRAIC, np.inf)
+    p = 7e-4**2 / (1 + 2 * 0.931**2 * 7e-4**2 * run.t[1:3])
+    assert run.excess[1:3] == pytest.approx(0.5 * (0.931 * p) ** 2, rel=1e-3)
+    assert run.excess[-1] < 1e-28
+
+
 def test_a_power_of_time_is_told_from_exponentials_and_plateaus() -> None:
     t = np.geomspace(0.1, 1e9, 60)
     assert decays_algebraically(t, 1 / (8 * (t + 3) ** 2))

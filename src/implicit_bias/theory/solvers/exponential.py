@@ -35,6 +35,7 @@ _STALE_SWEEPS = 10
 _MOST_SWEEPS = 14
 _MOST_REJECTIONS = 60
 _LARGEST_NOISE = 0.1  # of ||X|| by rounding errors in one step
+_FITTED = 1e-12  # ||E|| over ||Y~|| at which a slow mode that floating point does not hold is at its end
 _LONGEST = 1e60  # first step, over 1 / the largest rate
 _LONG_WAY = 30.0  # ||X|| left to go beyond which a start is near a saddle
 
@@ -254,6 +255,9 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
             raise ArithmeticError(
                 f"no step from t = {t:g} meets tol = {tol:g} in floating point; use a larger tolerance"
             )
+        if segment.noise > _LARGEST_NOISE and _norm(E) <= _FITTED * _norm(problem.Y_tilde):
+            yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
+            return
         if segment.noise > _LARGEST_NOISE:
             raise ArithmeticError(
                 f"at t = {t:g} modes of rates from {_norm(reference.force(e)) / _norm(R):.1g} to "
