@@ -255,8 +255,8 @@ def _end_of_run(
         return kind_of_rest(problem, R)
     if speed <= stop.stationary * speed0 and iterates.still:
         inward = Inward.of(problem, R)
-        if inward and (left := inward.rest(problem, R, stop.stationary)) and at_rest(*left):
-            return kind_of_rest(problem, left[1])
+        if inward and at_rest(inward.problem, inward.rest):
+            return kind_of_rest(problem, inward.rest)
         if reason := how_slow(problem, R):
             return reason
     return ITERATION_LIMIT if at_limit else ""

@@ -103,6 +103,24 @@ def losses_at_rest(problem: Problem, width: int) -> tuple[float, float]:
     return floor, floor + 0.5 * float(dearer[-1]) if dearer.size else np.inf
 
 
+def tied_at_the_cut(problem: Problem, width: int) -> bool:
+    """Whether the best fit of `width` hidden directions is one of many: s_width = s_{width + 1} of Y~, to rounding."""
+    s = np.linalg.svd(problem.Y_tilde, compute_uv=False)
+    return width < s.size and bool(0 < s[width] and s[width - 1] - s[width] <= problem.k * _EPS * s[0])
+
+
+def at_a_tied_fit(problem: Problem, R: Array, tol: float) -> bool:
+    """Whether R (k, k') is one of many best fits: its loss to rounding, its velocity to `tol` of what E could cause.
+
+    Rounding errors move it among them for ever.
+    """
+    floor, _ = losses_at_rest(problem, R.shape[1])
+    rounding = problem.k * _EPS * float(np.sum(problem.Y_tilde**2))
+    force = np.linalg.norm(problem.sigma[:, None] * residual(problem, R)) * np.linalg.norm(R)
+    arrived = excess_loss(problem, R) - floor <= rounding
+    return arrived and bool(np.linalg.norm(velocity(problem, R)) <= tol * force)
+
+
 def kind_of_rest(problem: Problem, R: Array) -> str:
     """STATIONARY if the equilibrium R (k, k') is a minimum for its hidden directions, SADDLE if it is not."""
     floor, next_loss = losses_at_rest(problem, R.shape[1])

@@ -10,7 +10,6 @@ from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import residual_rounding
 from implicit_bias.theory.solvers.exponential import LOOSEST, TIGHTEST, exponential_steps
-from implicit_bias.theory.solvers.inward import Inward
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.runge_kutta import Field, RungeKutta8
 from implicit_bias.theory.solvers.step_size import factor
@@ -47,8 +46,7 @@ def explicit_steps(problem: Problem, R0: Array, tol: float) -> Iterator[Step]:
     """Integrate the reduced flow by DOP853 until the exponential flow can go to its end in one step.
 
     That one takes over, too, once the speed is below `tol` of the initial one, since speed does not tell arrival from a
-    slow mode or from a saddle, and the exponential flow steps over both; after 1000 steps; and at a start on the stable
-    manifold of a saddle, at once.
+    slow mode or from a saddle, and the exponential flow steps over both; and after 1000 steps.
 
     Args:
         problem: the reparametrised problem.
@@ -73,7 +71,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     speed = fastest = _norm(run.velocity)
     slow = tol * speed
     h = min(tol ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
-    for _ in range(0 if Inward.of(problem, R) else _MOST_STEPS):
+    for _ in range(_MOST_STEPS):
         if speed <= slow:
             break
         size = _norm(R)
@@ -100,7 +98,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         run.restart(R)
         speed = _norm(run.velocity)
         fastest = max(fastest, speed)
-    for later in exponential_steps(problem, R, tol, accuracy if t > 0 else 0.0):
+    for later in exponential_steps(problem, R, tol, accuracy):
         yield later.delayed(t)
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from scipy.linalg.blas import dnrm2
 
 from implicit_bias.theory.problem import Array, Problem
-from implicit_bias.theory.solvers.equilibria import Watch, gather
-from implicit_bias.theory.solvers.inward import Inward
+from implicit_bias.theory.solvers.equilibria import Watch, at_a_tied_fit, gather, tied_at_the_cut
 from implicit_bias.theory.solvers.limit import limit
 from implicit_bias.theory.solvers.narrow import Narrow
 from implicit_bias.theory.solvers.orbit import LINKS, Chain, apply, cf4, chain, core, exponential
@@ -171,10 +170,6 @@ def _still(R: Array, _: float) -> Array:
     return R
 
 
-def _fading(inward: Inward, R: Array, t0: float, t: float) -> Array:
-    return inward.decayed(R, t - t0) - inward.decayed(R, np.inf)
-
-
 def exponential_steps(problem: Problem, R0: Array, tol: float, made: float = 0.0) -> Iterator[Step]:
     """Integrate the gradient flow of the reduced state; an `Integrator`.
 
@@ -200,19 +195,15 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
     """The generator behind `exponential_steps`, its arguments checked. R is kept in hidden directions of its own."""
     t, h, moved, near = 0.0, 0.0, np.inf, np.sqrt(tol)
     basis, watch, narrow = np.eye(R.shape[1]), Watch(problem), Narrow.of(problem, R, tol)
-    E = smooth = residual(problem, R)
-    inward = Inward.of(problem, R) if made == 0 else None
+    E, tied = residual(problem, R), tied_at_the_cut(problem, R.shape[1])
+    smooth = E
     while True:
-        if watch.rests(t, R):
+        if watch.rests(t, R) or (tied and at_a_tied_fit(problem, R, tol)):
             yield Step(t0=t, t1=np.inf, R=R @ basis.T, at=partial(_still, R @ basis.T))
-            return
-        if inward and (rest := inward.rest(problem, R, tol)):
-            for later in _steps(*rest, tol, tol):
-                yield later.delayed(t).beside(partial(_fading, inward, R, t)).turned(basis)
             return
         fresh = moved >= _STALE_MOVE
         if fresh:
-            reference, moved = Reference.at(problem, R, 0.0 if inward else _SPREAD), 0.0
+            reference, moved = Reference.at(problem, R, _SPREAD), 0.0
         e = reference.hat(E)
         left = _norm(reference.left_to_go(e))
         far = left > near
@@ -222,7 +213,7 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
         if not far and (last := limit(problem, R @ basis.T, t, tol, tol if t > 0 else made)):
             yield last
             return
-        if far and narrow and not inward and narrow.suits(R, left) and (step := narrow.step(t, R)):
+        if far and narrow and narrow.suits(R, left) and (step := narrow.step(t, R)):
             yield step.turned(basis)
             if step.t1 == np.inf:
                 return
@@ -264,7 +255,5 @@ def _steps(problem: Problem, R: Array, tol: float, made: float) -> Iterator[Step
                 f"{np.max(reference.L):.1g} matter at once: floating point does not hold both"
             )
         moved = np.inf if segment.sweeps > _STALE_SWEEPS else moved + segment.size
-        if inward and (inward := inward.after(problem, R1, t, segment.noise)):
-            R1 = inward.settled(R1)
         yield Step(t0=t, t1=t + segment.h, R=R1 @ basis.T, at=partial(_dense, segment, t, basis))
         t, R, E, smooth = t + segment.h, R1, residual(problem, R1), smooth1

@@ -13,6 +13,7 @@ from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import check_magnitudes, decays_algebraically, kind_of_rest
 from implicit_bias.theory.solvers.explicit import explicit_steps
 from implicit_bias.theory.solvers.exponential import exponential_steps
+from implicit_bias.theory.solvers.inward import RESOLVED, Inward
 from implicit_bias.theory.solvers.stopping import ALGEBRAIC, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.solvers.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
 
@@ -21,9 +22,6 @@ EXPLICIT_REACH, EXPLICIT_WORK = 1000.0, 60_000.0
 """The explicit method is chosen while lambda_max(K) T, and this times the size k of the state, are below these."""
 
 FOREVER = Stop()
-
-RESOLVED = 1e-20
-"""In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
 
 
 def choose_integrator(problem: Problem, state: State, stop: Stop, horizon: float) -> str:
@@ -74,7 +72,7 @@ def gradient_flow(
         return recorder.trajectory(state.R, kind_of_rest(problem, R0), 0)
     way: list[tuple[float, float]] = []
     loss_error = 0.0
-    for count, step in enumerate(INTEGRATORS[method](problem, R0, tol), start=1):
+    for count, step in enumerate(_steps(problem, R0, method, tol), start=1):
         end, reason = _end_of_run(problem, step, stop, tol)
         for t, R in pending.states(problem, step, min(step.t1, end)):
             recorder.record(t, R @ O.T)
@@ -88,6 +86,17 @@ def gradient_flow(
             return recorder.trajectory(R, reason, count, loss_error)
         way.append((step.t1, excess_loss(problem, step.R)))
     raise AssertionError("integrators yield steps until the run ends")
+
+
+def _steps(problem: Problem, R0: Array, method: str, tol: float) -> Iterator[Step]:
+    """Integrate a start R0 (k, k'), what decays to a saddle apart from the rest."""
+    inward = Inward.of(problem, R0)
+    if inward is None:
+        yield from INTEGRATORS[method](problem, R0, tol)
+        return
+    rest, O = own_directions(inward.rest) if np.any(inward.rest) else (inward.rest, np.eye(R0.shape[1]))
+    for step in INTEGRATORS[method](inward.problem, rest, tol):
+        yield inward.beside(step.turned(O))
 
 
 def _loss_error(step: Step, t: float) -> float:

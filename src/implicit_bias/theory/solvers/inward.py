@@ -1,114 +1,103 @@
-"""Starts on the stable manifold of a saddle: the flow of such a start ends at the saddle (ours).
+"""Parts of a start that decay to a saddle: they are solved in closed form, apart from the rest (ours).
 
-With F = diag(sigma) E = A diag(f) B^T, what the rows of A^T U1 + B^T V have grows at the rates f, and what the rows of
-A^T U1 - B^T V have decays. In a symmetric problem, rows of the first kind stay zero if they start so: U = V with a
-symmetric target keeps U = V, and goes to the positive part of the target alone (identity initialisation: Bartlett,
-Helmbold and Long 2018). In floating point such rows hold rounding errors, and these would grow.
+With F = diag(sigma) E and F b = f a, the row u of a^T U1 = -b^T V decays where it is orthogonal to all other rows and a
+belongs to one singular value s of the data: its block of the product, -|u|^2, sees nothing but its own part c of the
+target, u' = -(c + s^2 |u|^2) u. Constant weights and a target of the other sign are so, or U = V = I and the negative
+eigenvalues of a symmetric target (Bartlett, Helmbold and Long 2018). In floating point a^T U1 + b^T V holds rounding
+errors, which an integrator would let grow.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import force_rounding
-from implicit_bias.theory.solvers.trajectory import residual
+from implicit_bias.theory.solvers.trajectory import Step, excess_loss, residual
 
-_EPS = float(np.finfo(float).eps)
-_ROUNDING = 100.0  # share of rounding at a start, over that of a sum of k terms
-_MADE = 1e6  # the same after a step
-_ALONE = 1e-4  # share of a row's rate at which others mix with it
+_ROUNDING = 100.0 * float(np.finfo(float).eps)
+RESOLVED = 1e-20
+"""In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
+
+_TIE = 1e-6  # relative gap of rates whose directions are told apart by what they hold
 
 
 @dataclass(frozen=True)
 class Inward:
-    """Directions in which a state R (k, k') has nothing that grows beyond rounding.
+    """The decaying part of a start R (k, k'), and what is left.
 
     Attributes:
-        A: (r, q) orthonormal columns.
-        B: (m, q) orthonormal columns, F B = A diag(f).
-        f: (q,) rates, positive.
+        problem: the problem without the target of this part, which nothing fits.
+        rest: (k, k') the start without it.
+        directions: (q, k) orthogonal rows (a, -b).
+        content: (q, k') rows u.
+        pull: (q,) c, positive, per unit of time.
+        s2: (q,) squared singular values of the data.
     """
 
-    A: Array
-    B: Array
-    f: Array
+    problem: Problem
+    rest: Array
+    directions: Array
+    content: Array
+    pull: Array
+    s2: Array
 
     @classmethod
     def of(cls, problem: Problem, R: Array) -> "Inward | None":
-        """The directions of that kind at a start R (k, k'); None where there are none."""
-        return cls._within(problem, R, _ROUNDING * len(R) * _EPS, problem.k)
-
-    def after(self, problem: Problem, R: Array, t: float, made: float) -> "Inward | None":
-        """Those of them that are left after a step from time t to R (k, k'), `made` the rounding of its int F.
-
-        Raises:
-            ArithmeticError: rounding errors have grown out of what was left after the first step.
-        """
-        left = self._within(problem, R, _MADE * max(len(R) * _EPS, made), self.f.size)
-        if t > 0 and (left is None or left.f.size < self.f.size):
-            raise ArithmeticError(
-                f"after t = {t:g} rounding errors decide whether this start leaves a saddle, as with U = V and a "
-                "symmetric target: start from other weights"
-            )
-        return left
-
-    @classmethod
-    def _within(cls, problem: Problem, R: Array, share: float, most: int) -> "Inward | None":
-        """The directions, `most` at the most, in which less than this share of each hidden direction grows.
-
-        They belong to a saddle if the target has a part there, which the network does not fit.
-        """
-        A, f, BT = np.linalg.svd(problem.sigma[:, None] * residual(problem, R), full_matrices=False)
-        moving = f > force_rounding(problem, R)
-        A, f, BT = A[:, moving], f[moving], BT[moving]
-        size = share * np.linalg.norm(R, axis=0)
-        growing = (A.T @ R[: problem.r] + BT @ R[problem.r :])[:, size > 0] / size[size > 0]
-        empty = np.linalg.norm(growing, axis=1) <= _ROUNDING / _MADE
-        turn = np.hstack([np.eye(f.size)[:, empty], _combined(f, growing, ~empty)])
-        if not turn.size:
+        """The part of that kind of a start R (k, k'); None where there is none."""
+        found = list(_parts(problem, R))
+        if not found:
             return None
-        inward = cls(A @ turn, BT.T @ turn, f @ turn**2)
-        F = problem.sigma[:, None] * residual(problem, inward.decayed(R, np.inf))
-        left = np.sum(inward.A * (F @ inward.B), axis=0) > force_rounding(problem, R)
-        size = np.where(left, np.linalg.norm(turn.T @ growing, axis=1), np.inf)
-        kept = np.argsort(size)[: min(most, np.count_nonzero(left))]
-        return cls(inward.A[:, kept], inward.B[:, kept], inward.f[kept]) if kept.size else None
+        a, b, u, pull, s2 = (np.array(each) for each in zip(*found, strict=True))
+        directions = np.hstack([a, -b])
+        target = problem.Y_tilde - (a.T * (pull / np.sqrt(s2))) @ b
+        return cls(replace(problem, Y_tilde=target), R - directions.T @ u, directions, u, pull, s2)
 
-    def settled(self, R: Array) -> Array:
-        """R (k, k') with exactly nothing that grows in these directions."""
-        grown = self.A.T @ R[: len(self.A)] + self.B.T @ R[len(self.A) :]
-        return R - np.vstack([self.A @ grown, self.B @ grown]) / 2
+    def at(self, t: float) -> Array:
+        """The part (k, k') at time t: |u|^2 is that of a logistic equation. 0 once its loss has fallen by RESOLVED."""
+        size, left = self.s2 * np.sum(self.content**2, axis=1), np.exp(-2 * self.pull * t)
+        decay = self.pull * left / (self.pull - size * np.expm1(-2 * self.pull * t))
+        seen = decay * size > RESOLVED * self.pull
+        return np.asarray(self.directions.T @ (np.sqrt(np.where(seen, decay, 0.0))[:, None] * self.content))
 
-    def decayed(self, R: Array, t: float) -> Array:
-        """R (k, k') after time t, were nothing else to move."""
-        left = self.A.T @ R[: len(self.A)] - self.B.T @ R[len(self.A) :]
-        gone = -np.expm1(-self.f * t)[:, None] * left
-        return R - np.vstack([self.A @ gone, -self.B @ gone]) / 2
+    def beside(self, step: Step) -> Step:
+        """The step of the whole state, from one of the rest."""
+        floor = RESOLVED * excess_loss(self.problem, step.at(step.t0)) if step.t1 == np.inf else -1.0
 
-    def rest(self, problem: Problem, R: Array, tol: float) -> "tuple[Problem, Array] | None":
-        """What is left once these directions have decayed, their residual to `tol`; None before.
+        def at(t: float) -> Array:
+            rest = step.at(t)
+            return (rest if excess_loss(self.problem, rest) > floor else step.R) + self.at(t)
 
-        Returns:
-            the problem without their part of the target, which nothing fits, and the state (k, k') without them.
-        """
-        saddle, E = self.decayed(R, np.inf), residual(problem, R)
-        left, sigma, r = residual(problem, saddle), problem.sigma[:, None], problem.r
-        if np.linalg.norm(left - E) > tol * np.linalg.norm(E):
-            return None
-        A, f, BT = np.linalg.svd(sigma * left, full_matrices=False)
-        own = np.sum((A.T @ self.A) ** 2, axis=1) > 0.5
-        if np.count_nonzero(own) != self.f.size:
-            return None
-        A, f, BT = A[:, own], f[own], BT[own]
-        rest = np.vstack([saddle[:r] - A @ (A.T @ saddle[:r]), saddle[r:] - BT.T @ (BT @ saddle[r:])])
-        return replace(problem, Y_tilde=problem.Y_tilde - (A * f) @ BT / sigma), rest
+        return Step(step.t0, step.t1, step.R + self.at(step.t1), at)
 
 
-def _combined(f: Array, growing: Array, rows: Array) -> Array:
-    """Combinations (p, q) of some of the rows (p, k') below 1, of nearly one rate (p,): where rates cross."""
-    left, sizes, _ = np.linalg.svd(growing[rows])
-    empty = np.eye(f.size)[:, rows] @ left[:, np.append(sizes, np.zeros(len(left) - sizes.size)) <= 1]
-    rates, turn = np.linalg.eigh(empty.T @ (f[:, None] * empty))
-    turn = empty @ turn
-    return turn[:, np.linalg.norm(f[:, None] * turn - turn * rates, axis=0) <= _ALONE * rates]
+def _parts(problem: Problem, R: Array) -> Iterator[tuple[Array, Array, Array, float, float]]:
+    """a (r,), b (m,), u (k',), c and s^2 of each part."""
+    r, sigma, small = problem.r, problem.sigma, _ROUNDING * len(R)
+    F = sigma[:, None] * residual(problem, R)
+    U1, V = R[:r], R[r:]
+    for a, b in _candidates(problem, R, F):
+        u, f, s2, pull = a @ U1, a @ F @ b, a @ (sigma**2 * a), a @ (sigma[:, None] * problem.Y_tilde) @ b
+        size, own = np.linalg.norm(u), np.concatenate([a, -b])
+        others, sizes = R - np.outer(own, u), np.linalg.norm(R, axis=1) + np.abs(own) * size
+        if (
+            pull > force_rounding(problem, R)
+            and np.linalg.norm(F @ b - f * a) <= small * f
+            and np.linalg.norm(sigma**2 * a - s2 * a) <= small * s2
+            and np.linalg.norm(u + b @ V) <= small * size
+            and np.all(np.abs(others @ u) <= small * sizes * size)
+        ):
+            yield a, b, u, float(pull), float(s2)
+
+
+def _candidates(problem: Problem, R: Array, F: Array) -> Iterator[tuple[Array, Array]]:
+    """Pairs of singular vectors of F (r, m); those of nearly equal values are turned towards what they do not hold."""
+    A, f, BT = np.linalg.svd(F, full_matrices=False)
+    growing = A.T @ R[: problem.r] + BT @ R[problem.r :]
+    starts = [0, *(np.flatnonzero(f[1:] < (1 - _TIE) * f[:-1]) + 1), f.size]
+    for start, end in pairwise(starts):
+        tie = slice(start, end)
+        turn = np.linalg.svd(growing[tie])[0] if end - start > 1 else np.eye(1)
+        yield from zip((A[:, tie] @ turn).T, turn.T @ BT[tie], strict=True)

@@ -10,6 +10,7 @@ from implicit_bias.theory.solvers.reference import NODES, TO_MONOMIALS, Referenc
 from implicit_bias.theory.solvers.trajectory import Step, residual
 
 _FIRST_PANEL, _GROWTH = 1.0, 2.0  # times 1 / lambda_max(K); of a panel over the one before
+_END = 1e43  # times 1 / lambda_max(K), when all that decays has done so
 _FARTHEST = 2.0  # ||X|| of a correction; a point farther away is not looked for
 _ROUNDING = 1e-17  # ||X|| of the next correction, with which none is made
 
@@ -62,6 +63,8 @@ class Tail:
 
     def at(self, t: float) -> Array:
         """hat(E) (r, m) at the time t after the start."""
+        if t / self._first > _END:
+            return np.where(self.reference.decays, 0.0, self.e)
         grown = 1 + (_GROWTH - 1) * t / self._first
         panel = int(np.log(grown) / np.log(_GROWTH))
         self._extend(panel + 1)

@@ -34,10 +34,6 @@ class Step:
         """The step in the hidden directions that `basis` (q, k') leads back to."""
         return replace(self, R=self.R @ basis.T, at=lambda t: self.at(t) @ basis.T)
 
-    def beside(self, other: Callable[[float], Array]) -> "Step":
-        """The step of a run of which another part moves by itself: time -> (k, k')."""
-        return Step(self.t0, self.t1, self.R + other(self.t1), lambda t: self.at(t) + other(t))
-
     def delayed(self, start: float) -> "Step":
         """The step of a run that begins at `start`; rounding puts no time before its begin."""
 
