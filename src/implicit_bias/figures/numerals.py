@@ -28,8 +28,9 @@ def spread(mean: float, deviation: float) -> str:
 
 
 def percent(part: float) -> str:
-    """A part of 1 in percent."""
-    return f"{100 * part:.4g} %"
+    """A part of 1 in percent, with as many digits as tell it from 100 %."""
+    nines = -math.floor(math.log10(1 - part)) - 1 if 0 < part < 1 else 0
+    return f"{100 * part:.{max(4, nines + 1)}g} %"
 
 
 def power_of_ten(exponent: int) -> str:

@@ -1,4 +1,4 @@
-"""Runs of this project spend next to no time on the search for unused objects."""
+"""Processes of this project, notebooks too, spend next to no time on the search for unused objects."""
 
 from kedro.framework.hooks import hook_impl
 

@@ -31,11 +31,18 @@ SIGNS = {
     "≤": r"\le ",
     "≥": r"\ge ",
     "√": r"\surd ",
-    "ᵀ": r"^\top ",
+    "≈": r"\approx ",
+    "→": r"\to ",
 }
-RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "₀₁₂₃₄₅₆₇₈₉"
+RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ", "₀₁₂₃₄₅₆₇₈₉"
 HAT = "\N{COMBINING CIRCUMFLEX ACCENT}"
-_PART = rf"[{RAISED}]+|[{LOWERED}]+|.{HAT}|[α-ω]_[A-Za-z]|."
+LETTERS = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
+    "sigma tau upsilon phi chi psi omega"
+)
+CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+"""Letters that LaTeX has a command for; the others look like Latin ones."""
+_PART = rf"[{RAISED}]+|[{LOWERED}]+|[^{HAT}]{HAT}|[α-ω]_[A-Za-z]+|."
 
 
 def latex_table(table: SectionTable) -> str:
@@ -43,7 +50,8 @@ def latex_table(table: SectionTable) -> str:
 
     Numbers are aligned to the right. The title and the note of the table are comments above it.
     """
-    said = [f"% {line}" for line in (table.title, table.note, r"Needs \usepackage{booktabs}.") if line]
+    comments = [*table.title.splitlines(), *table.note.splitlines(), r"Needs \usepackage{booktabs}."]
+    said = [f"% {line}" for line in comments]
     columns = "".join("r" if column.numeric else "l" for column in table.columns)
     head = _row([column.title for column in table.columns])
     body = [_row(row) for row in table.rows]
@@ -53,12 +61,13 @@ def latex_table(table: SectionTable) -> str:
 
 def latex(text: str) -> str:
     """A text for LaTeX: special characters escaped, signs and Greek letters as mathematics."""
-    parts = re.findall(rf"‖[^‖$&%#~^\\{{}}<>|]+‖|{_PART}", text, re.DOTALL)
+    parts = re.findall(rf"‖[^‖$&%#~^\\{{}}<>|]+‖|{_PART}", unicodedata.normalize("NFC", text), re.DOTALL)
     return re.sub(r"(?<!\\)\$\$", "", "".join(map(_written, parts)))  # neighbouring formulas become one
 
 
 def _row(cells: list[str]) -> str:
-    return " & ".join(latex(cell) for cell in cells) + r" \\"
+    row = " & ".join(latex(cell) for cell in cells) + r" \\"
+    return "{}" + row if row[0] in "[*" else row  # no option of the line before
 
 
 def _written(part: str) -> str:
@@ -73,19 +82,21 @@ def _written(part: str) -> str:
     if part in SIGNS:
         return f"${SIGNS[part]}$"
     if part[0] in RAISED + LOWERED:
-        digits = unicodedata.normalize("NFKC", part).replace("\N{MINUS SIGN}", "-")
+        digits = unicodedata.normalize("NFKC", part).replace("\N{MINUS SIGN}", "-").replace("T", r"\top ").strip()
         return f"${'^' if part[0] in RAISED else '_'}{{{digits}}}$"
     if part[1:2] == "_":
-        return f"${_greek(part[0]).strip('$ ')}_{part[2]}$"
+        index = part[2:] if len(part) == 3 else f"{{{part[2:]}}}"
+        return f"${_greek(part[0]).strip('$ ')}_{index}$"
     if part.endswith(HAT):
         return rf"$\hat{{{_written(part[:-1]).strip('$ ')}}}$"
     return _greek(part) or part
 
 
 def _greek(letter: str) -> str:
-    """A Greek letter by its name; "" for other characters."""
+    """A Greek letter by its command; "" for other characters."""
     name = unicodedata.name(letter, "").split()
     if name[:1] != ["GREEK"] or "LETTER" not in name:
         return ""
     spelt = name[-1].lower().replace("lamd", "lambd")
-    return rf"$\{spelt.capitalize() if 'CAPITAL' in name else spelt} $"
+    command = spelt.capitalize() if "CAPITAL" in name else spelt
+    return rf"$\{command} $" if command in f"{LETTERS} {CAPITALS}".split() else ""

@@ -1,4 +1,4 @@
-"""Python's search for objects that only refer to each other: rarer in processes of runs, and not at their end."""
+"""Python's search for objects that only refer to each other: rarer in this project's processes, not at their end."""
 
 import atexit
 import gc

@@ -228,7 +228,9 @@ class Sweep(Drawn, Engine):
         1e-4, description="the same where the activation has kinks, at which the cost grows like its inverse"
     )
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
-    delta: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="failure probability of the random bounds")
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="failure probability of random bounds; bands and quantiles have 1 - delta"
+    )
     point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
     seed: Seed = 0
 

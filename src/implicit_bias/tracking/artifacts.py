@@ -49,7 +49,7 @@ def write_file(folder: Path | None, name: str, content: bytes) -> bool:
     if folder is None or not PLAIN.fullmatch(name):
         return False
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{uuid.uuid4().hex}.tmp"
+    temporary = folder.with_name(f".{uuid.uuid4().hex}.tmp")  # not among them, if a run is killed here
     try:
         temporary.write_bytes(content)
         temporary.replace(folder / name)

@@ -46,7 +46,7 @@ class DeepTrajectory:
         norms: (T, L) upper bounds of the spectral norms of the layers.
         leaks: (T,) leak out of the kept directions.
         state: the final network.
-        stop_reason: "tolerance", "stationary", "time limit" or "iteration limit".
+        stop_reason: "tolerance", "stationary", "saddle", "slow", "time limit" or "iteration limit".
         steps: steps of the solver.
     """
 
