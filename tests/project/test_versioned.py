@@ -44,7 +44,7 @@ def test_a_versioned_sweep_is_run_again(tmp_path: Path) -> None:
     project.kedro("implicit-bias", "init")
     base = project.path / "conf/base"
     make_tiny(base / "parameters_implicit_bias.yml")
-    assert len(versioned(base / "catalog_implicit_bias.yml")) == 12
+    assert len(versioned(base / "catalog_implicit_bias.yml")) == 14
     results = project.path / "data/implicit_bias"
     for count in (1, 2):
         project.kedro("run", "--pipelines=implicit_bias")
