@@ -9,7 +9,8 @@ A comment after a number says which command gives it and how it is read from the
 width 500 of the table `width` in SOURCES. Without `@` all rows count.
 
 A comment above a table says it for all cells but those of the first column, which stand for ROW in the condition:
-`<!-- numbers: width == ROW | glucose: distance.mean() | glucose: law_rms.mean() -->`, one source for each column. With
+`<!-- numbers: width == ROW | glucose: distance.mean() | glucose: law_rms.mean() -->`, one source for each column,
+or `-` for one that differs between machines. With
 two columns before those the second stands for ROW2; an empty cell in the first is that of the row above.
 
 Numbers agree if they differ by at most one unit of the last digit shown. Commands run in a throwaway project.
@@ -195,9 +196,10 @@ def marks(text: str) -> Iterator[Mark]:
             first, *others = (cell[0].strip() for cell in cells[: len(cells) - len(columns)])
             above = first or above
             met = where.replace("ROW2", row_key(others[0])) if others else where
-            for cell, (source, expression) in zip(
-                cells[-len(columns) :], (column.split(": ", 1) for column in columns), strict=True
-            ):
+            for cell, column in zip(cells[-len(columns) :], columns, strict=True):
+                if column == "-":
+                    continue
+                source, expression = column.split(": ", 1)
                 at = table.start(2) + row.start() + cell.start() + len(cell[0]) - len(cell[0].lstrip())
                 yield Mark(at, cell[0].strip(), source, expression, met.replace("ROW", row_key(above)))
 
