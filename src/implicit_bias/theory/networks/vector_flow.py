@@ -9,13 +9,11 @@ from scipy.integrate import DOP853
 from scipy.optimize import brentq
 
 from implicit_bias.theory.problem import Array
-from implicit_bias.theory.solvers.stopping import STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.solvers.stopping import RESOLVED, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.solvers.trajectory import Step
 
 RESOLUTION = 3.0
 """A step is at most this many times 1 / lambda_max(K): near the stability limit, about 6, the dense output is wrong."""
-RESOLVED = 1e-20
-"""In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import check_magnitudes, decays_algebraically, kind_of_rest
 from implicit_bias.theory.solvers.explicit import explicit_steps
 from implicit_bias.theory.solvers.exponential import exponential_steps
-from implicit_bias.theory.solvers.inward import RESOLVED, Inward
-from implicit_bias.theory.solvers.stopping import ALGEBRAIC, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
+from implicit_bias.theory.solvers.inward import Inward
+from implicit_bias.theory.solvers.stopping import ALGEBRAIC, RESOLVED, STATIONARY, TIME_LIMIT, TOLERANCE, Stop
 from implicit_bias.theory.solvers.trajectory import Integrator, Recorder, Step, Trajectory, excess_loss, velocity
 
 INTEGRATORS: dict[str, Integrator] = {"explicit": explicit_steps, "exponential": exponential_steps}

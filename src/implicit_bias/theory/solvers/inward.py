@@ -15,12 +15,10 @@ import numpy as np
 
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.equilibria import force_rounding
+from implicit_bias.theory.solvers.stopping import RESOLVED
 from implicit_bias.theory.solvers.trajectory import Step, excess_loss, residual
 
 _ROUNDING = 100.0 * float(np.finfo(float).eps)
-RESOLVED = 1e-20
-"""In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
-
 _TIE = 1e-6  # relative gap of rates whose directions are told apart by what they hold
 
 
@@ -79,14 +77,16 @@ def _parts(problem: Problem, R: Array) -> Iterator[tuple[Array, Array, Array, fl
     F = sigma[:, None] * residual(problem, R)
     U1, V = R[:r], R[r:]
     for a, b in _candidates(problem, R, F):
-        u, f, s2, pull = a @ U1, a @ F @ b, a @ (sigma**2 * a), a @ (sigma[:, None] * problem.Y_tilde) @ b
+        u = a @ U1
         size, own = np.linalg.norm(u), np.concatenate([a, -b])
+        if np.linalg.norm(u + b @ V) > small * size:
+            continue
+        f, s2, pull = a @ F @ b, a @ (sigma**2 * a), a @ (sigma[:, None] * problem.Y_tilde) @ b
         others, sizes = R - np.outer(own, u), np.linalg.norm(R, axis=1) + np.abs(own) * size
         if (
             pull > force_rounding(problem, R)
             and np.linalg.norm(F @ b - f * a) <= small * f
             and np.linalg.norm(sigma**2 * a - s2 * a) <= small * s2
-            and np.linalg.norm(u + b @ V) <= small * size
             and np.all(np.abs(others @ u) <= small * sizes * size)
         ):
             yield a, b, u, float(pull), float(s2)

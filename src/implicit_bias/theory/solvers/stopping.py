@@ -9,6 +9,9 @@ there to rounding after a decay as a power of time, not as an exponential; it re
 at another equilibrium, with nothing beyond rounding errors that would leave it; it reached a limit; it is a descent
 whose speed is at or below `stationary` of the initial one though it has not arrived."""
 
+RESOLVED = 1e-20
+"""In its last, endless step a run is sampled until the excess loss has fallen by this factor."""
+
 
 @dataclass(frozen=True)
 class Stop:
