@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from implicit_bias.sweeps.garbage import THRESHOLDS, search_rarely
+from implicit_bias.sweeps.garbage import IMPORTING, THRESHOLDS, search_hardly, search_rarely
 
 SCRIPT = """
 import gc, sys
@@ -35,11 +35,24 @@ def test_a_search_that_is_off_stays_off(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("atexit.register", lambda _: None)
     before = gc.get_threshold()
     try:
-        gc.set_threshold(0)
-        search_rarely()
-        assert gc.get_threshold()[0] == 0
-        gc.set_threshold(700, 10, 10)
-        search_rarely()
-        assert gc.get_threshold() == THRESHOLDS
+        for search, thresholds in ((search_hardly, IMPORTING), (search_rarely, THRESHOLDS)):
+            gc.set_threshold(0)
+            search()
+            assert gc.get_threshold()[0] == 0
+            gc.set_threshold(700, 10, 10)
+            search()
+            assert gc.get_threshold() == thresholds
     finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+def test_what_is_there_when_a_run_begins_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atexit.register", lambda _: None)
+    before = gc.get_threshold()
+    try:
+        search_rarely()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
         gc.set_threshold(*before)

@@ -8,11 +8,26 @@ THRESHOLDS = (20_000, 20, 50)
 
 With MLflow or SciPy imported there are hundreds of thousands of objects to look through, and next to none to be found.
 """
+IMPORTING = (1_000_000, 20, 50)
+"""The same while modules are imported, which make a million objects that stay."""
+
+
+def search_hardly() -> None:
+    """Spare this process the search while it imports modules."""
+    _search(IMPORTING)
 
 
 def search_rarely() -> None:
-    """Spare this process most of the time that it would spend on the search, of which half comes after all is done."""
-    if gc.get_threshold()[0]:  # a person may have switched it off
-        gc.set_threshold(*THRESHOLDS)
+    """Spare this process most of the time that it would spend on the search, of which half comes after all is done.
+
+    What is there by now stays, and is not searched.
+    """
+    _search(THRESHOLDS)
+    gc.freeze()
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)  # what is left then goes with the process
+
+
+def _search(thresholds: tuple[int, int, int]) -> None:
+    if gc.get_threshold()[0]:  # a person may have switched it off
+        gc.set_threshold(*thresholds)

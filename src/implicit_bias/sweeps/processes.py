@@ -64,6 +64,7 @@ def import_early(modules: Sequence[str]) -> None:
     """Import modules, and keep the digests of the code that is imported with them."""
     for name in modules:
         import_module(name)
+    search_rarely()
     look_at_sources()
 
 

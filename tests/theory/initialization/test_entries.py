@@ -44,8 +44,7 @@ def test_a_network_drawn_in_blocks_is_the_reduction_of_the_whole(monkeypatch, sh
         taken[rows] += columns
         return parts[rows][:, start : start + columns]
 
-    monkeypatch.setattr(entries, "DENSE_WIDTH", 0)
-    monkeypatch.setattr(entries, "BLOCK", 13)
+    monkeypatch.setattr(entries, "AT_ONCE", 0)
     monkeypatch.setitem(INDEPENDENT, "uniform", draw)
     state = independent_entries(p, h, rng, "uniform")
     whole = reduce_network(p, parts[p.D], parts[p.m])
@@ -109,6 +108,6 @@ def test_widths_too_large_to_draw_are_refused_and_others_are_not():
 
 
 def test_a_network_almost_without_weights_is_refused(monkeypatch):
-    monkeypatch.setattr(entries, "DENSE_WIDTH", 0)
+    monkeypatch.setattr(entries, "AT_ONCE", 0)
     with pytest.raises(ValueError, match="density 1e-09 leaves"):
         independent_entries(random_case("three outputs").problem, 50, np.random.default_rng(0), "sparse", 1e-9)

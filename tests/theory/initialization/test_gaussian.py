@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import chi2, ks_2samp, kstest, norm
 
 from implicit_bias.theory.initialization.gaussian import (
-    DENSE_WIDTH,
+    DENSE_ENTRIES,
     balanced,
     bartlett_factor,
     end_to_end_orthogonal,
@@ -310,9 +310,11 @@ def test_dense_draw_is_the_reduction_of_its_entries():
     np.testing.assert_array_equal(drawn.R, case.reduced(U, V).R)
 
 
-def test_auto_samples_densely_up_to_the_widths_of_the_paper():
-    problem = problem_of_shape(2, 4, 1, 2)
-    for h, sampler in ((DENSE_WIDTH, "dense"), (DENSE_WIDTH + 1, "bartlett")):
+@pytest.mark.parametrize("D", [4, 40])
+def test_auto_samples_densely_up_to_a_number_of_entries(D):
+    problem = problem_of_shape(2, D, 1, 2)
+    widest = DENSE_ENTRIES // (D + 1)
+    for h, sampler in ((widest, "dense"), (widest + 1, "bartlett")):
         drawn = standard_normal(problem, h, np.random.default_rng(0))
         np.testing.assert_array_equal(drawn.R, standard_normal(problem, h, np.random.default_rng(0), sampler).R)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2
 
-from implicit_bias.theory.law.chi_square import norm_law
+from implicit_bias.theory.law.chi_square import MixedLaw, norm_law, saddle
 from tests.support.laws import (
     FALSE_ALARM,
 )
@@ -90,3 +90,54 @@ def test_quantiles_survive_a_swarm_of_tiny_weights():
     assert swarm.upper(0.05) == pytest.approx(np.sqrt(chi2.isf(0.05, 1)), rel=1e-9)
     assert swarm.quantile(0.05) == pytest.approx(np.sqrt(chi2.ppf(0.05, 1)), rel=1e-7)
     assert (float(swarm.sf(1e200)), float(swarm.cdf(-1.0)), float(swarm.sf(-1.0))) == (0, 0, 1)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    exponents=st.lists(st.floats(-12, 3), min_size=1, max_size=6),
+    dof=st.integers(1, 2000),
+    variance=st.floats(1e-8, 0.1),
+    p=st.floats(1e-12, 1, exclude_max=True),
+)
+def test_quantiles_of_mixed_laws_invert_them(exponents, dof, variance, p):
+    law = MixedLaw(norm_law(10.0 ** np.array(exponents), dof), variance)
+    assert law.cdf(law.quantile(p)) == pytest.approx(p, rel=1e-9)
+    assert law.sf(law.upper(p)) == pytest.approx(p, rel=1e-9)
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [1.0, 0.3, 1e-3], [1.0]])
+def test_rare_events_keep_their_digits_on_both_sides(weights):
+    law, rare = MixedLaw(norm_law(weights, 3), 0.01), 2.0**-40  # 1 - rare has no rounding
+    assert law.quantile(1 - rare) == pytest.approx(law.upper(rare), rel=1e-12)
+    assert law.upper(1 - rare) == pytest.approx(law.quantile(rare), rel=1e-12)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize(("weights", "dof"), [([1.0, 1.0], 5), ([1.0, 0.9, 1e-4], 1), ([1.0, 0.2], 700)])
+def test_the_slope_is_the_density(weights, dof, upper):
+    law = norm_law(weights, dof)
+    for p in (1e-6, 0.02, 0.6, 0.999):
+        norm, h = law.quantile(p), 1e-3 / np.sqrt(dof)
+        away = h * np.array([-2, -1, 1, 2])  # a difference of order 4
+        tails = law.tails(norm * np.exp(away), upper)[0]
+        assert law.tails(norm, upper)[1] == pytest.approx(tails @ [1, -8, 8, -1] / (12 * h), rel=1e-7)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    exponents=st.lists(st.floats(-15, 0), max_size=6),
+    dof=st.integers(1, 100_000),
+    share=st.floats(-8, 8),
+    upper=st.booleans(),
+)
+def test_saddle_points_are_roots_of_the_slope(exponents, dof, share, upper):
+    weights = np.sort(np.r_[1.0, 10.0 ** np.array(exponents)])[::-1]
+    x = dof * np.sum(weights) * 10.0**share
+    (s,) = saddle(np.array([x]), weights, dof, upper)
+    assert -0.5 < s < 0 if upper else s > 0
+
+    def slope(at):
+        return x - dof * np.sum(weights / (1 + 2 * weights * at)) - 1 / at
+
+    gap = 1e-4 * (min(-s, s + 0.5) if upper else s)  # the slope rises between its poles
+    assert slope(s - gap) < 0 < slope(s + gap)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from implicit_bias.theory.law.roots import roots
+from implicit_bias.theory.law.roots import newton, roots
 
 
 @given(st.lists(st.floats(1e-12, 1e12), min_size=1, max_size=6))
@@ -26,3 +26,22 @@ def test_roots_are_those_of_brent(steepness: float) -> None:
 
 def test_an_end_may_be_the_root() -> None:
     np.testing.assert_array_equal(roots(lambda y: 1 - y, np.array([0.0, 1.0]), np.array([1.0, 3.0])), [1, 1])
+
+
+@pytest.mark.parametrize(("steepness", "start"), [(1.0, 0.5), (50.0, 0.01), (50.0, 5.0), (700.0, 0.0)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_newtons_root_is_found_from_anywhere_in_the_bracket(steepness: float, start: float, sign: int) -> None:
+    asked = []
+
+    def f(x: float) -> tuple[float, float]:
+        asked.append(x)
+        return sign * np.tanh(steepness * (x - 0.4)), sign * steepness / np.cosh(steepness * (x - 0.4)) ** 2
+
+    assert newton(f, start, 0.0, 1.0, rising=sign > 0) == pytest.approx(0.4, rel=1e-13)
+    assert min(asked) >= 0
+    assert max(asked) <= 1
+    assert len(asked) <= 60
+
+
+def test_where_there_is_no_slope_the_bracket_is_halved() -> None:
+    assert newton(lambda x: (np.sign(x - 0.3), 0.0), 0.9, 0.0, 1.0, rising=True) == pytest.approx(0.3, rel=1e-13)

@@ -4,11 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.linalg import expm
 
+from implicit_bias.theory.kernel import kernel_largest
 from implicit_bias.theory.networks.two_layer import imbalance_matrix, reduce_network
 from implicit_bias.theory.problem import Problem, reparametrize
-from implicit_bias.theory.solvers.explicit import explicit_steps, left_to_go
+from implicit_bias.theory.solvers.explicit import Fastest, explicit_steps, left_to_go
 from implicit_bias.theory.solvers.reference import Reference
 from implicit_bias.theory.solvers.runge_kutta import RungeKutta8
 from implicit_bias.theory.solvers.trajectory import residual
@@ -139,3 +142,48 @@ def test_the_estimate_of_a_step_scales_with_the_state(exponent: int) -> None:
         assert size == pytest.approx(np.linalg.norm(error / scale), rel=1e-12)
     assert abs(estimates[0]) > 0
     assert estimates[1] == pytest.approx(estimates[0], rel=1e-12)
+
+
+def test_dense_output_has_order_7() -> None:
+    steps, errors = np.array([1.6, 0.8, 0.4]), []
+    for h in steps:
+        run = RungeKutta8(rotation_field, np.array([1.0, 0.5]))
+        run.step(h)
+        end, output = run.end.copy(), run.dense(h)
+        np.testing.assert_array_equal(run.end, end)
+        np.testing.assert_allclose(output(1.0), end, rtol=1e-14)
+        np.testing.assert_array_equal(output(0.0), [1.0, 0.5])
+        exact = [expm(share * h * np.array([[0, 1], [-1, 0]])) @ [1.0, 0.5] for share in (0.3, 0.7)]
+        errors.append(np.linalg.norm(np.array([output(0.3), output(0.7)]) - exact))
+    np.testing.assert_allclose(np.diff(np.log2(errors)), -8, atol=0.5)
+
+
+@pytest.mark.parametrize("decay", [1.0, 3.0, 5.0])
+def test_dense_output_of_a_stable_step_magnifies_nothing(decay: float) -> None:
+    run = RungeKutta8(lambda P, out: lambda: np.multiply(P, -decay, out), np.ones((1, 1)))
+    run.step(1.0)
+    output = run.dense(1.0)
+    assert np.max(np.abs([output(theta) for theta in np.linspace(0, 1, 101)])) <= 1 + 1e-12
+
+
+def test_dense_output_is_the_same_after_the_run_has_gone_on() -> None:
+    at_once, later = [], list(explicit_steps(PROBLEM, START, 1e-8))[:-1]
+    for step in explicit_steps(PROBLEM, START, 1e-8):
+        if step.t1 < np.inf:
+            at_once.append(step.at((step.t0 + step.t1) / 2))
+    for found, step in zip(at_once, later, strict=True):
+        np.testing.assert_allclose(step.at((step.t0 + step.t1) / 2), found, rtol=1e-13, atol=1e-14)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), size=st.floats(1e-3, 30.0), m=st.integers(1, 3))
+def test_steps_are_stable_wherever_the_run_goes(seed: int, size: float, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    problem, R = conditioned_problem(4, m, 30.0), gaussian_state(4, m, 20)
+    fastest = Fastest(problem, R)
+    for _ in range(5):
+        R = R + size * rng.standard_normal(R.shape) * rng.random()
+        stable = 5 / kernel_largest(problem, R)
+        longest = fastest.longest(R, 10.0 ** rng.uniform(-2, 2) * stable)
+        assert longest <= stable * (1 + 1e-12)
+    assert fastest.longest(R, np.inf) >= stable / 1.05**2 * (1 - 1e-12)

@@ -1,18 +1,18 @@
 """Initial networks whose entries are not Gaussian: other laws of unit variance, and orthogonal matrices."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from implicit_bias.theory.initialization.gaussian import DENSE_WIDTH, bartlett_factor
+from implicit_bias.theory.initialization.gaussian import bartlett_factor
 from implicit_bias.theory.networks.two_layer import State, reduce_network, unseen_factor
 from implicit_bias.theory.problem import Array, Problem
 
-BLOCK = 4096
-"""Hidden units drawn at a time beyond DENSE_WIDTH."""
+AT_ONCE = 2**22
+"""Entries (D + m) h that are drawn at once: 34 MB."""
 MOST_ENTRIES = 2**33
 """Entries (D + m) h above which drawing them one by one is refused: minutes a network."""
 
@@ -58,8 +58,8 @@ def independent_entries(
 ) -> State:
     """Reduced state of a network whose entries U0 (D, h), V0 (m, h) are independent, of mean 0 and variance 1.
 
-    Up to DENSE_WIDTH the network is drawn and reduced. Beyond it is drawn in blocks of hidden units, and R and U2 come
-    from the Gram matrices P P^T and U P^T that they add up to, which are well conditioned there.
+    Up to AT_ONCE entries the network is drawn and reduced. Beyond it is drawn in blocks of hidden units, and R and U2
+    come from the Gram matrices P P^T and U P^T that they add up to, which are well conditioned there.
 
     Args:
         problem: the reparametrised problem.
@@ -75,10 +75,12 @@ def independent_entries(
     """
     check_entries(problem, h, entries)
     draw = INDEPENDENT[entries]
-    if h <= max(DENSE_WIDTH, 4 * problem.k):
+    block = max(AT_ONCE // (problem.D + problem.m), 4 * problem.k)
+    if h <= block:
         return reduce_network(problem, draw(problem.D, h, rng, density), draw(problem.m, h, rng, density))
     gram, cross = np.zeros((problem.k, problem.k)), np.zeros((problem.D, problem.k))
-    for units in _blocks(h):
+    for start in range(0, h, block):
+        units = min(block, h - start)
         U, V = draw(problem.D, units, rng, density), draw(problem.m, units, rng, density)
         P = np.vstack([problem.Phi1.T @ U, V])
         gram += P @ P.T
@@ -94,10 +96,6 @@ def independent_entries(
     unseen = cross[:, rows] - problem.Phi1 @ (problem.Phi1.T @ cross[:, rows])
     U2 = solve_triangular(factor, unseen.T, lower=True).T
     return State(R=R, U2=unseen_factor(problem, U2), r=problem.r, h=h)
-
-
-def _blocks(h: int) -> Iterator[int]:
-    yield from (min(BLOCK, h - start) for start in range(0, h, BLOCK))
 
 
 def orthogonal_entries(problem: Problem, h: int, rng: np.random.Generator) -> State:

@@ -10,8 +10,8 @@ from implicit_bias.theory.problem import Array, Problem
 
 Sampler = Literal["auto", "dense", "bartlett"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
-DENSE_WIDTH = 10_000
-"""Widths up to this one are drawn entry by entry by the sampler "auto": the range of the paper's experiments."""
+DENSE_ENTRIES = 2**18
+"""Entries (D + m) h up to which the sampler "auto" draws them one by one: a few milliseconds, and 2 MB."""
 MAX_WIDTH = 2**53
 """Largest width whose chi-square degrees of freedom h - i are exact in float64."""
 
@@ -26,7 +26,7 @@ def standard_normal(problem: Problem, h: int, rng: np.random.Generator, sampler:
         problem: the reparametrised problem.
         h: hidden width, 1 <= h <= 2**53.
         rng: source of all randomness.
-        sampler: "dense", "bartlett", or "auto" (dense up to h = DENSE_WIDTH).
+        sampler: "dense", "bartlett", or "auto" (dense up to (D + m) h = DENSE_ENTRIES).
 
     Raises:
         ValueError: h or sampler is outside its range.
@@ -35,7 +35,7 @@ def standard_normal(problem: Problem, h: int, rng: np.random.Generator, sampler:
         raise ValueError(f"width h must be an integer in [1, 2**53], where chi-square sampling is exact, got {h}")
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}")
-    if sampler == "dense" or (sampler == "auto" and h <= DENSE_WIDTH):
+    if sampler == "dense" or (sampler == "auto" and (problem.D + problem.m) * h <= DENSE_ENTRIES):
         U = rng.standard_normal((problem.D, h))
         V = rng.standard_normal((problem.m, h))
         return reduce_network(problem, U, V)

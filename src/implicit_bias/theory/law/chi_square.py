@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, log, log1p, pi, sqrt
+from math import ceil, exp, log, log1p, pi, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
-from scipy.special import chdtr, chdtrc, chdtri, gammaincinv
+from scipy.special import chdtr, chdtrc, chdtri, gammaincinv, gammaln, xlogy
 
 from implicit_bias.theory.checks import probability
-from implicit_bias.theory.law.roots import roots
+from implicit_bias.theory.law.roots import newton
 from implicit_bias.theory.problem import Array
 
 TINY = 1e-300
@@ -21,8 +21,8 @@ NODES = 101
 """Of the inversion integral: 81 give 12 digits."""
 BLOCK = 3000
 """Most pairs of a value and a weight that are integrated together, so that their arrays stay in the cache."""
-SADDLE = 1e-6
-"""Relative precision of the saddle point: any contour near it gives the same integral."""
+SADDLE, MOST_STEPS = 1e-3, 50
+"""Last step to the saddle point over its distance from the poles, and most steps: any contour near it will do."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class NormLaw:
 
     def cdf(self, norm: ArrayLike) -> Array:
         """P(N <= norm), same shape as `norm`."""
-        return self._map(norm, upper=False)
+        return self.tails(norm, upper=False)[0]
 
     def sf(self, norm: ArrayLike) -> Array:
         """P(N > norm), same shape as `norm`, with full relative precision in the upper tail."""
-        return self._map(norm, upper=True)
+        return self.tails(norm, upper=True)[0]
 
     def quantile(self, p: float) -> float:
         """The value N stays below with probability p in (0, 1).
@@ -74,33 +74,54 @@ class NormLaw:
         """
         return float(concentration(self.weights, self.dof, delta))
 
-    def _map(self, norm: ArrayLike, upper: bool) -> Array:
+    def tails(self, norm: ArrayLike, upper: bool) -> tuple[Array, Array]:
+        """P(N <= norm), or P(N > norm) if `upper`, and its derivative by log norm, same shape as `norm`."""
         points = np.asarray(norm, float)
         if not self.weights.size:
-            return np.where(points < 0, float(upper), float(not upper))
+            return np.where(points < 0, float(upper), float(not upper)), np.zeros(points.shape)
         ratios = np.clip(points.ravel() / sqrt(self.weights[0]), 0, 1e150) ** 2
         if self.weights[-1] == self.weights[0]:
-            tail = chdtrc if upper else chdtr
-            return np.asarray(tail(self.dof * self.weights.size, ratios)).reshape(points.shape)
-        weights = self.weights / self.weights[0]
-        return chi_square_mix_tail(ratios, weights, self.dof, upper).reshape(points.shape)
+            half = self.dof * self.weights.size / 2
+            tail = (chdtrc if upper else chdtr)(2 * half, ratios)
+            moved = 2 * np.exp(xlogy(half, ratios / 2) - ratios / 2 - gammaln(half))
+        else:
+            tail, density = chi_square_mix(ratios, self.weights / self.weights[0], self.dof, upper)
+            moved = 2 * ratios * density
+        return np.reshape(tail, points.shape), np.reshape(-moved if upper else moved, points.shape)
+
+    def span(self, p: float, upper: bool) -> tuple[float, float, float]:
+        """The value exceeded, or not, with probability p: an estimate (Satterthwaite 1946), and two ends around it."""
+        total, top = np.sum(self.weights), self.weights[0]
+        evenness = total**2 / np.sum(self.weights**2)  # 1 to q
+        dofs = self.dof * np.array([evenness, 1.0, self.weights.size])
+        scales = np.array([total / evenness, top, top])
+        found = np.sqrt(scales * (chdtri(dofs, p) if upper else 2 * gammaincinv(dofs / 2, p)))
+        return float(found[0]), float(found[1]), float(found[2])
 
     def _solve(self, p: float, upper: bool) -> float:
         if not self.weights.size:
             return 0.0
-        top = self.weights[0]
-        dofs = np.array([self.dof, self.dof * self.weights.size])
-        low, high = map(float, chdtri(dofs, p) if upper else 2 * gammaincinv(dofs / 2, p))
-        if self.weights[-1] == top:
-            return sqrt(high) * sqrt(top)
-        complement = (p > 0.5) != upper
-        target = log1p(-p) if p > 0.5 else log(p)
+        start, low, high = self.span(p, upper)
+        if self.weights[-1] == self.weights[0]:
+            return high
+        return _solve(self.tails, p, upper, start, low, high)
 
-        def miss(log_x: float) -> float:
-            tail = chi_square_mix_tail(np.exp([log_x]), self.weights / top, self.dof, complement)
-            return log(max(tail[0], TINY)) - target
 
-        return float(np.exp(brentq(miss, log(low) - 1e-9, log(high) + 1e-9, xtol=1e-14) / 2) * sqrt(top))
+Tails = Callable[[float, bool], tuple[Any, Any]]
+"""(norm, upper) -> P(N <= norm), or P(N > norm) if `upper`, and its derivative by log norm."""
+
+
+def _solve(tails: Tails, p: float, upper: bool, start: float, low: float, high: float) -> float:
+    """The norm in [low, high] that is exceeded with probability p if `upper`, else not exceeded: by the rarer tail."""
+    above = (p > 0.5) != upper
+    target = log1p(-p) if p > 0.5 else log(p)
+
+    def miss(log_norm: float) -> tuple[float, float]:
+        tail, moved = tails(exp(log_norm), above)
+        likely = max(float(tail), TINY)
+        return log(likely) - target, float(moved) / likely
+
+    return exp(newton(miss, log(start), log(low) - 1e-9, log(high) + 1e-9, rising=not above))
 
 
 def concentration(weights: Array, dof: int, delta: float) -> Array:
@@ -133,17 +154,11 @@ class MixedLaw:
 
     def cdf(self, norm: float) -> float:
         """P(S N <= norm)."""
-        if not self.given.weights.size:
-            return float(norm >= 0)
-        scales, shares = self._mixture()
-        return float(shares @ self.given.cdf(norm / scales))
+        return float(self._tails(norm, upper=False)[0])
 
     def sf(self, norm: float) -> float:
         """P(S N > norm)."""
-        if not self.given.weights.size:
-            return float(norm < 0)
-        scales, shares = self._mixture()
-        return float(shares @ self.given.sf(norm / scales))
+        return float(self._tails(norm, upper=True)[0])
 
     def quantile(self, p: float) -> float:
         """The value S N stays below with probability p in (0, 1).
@@ -151,7 +166,7 @@ class MixedLaw:
         Raises:
             ValueError: p is outside (0, 1).
         """
-        return self._solve(probability("p", p), self.given.quantile(p), self.cdf, rising=True)
+        return self._solve(probability("p", p), upper=False)
 
     def upper(self, delta: float) -> float:
         """The value S N exceeds with probability delta in (0, 1), precise for tiny delta.
@@ -159,27 +174,29 @@ class MixedLaw:
         Raises:
             ValueError: delta is outside (0, 1).
         """
-        return self._solve(probability("delta", delta), self.given.upper(delta), self.sf, rising=False)
+        return self._solve(probability("delta", delta), upper=True)
 
     def _mixture(self) -> tuple[Array, Array]:
         w = self.given.weights
+        if not w.size:
+            return np.ones(1), np.ones(1)
         spread = np.sqrt(np.sum(w**2) / (2 * self.given.dof)) / np.sum(w)  # of log N
         share = sqrt(self.variance) / spread
         count = min(3 + 2 * int(np.ceil(8 * share)), MOST_NODES) if share > 1e-3 else 1
         nodes, weights = _gauss_hermite(count)
         return np.exp(sqrt(self.variance) * nodes / 2 - self.variance / 4), weights / sqrt(2 * pi)
 
-    def _solve(self, p: float, center: float, tail: Callable[[float], float], rising: bool) -> float:
-        if not center > 0:
+    def _tails(self, norm: float, upper: bool) -> tuple[float, float]:
+        scales, shares = self._mixture()
+        tail, moved = self.given.tails(norm / scales, upper)
+        return float(shares @ tail), float(shares @ moved)
+
+    def _solve(self, p: float, upper: bool) -> float:
+        if not self.given.weights.size:
             return 0.0
         scales, _ = self._mixture()
-        target = log(p)
-
-        def miss(log_scale: float) -> float:
-            return (1 if rising else -1) * (log(max(tail(center * float(np.exp(log_scale))), TINY)) - target)
-
-        low, high = log(scales[0]) - 1e-9, log(scales[-1]) + 1e-9
-        return center * float(np.exp(brentq(miss, low, high, xtol=1e-13)))
+        start, low, high = self.given.span(p, upper)
+        return _solve(self._tails, p, upper, start, low * scales[0], high * scales[-1])
 
 
 _gauss_hermite = cache(np.polynomial.hermite_e.hermegauss)
@@ -199,47 +216,69 @@ def norm_law(weights: ArrayLike, dof: int) -> NormLaw:
     return NormLaw(weights=weights[weights > 0] if dof else weights[:0], dof=int(dof))
 
 
-def chi_square_mix_tail(x: Array, weights: Array, dof: int, upper: bool) -> Array:
-    """P(Q <= x), or P(Q > x) if `upper`, (N,) of Q = sum_j weights_j chi^2_dof, max weight 1 (docs/law.md section 3).
+def chi_square_mix(x: Array, weights: Array, dof: int, upper: bool) -> tuple[Array, Array]:
+    """P(Q <= x), or P(Q > x) if `upper`, and the density, (N,) each, of Q = sum_j weights_j chi^2_dof, max weight 1.
 
     The Laplace inversion integral of E exp(-s Q) / s = prod_j (1 + 2 w_j s)^{-dof/2} / s along a parabola near its
     saddle point, s > 0 for the lower tail and -1/2 < s < 0 for the upper one, by the trapezoidal rule: relative
-    precision in both tails. The tail that holds the mean comes from its complement; tails below 1e-300 are 0.
+    precision in both tails. The tail that holds the mean comes from its complement; tails below 1e-300 are 0. The
+    density is the same integral without 1 / s (docs/law.md section 3).
     """
     total, right = dof * weights.size, x > dof * weights.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         negligible = x - total - total * np.log(x / total) > -2 * log(TINY)
-    tail = np.zeros(x.size)  # of the side of the mean that x is on
+    tail, density = np.zeros((2, x.size))  # of the side of the mean that x is on
     for some, above in (((x > 0) & ~right, False), (right & np.isfinite(x) & ~(negligible & (x > total)), True)):
         for part in np.array_split(np.flatnonzero(some), ceil(x.size * weights.size / BLOCK)):
             if part.size:
-                tail[part] = _tail(x[part], weights, dof, above)
-    return np.where(right == upper, tail, 1 - tail)
+                tail[part], density[part] = _integrals(x[part], weights, dof, above)
+    return np.where(right == upper, tail, 1 - tail), density
 
 
-def _tail(x: Array, weights: Array, dof: int, upper: bool) -> Array:
-    """(N,) the integral for x (N,) > 0 that are all on one side of the mean."""
-
-    def slope(s: Array) -> Array:
-        return x - dof * np.sum(weights / (1 + 2 * weights * s[:, None]), axis=1) - 1 / s
-
-    low: Array
-    high: Array
-    if upper:
-        low = 0.99 * np.minimum(0.25, dof / (2 * (x + 4))) - 0.5
-        high = np.full(x.size, -1 / (4 * dof * weights.sum() + 4))
-    else:
-        low, high = 0.99 / x, 1.01 * (dof * weights.size / 2 + 1) / x
-    s0 = roots(slope, low, high, SADDLE)
+def _integrals(x: Array, weights: Array, dof: int, upper: bool) -> tuple[Array, Array]:
+    """(N,) the integrals of tail and density for x (N,) > 0 that are all on one side of the mean."""
+    s0 = saddle(x, weights, dof, upper)
     ratio = weights / (1 + 2 * weights * s0[:, None])
     second, third = 2 * dof * np.sum(ratio**2, axis=1), -8 * dof * np.sum(ratio**3, axis=1)
     bend, width = (third / (6 * second))[:, None], 1 / np.sqrt(second + s0**-2)[:, None]
-    t = np.arcsinh(np.maximum(9.0, np.sqrt(-40 / (bend * x[:, None])) / width)) * np.linspace(0, 1, NODES)
+    t = np.arcsinh(np.maximum(9.0, np.sqrt(-40 / (bend * x[:, None])) / width)) * _SHARES
     y = width * np.sinh(t)
     s = s0[:, None] + 1j * y + bend * y**2
     re, im = (2 * weights * part[:, :, None] for part in (s.real, s.imag))
     turned = np.arctan(im / (1 + re)) + np.where(re < -1, pi, 0.0)
     modulus, angle = (np.sum(part, axis=2) for part in (np.log1p(re * (2 + re) + im**2) / 2, turned))
     log_mgf = -dof / 2 * (modulus + 1j * angle)
-    values = np.real(np.exp(s * x[:, None] + log_mgf) / s * (1 - 2j * bend * y)) * width * np.cosh(t)
-    return np.asarray(np.abs(values.sum(axis=1) - values[:, 0] / 2) * t[:, 1] / pi)
+    values = np.exp(s * x[:, None] + log_mgf) * (1 - 2j * bend * y) * (width * np.cosh(t))
+    values[:, 0] /= 2
+    step = t[:, 1] / pi
+    return np.abs(np.sum((values / s).real, axis=1)) * step, np.abs(np.sum(values.real, axis=1)) * step
+
+
+def saddle(x: Array, weights: Array, dof: int, upper: bool) -> Array:
+    """(N,) the saddle points, -1/2 < s < 0 if `upper`, else s > 0: roots of F (ours, docs/law.md section 3).
+
+    F(s) = 1 - x s + dof/2 sum_j (1 - 1 / (1 + 2 w_j s)) is concave, and so is each term in w_j. With all weights at
+    their mean, and for s < 0 with the largest alone, it is a larger function, whose root is one of a quadratic. From
+    there, where F <= 0, Newton's steps go to the root of F and never past it.
+    """
+
+    def outside(weight: float, count: int) -> Array:
+        half = (x - weight * (2 + dof * count)) / 2
+        most = np.abs(half) + np.sqrt(half**2 + 2 * weight * x)
+        one, other = 1 / most, most / (2 * weight * x)
+        return np.where(half > 0, -other, -one) if upper else np.where(half > 0, one, other)
+
+    s = outside(float(np.mean(weights)), weights.size)
+    if upper:
+        s = np.maximum(s, outside(1.0, 1))
+    for _ in range(MOST_STEPS):
+        d = 1 / (1 + 2 * weights * s[:, None])
+        F = 1 - x * s + dof / 2 * (weights.size - np.sum(d, axis=1))
+        step = F / (dof * (d**2 @ weights) - x)
+        s -= step
+        if np.all(np.abs(step) <= SADDLE * np.minimum(np.abs(s), np.abs(s + 0.5))):
+            break
+    return s
+
+
+_SHARES = np.linspace(0, 1, NODES)

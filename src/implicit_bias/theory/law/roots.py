@@ -1,4 +1,4 @@
-"""Roots of many equations at once."""
+"""Roots of many equations at once, and of one whose slope is known."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,8 @@ from implicit_bias.theory.problem import Array
 
 MOST_STEPS = 200
 ROUNDING = 2 * float(np.finfo(float).eps)
+LAST = 1e-8
+"""Step of Newton's method after which none is made."""
 
 
 def roots(f: Callable[[Array], Array], low: Array, high: Array, precision: float = ROUNDING) -> Array:
@@ -34,3 +36,24 @@ def roots(f: Callable[[Array], Array], low: Array, high: Array, precision: float
             share = np.where((phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi), step, 0.5)
             share = np.clip(share, np.minimum(least, 0.5), np.maximum(1 - least, 0.5))
     return np.where(np.abs(f_a) < np.abs(f_b), a, b)
+
+
+def newton(f: Callable[[float], tuple[float, float]], start: float, low: float, high: float, *, rising: bool) -> float:
+    """The root in [low, high] of a monotone f: x -> (value, slope), by Newton's steps; one that leaves is a bisection.
+
+    The step that is shorter than LAST is the last one, since the next would be about its square.
+    """
+    x = min(max(start, low), high)
+    for _ in range(MOST_STEPS):
+        value, slope = f(x)
+        if value == 0:
+            break
+        low, high = (low, x) if (value > 0) == rising else (x, high)
+        before, x = x, x - value / slope if slope else np.inf
+        if not low <= x <= high:
+            x = (low + high) / 2
+        elif abs(x - before) < LAST:
+            break
+        if high - low <= ROUNDING * max(abs(low), abs(high)):
+            break
+    return x

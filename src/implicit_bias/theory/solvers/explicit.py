@@ -1,7 +1,6 @@
 """The gradient flow by an explicit Runge-Kutta method: best where the problem is well conditioned."""
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
 
 import numpy as np
 from scipy.linalg.blas import dnrm2
@@ -15,8 +14,10 @@ from implicit_bias.theory.solvers.runge_kutta import Field, RungeKutta8
 from implicit_bias.theory.solvers.step_size import factor
 from implicit_bias.theory.solvers.trajectory import Step, residual, velocity
 
-_STABLE = 6.0  # lambda_max(K) h up to which a step is stable
+_STABLE = 5.0  # lambda_max(K) h up to which a step is stable, and its dense output of the size of its error
 _ARRIVAL = 0.1  # ||X|| left to go for the last step, over what it may be at most
+_EARLY = 0.25  # error of a step at the largest speed, over tol: the dense output, of one order less, needs the rest
+_LOOSE = 0.05  # of lambda_max(K)^{1/2}, by which a bound may exceed it
 _MOST_REJECTIONS = 60
 _MOST_STEPS = 1000
 
@@ -67,14 +68,13 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     """The generator behind `explicit_steps`, its arguments checked."""
     t, accuracy, near, checked = 0.0, max(tol / 100, 1e-13), _ARRIVAL * np.sqrt(min(tol, LOOSEST)), np.inf
     run, errors = RungeKutta8(field(problem), R), Errors(problem, R)
-    dense = cache(lambda: RungeKutta8(field(problem), R))
     speed = fastest = _norm(run.velocity)
     slow = tol * speed
-    h = min(tol ** (1 / 8) / max(_rate(problem, R), 1e-300), _STABLE / max(kernel_largest(problem, R), 1e-300))
+    h, fast = tol ** (1 / 8) / max(_rate(problem, R), 1e-300), Fastest(problem, R)
     for _ in range(_MOST_STEPS):
         if speed <= slow:
             break
-        size = _norm(R)
+        h, size = min(h, fast.longest(R, h)), _norm(R)
         if speed <= checked and speed * h <= _STABLE * near * size:
             left = left_to_go(problem, R)
             if left <= near and (last := limit(problem, R, t, tol, accuracy if t > 0 else 0.0)):
@@ -82,7 +82,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
                 return
             checked = speed * min(near / left, 1.0)
         errors.at(R)
-        allowed = max(accuracy, tol * min(speed / fastest, 1.0))
+        allowed = max(accuracy, _EARLY * tol * min(speed / fastest, 1.0))
         for _ in range(_MOST_REJECTIONS):
             with np.errstate(over="ignore", invalid="ignore"):
                 run.step(h)
@@ -92,14 +92,69 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
                 break
         else:
             raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: no step meets tol = {tol:g}")
-        before, R = R, run.end.copy()
-        yield Step(t, t + made, R, partial(_dense, dense, t, before))
+        R, output = run.end.copy(), Dense(problem, R, t, made, run)
+        yield Step(t, t + made, R, output.at)
+        output.leave()
         t += made
         run.restart(R)
         speed = _norm(run.velocity)
         fastest = max(fastest, speed)
     for later in exponential_steps(problem, R, tol, accuracy):
         yield later.delayed(t)
+
+
+class Dense:
+    """Dense output of a step, made when it is first asked for: from the run's stages, or later from a step repeated.
+
+    Args:
+        problem: the reparametrised problem.
+        R: (k, k') state at the start of the step.
+        t0: time there.
+        h: size of the step.
+        run: has just made the step.
+    """
+
+    def __init__(self, problem: Problem, R: Array, t0: float, h: float, run: RungeKutta8) -> None:
+        self._problem, self._R, self._t0, self._h = problem, R, t0, h
+        self._run: RungeKutta8 | None = run
+        self._output: Callable[[float], Array] | None = None
+
+    def leave(self) -> None:
+        """The run goes on, and its stages are no longer those of the step."""
+        self._run = None
+
+    def at(self, t: float) -> Array:
+        """State at time t in the step."""
+        if self._output is None:
+            run = self._run
+            if run is None:
+                run = RungeKutta8(field(self._problem), self._R)
+                run.step(self._h)
+            self._output = run.dense(self._h)
+        return self._output((t - self._t0) / self._h)
+
+
+class Fastest:
+    """Bound of lambda_max(K) along a run, from its value at a state R and the way from there to P (ours).
+
+    K = A A^T with A = [diag(sigma) U1 (x) I, diag(sigma) (x) V], which changes by at most sigma_1 ||P - R||_F. So
+    lambda_max(K)^{1/2} = ||A|| is at most its value at R and that.
+    """
+
+    def __init__(self, problem: Problem, R: Array) -> None:
+        self._problem = problem
+        self._look(R)
+
+    def _look(self, R: Array) -> None:
+        self._R, self._root = R, np.sqrt(max(kernel_largest(self._problem, R), 1e-300))
+
+    def longest(self, R: Array, h: float) -> float:
+        """A stable step from R: at least h if the bound allows it, else as long as there may be."""
+        way = self._problem.sigma[0] * _norm(R - self._R)
+        if h * (self._root + way) ** 2 > _STABLE and way > _LOOSE * self._root:
+            self._look(R)
+            way = 0.0
+        return float(_STABLE / (self._root + way) ** 2)
 
 
 class Errors:
@@ -159,11 +214,3 @@ def left_to_go(problem: Problem, R: Array) -> float:
     except np.linalg.LinAlgError:
         return float("inf")
     return _norm(np.array(X))
-
-
-def _dense(steps: Callable[[], RungeKutta8], t0: float, R: Array, t: float) -> Array:
-    """State at time t by a step of its own from R, the state at t0."""
-    run = steps()
-    run.restart(R)
-    run.step(t - t0)
-    return run.end.copy()

@@ -64,6 +64,10 @@ def gradient_flow(
     pending = _Times(times)
     check_magnitudes(problem, state.R)
     R0, O = own_directions(state.R)
+
+    def whole(R: Array) -> Array:
+        return R if R0 is state.R else R @ O.T
+
     recorder = Recorder(problem, state.R)
     recorder.record(0.0, state.R)
     if excess_loss(problem, state.R) <= stop.excess:
@@ -75,10 +79,10 @@ def gradient_flow(
     for count, step in enumerate(_steps(problem, R0, method, tol), start=1):
         end, reason = _end_of_run(problem, step, stop, tol)
         for t, R in pending.states(problem, step, min(step.t1, end)):
-            recorder.record(t, R @ O.T)
+            recorder.record(t, whole(R))
             loss_error = max(loss_error, _loss_error(step, t))
         if reason:
-            R = (step.R if end == step.t1 else step.at(end)) @ O.T
+            R = whole(step.R if end == step.t1 else step.at(end))
             recorder.record(end, R)
             loss_error = max(loss_error, _loss_error(step, end))
             if reason == STATIONARY and way and decays_algebraically(*np.transpose(way)):

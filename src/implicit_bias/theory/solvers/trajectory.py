@@ -142,41 +142,31 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self._gram0 = self._grams(self.R0)
-        self._kernel0 = np.sqrt(self._kernel_inner(self._gram0, self._gram0))
+        self._kernel0 = self._kernel_norm(*self._gram0)
         self._imbalance0 = imbalance_matrix(self.R0, self.problem.r)
 
     def _grams(self, R: Array) -> tuple[Array, Array]:
         U1, V = self.problem.sigma[:, None] * R[: self.problem.r], R[self.problem.r :]
         return U1 @ U1.T, V @ V.T
 
-    def _kernel_inner(self, a: tuple[Array, Array], b: tuple[Array, Array]) -> float:
-        """Frobenius inner product of two kernels Sigma_x (x) VV^T + diag(sigma) U1U1^T diag(sigma) (x) I."""
-        s2, m = self.problem.sigma**2, self.problem.m
-        (A, C), (B, G) = a, b
-        return float(
-            np.sum(A * B) * m
-            + np.sum(s2 * np.diag(A)) * np.trace(G)
-            + np.sum(s2 * np.diag(B)) * np.trace(C)
-            + np.sum(s2**2) * np.sum(C * G)
-        )
+    def _kernel_norm(self, A: Array, C: Array) -> float:
+        """Frobenius norm of the kernel Sigma_x (x) C + A (x) I, from A (r, r) and C (m, m)."""
+        s2 = self.problem.sigma**2
+        square = self.problem.m * np.vdot(A, A) + 2 * (s2 @ np.diagonal(A)) * np.trace(C) + (s2 @ s2) * np.vdot(C, C)
+        return float(np.sqrt(max(square, 0.0)))
 
     def record(self, t: float, R: Array) -> None:
         """Add the state R (k, k') reached at flow time t."""
         problem = self.problem
         U1, V = R[: problem.r], R[problem.r :]
-        product = U1 @ V.T
-        E = problem.Y_tilde - problem.sigma[:, None] * product
         gram = self._grams(R)
-        moved = (gram[0] - self._gram0[0], gram[1] - self._gram0[1])
         row = {
             "t": t,
-            "excess": 0.5 * np.sum(E * E),
-            "product": product,
+            "product": U1 @ V.T,
             "V": V.copy(),
-            "force": np.linalg.norm(problem.sigma[:, None] * E, 2),
-            "kernel_change": np.sqrt(max(self._kernel_inner(moved, moved), 0.0)) / (self._kernel0 or 1.0),
+            "kernel_change": self._kernel_norm(gram[0] - self._gram0[0], gram[1] - self._gram0[1]),
             "drift": np.linalg.norm(imbalance_matrix(R, problem.r) - self._imbalance0),
-            "scale": np.sum(R * R),
+            "scale": np.vdot(R, R),
         }
         if self.stepwise:
             row["U1_range"] = eigvalsh(U1 @ U1.T)[[0, -1]].clip(min=0.0)
@@ -186,6 +176,10 @@ class Recorder:
     def trajectory(self, R: Array, stop_reason: str, steps: int, loss_error: float = 0.0) -> Trajectory:
         """Close the record with the final state R (k, k')."""
         columns = {name: np.array(values) for name, values in self._rows.items()}
-        scale = np.max(columns.pop("scale"))
-        columns["drift"] = columns["drift"] / (scale or 1.0)
+        sigma = self.problem.sigma[:, None]
+        E = self.problem.Y_tilde - sigma * columns["product"]
+        columns["excess"] = 0.5 * np.sum(E * E, axis=(1, 2))
+        columns["force"] = np.linalg.norm(sigma * E, 2, axis=(1, 2))
+        columns["kernel_change"] = columns["kernel_change"] / (self._kernel0 or 1.0)
+        columns["drift"] = columns["drift"] / (np.max(columns.pop("scale")) or 1.0)
         return Trajectory(**columns, R=R.copy(), stop_reason=stop_reason, steps=steps, loss_error=loss_error)

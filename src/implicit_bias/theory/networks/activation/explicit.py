@@ -9,6 +9,7 @@ from scipy.integrate import DOP853 as TABLEAU
 from implicit_bias.theory.networks.activation.network import Model
 from implicit_bias.theory.networks.activation.steps import FlowStep, first_step, next_step, size, step_towards
 from implicit_bias.theory.problem import Array
+from implicit_bias.theory.solvers.runge_kutta import DENSE, shares
 
 STAGES = TABLEAU.n_stages
 EASY, STABLE = 1.0, 5.0
@@ -62,7 +63,7 @@ def explicit_steps(model: Model, R0: Array, tol: float, end: float = np.inf) -> 
         if not error <= 1:
             dt, rejected = next_step(dt, error if np.isfinite(error) else 1e10, 8, True), True
             continue
-        dense = _Dense(model, R, H, C, K, t, dt)
+        dense = _Dense(model, R, H, K, t, dt)
         speed = size(model.lift(K[STAGES]))
         yield FlowStep(t, t1, R1, loss, speed, dense, evaluations)
         evaluations += dense.evaluations
@@ -106,26 +107,21 @@ def _stage(model: Model, H: Array, V: Array, dt: float, weights: Array, K: Array
 class _Dense:
     """Dense output of order 7 of one step, made of three more gradients when it is first asked for."""
 
-    def __init__(self, model: Model, R: Array, H: Array, C: Array, K: Array, t: float, dt: float) -> None:
+    def __init__(self, model: Model, R: Array, H: Array, K: Array, t: float, dt: float) -> None:
         self.evaluations = 0
-        self._model, self._R, self._H, self._C, self._K, self._t, self._dt = model, R, H, C, K, t, dt
-        self._rows: list[Array] = []
+        self._model, self._R, self._H, self._K, self._t, self._dt = model, R, H, K, t, dt
+        self._coefficients: Array | None = None
 
     def __call__(self, t: float) -> Array:
-        if not self._rows:
-            self._prepare()
-        x = (t - self._t) / self._dt
-        total = np.zeros_like(self._C)
-        for i, row in enumerate(reversed(self._rows)):
-            total += row
-            total *= x if i % 2 == 0 else 1 - x
-        return self._R + self._model.lift(total)
+        if self._coefficients is None:
+            self._coefficients = self._prepared()
+        theta = (t - self._t) / self._dt
+        return self._R + self._model.lift(np.tensordot(shares(theta), self._coefficients, 1))
 
-    def _prepare(self) -> None:
-        K, C, dt, V = self._K, self._C, self._dt, self._R[self._model.samples.problem.r :]
+    def _prepared(self) -> Array:
+        K, dt, V = self._K, self._dt, self._R[self._model.samples.problem.r :]
         for i, weights in enumerate(TABLEAU.A_EXTRA):
             stage = STAGES + 1 + i
             _stage(self._model, self._H, V, dt, weights[:stage], K, stage)
         self.evaluations = len(TABLEAU.A_EXTRA)
-        first, last = dt * K[0], dt * K[STAGES]
-        self._rows = [C, first - C, 2 * C - first - last, *(dt * _combine(weights, K) for weights in TABLEAU.D)]
+        return dt * np.tensordot(DENSE, K, 1)
