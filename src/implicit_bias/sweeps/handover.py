@@ -149,3 +149,8 @@ def failed(reason: str) -> Record:
 def failure_of(record: Mapping[str, Any]) -> str | None:
     """Why there is no record; None of one that could be computed."""
     return str(record["error"]) if "error" in record else None
+
+
+def entries(record: Mapping[str, Any], *prefixes: str) -> Record:
+    """The entries of a record under prefixes, without them."""
+    return {name.partition("/")[2]: value for name, value in record.items() if name.startswith(prefixes)}

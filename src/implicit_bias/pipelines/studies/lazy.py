@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.hooks.preflight import OF_TWO_LAYERS
 from implicit_bias.pipelines.initialization import INITIALIZATION
-from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
+from implicit_bias.pipelines.kinds.steps import restored
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study, typesetting
 from implicit_bias.pipelines.training import TRAINING
@@ -35,14 +36,6 @@ def compare_points(
     trajectories: Loaders,
 ) -> Iterator[dict[str, Record]]:
     """Compare every trained point with its linearised flow and its infinite-width flow, but those that are done.
-
-    Args:
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-        plan: the points to compare.
-        stored: what earlier runs have left.
-        initial_states: point -> loader of a State's fields.
-        trajectories: point -> loader of a Trajectory's fields.
 
     Yields:
         point -> the losses, distances and gaps of its two companions.
@@ -126,25 +119,14 @@ def create_pipeline(**_: Any) -> Pipeline:
     figures, known = ["gaps_figure", "kernel_figure"], ["params:sweep", "plan", "problems"]
     return Pipeline(
         [
-            Node(
+            node(
                 compare_points,
-                inputs=["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
-                outputs="comparisons",
-                name="compare_points",
+                ["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                "comparisons",
             ),
-            Node(
-                tabulate_companions,
-                inputs=[*known, "table", "comparisons"],
-                outputs="companions",
-                name="tabulate_companions",
-            ),
-            Node(draw_companions, inputs=[*known, "companions"], outputs=figures, name="draw_companions"),
-            Node(
-                describe_lazy,
-                inputs=[*known, "companions", "tracked", *figures],
-                outputs="lazy_section",
-                name="describe_lazy",
-            ),
+            node(tabulate_companions, [*known, "table", "comparisons"], "companions"),
+            node(draw_companions, [*known, "companions"], figures),
+            node(describe_lazy, [*known, "companions", "tracked", *figures], "lazy_section"),
             typesetting("lazy_section", "lazy_results"),
         ],
         tags=OF_TWO_LAYERS,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from implicit_bias.pipelines.kinds.linear import of_linear
+from implicit_bias.pipelines.kinds import linear
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.manifest import numeral
 from implicit_bias.sweeps.parameters import Sweep
@@ -38,4 +38,4 @@ def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Rec
                 logger.warning("%s is left out: %s", name, error)
             else:
                 made[f"metric/{name}"] = float(np.mean(each))
-    return made | of_linear(sweep, table)
+    return made | linear.summary(sweep, problems, table)

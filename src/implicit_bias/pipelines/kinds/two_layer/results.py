@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from implicit_bias.pipelines.kinds.linear import of_linear
+from implicit_bias.pipelines.kinds import linear
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.networks.deep import limit_const
@@ -19,4 +19,4 @@ def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Rec
     made: Record = {"metric/bound_ratio": float(table["bound_worst"].max())}
     if sweep.alpha:
         made["metric/limit_const"] = float(np.mean([limit_const(each) for each in problems]))
-    return made | of_linear(sweep, table)
+    return made | linear.summary(sweep, problems, table)
