@@ -1,16 +1,22 @@
 """The figure of deep linear networks: what depth does to the distance, to its constant, and to the iterations."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from implicit_bias.figures import findings
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, ORANGE
 from implicit_bias.figures.spans import Array, Table, floats
 from implicit_bias.figures.style import WIDTH, colours, dots, fit_axis, group, panels
 from implicit_bias.figures.unconverged import mark_unconverged
+from implicit_bias.figures.widths import GUARANTEES, companion_figure
+from implicit_bias.sweeps.figure import Results, SweepFigure, Words, columns_of
+
+if TYPE_CHECKING:
+    from implicit_bias.sweeps.parameters import Sweep
 
 DEPTH = "layers $L$"
 
@@ -93,3 +99,29 @@ def _cost(ax: Axes, points: Table) -> Array:
 
 def _power(power: float) -> str:
     return r"$\sqrt{h}\,\times$" if power == 0.5 else rf"$h^{{{power:.3g}}}\times$"
+
+
+def _deepest(results: Results) -> Any:
+    """The guarantees of the deepest networks."""
+    deepest = int(results.table["depth"].max())
+    return companion_figure(columns_of(results.table[results.table["depth"] == deepest]), depth=deepest)
+
+
+def _one_gain(sweep: "Sweep") -> str:
+    several = len(sweep.inner_gain) > 1
+    return f"it shows one inner_gain, got {sweep.inner_gain}: figure scales compares several" if several else ""
+
+
+DEPTH_FIGURE = SweepFigure(
+    Words(
+        "Distance and iterations against depth",
+        "Left, the distance, multiplied by the power of the width with which it falls. Dots are runs; lines are the "
+        "law at each depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
+        findings.depth,
+    ),
+    lambda results: depth_figure(results.columns, results.sweep.alpha[0]),
+    kind="deep",
+    companion=_deepest,
+    companion_words=GUARANTEES,
+    requires=_one_gain,
+)

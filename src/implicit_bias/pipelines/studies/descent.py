@@ -16,7 +16,7 @@ from implicit_bias.report.facts import Facts
 from implicit_bias.report.registry import section_kind
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import STAMP, ReadStored, Stage, StageTask, check_table, compute_tasks, load, stamp
-from implicit_bias.sweeps.figure import columns
+from implicit_bias.sweeps.figure import columns_of
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import (
     Loaders,
@@ -215,7 +215,7 @@ def draw_descents(
     n = Problem(**problems[_problem(study)]()).n
     figures = STUDY_FIGURES["descent"]
     with drawn_for(study.figure_style):
-        return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns(table))
+        return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns_of(table))
 
 
 def describe_descents(

@@ -15,7 +15,7 @@ from implicit_bias.pipelines.sections import describe_study, typesetting
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
-from implicit_bias.sweeps.figure import columns
+from implicit_bias.sweeps.figure import columns_of
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
@@ -97,7 +97,7 @@ def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd
     if "case" in companions:  # a balanced start has no sigma_U / sigma_V to be drawn against
         companions = companions[companions["case"] != "balanced"]
     with drawn_for(sweep.figure_style):
-        gaps, kernel = (figure.draw(columns(companions)) for figure in STUDY_FIGURES["lazy"].values())
+        gaps, kernel = (figure.draw(columns_of(companions)) for figure in STUDY_FIGURES["lazy"].values())
     return gaps, kernel
 
 
