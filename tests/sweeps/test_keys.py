@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.sweeps.manifest import numeral
+from implicit_bias.sweeps.fields import numeral
 from implicit_bias.sweeps.parameters import Cases, Point, Sweep
 from implicit_bias.sweeps.records import point_fingerprint
 

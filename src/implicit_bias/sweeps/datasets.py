@@ -18,9 +18,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold: equal contents give equal bytes
-_LOCAL_HEADER = (
-    50  # bytes before each array without its name: 30 of every archive, 20 of the long sizes that NumPy writes, too
-)
+_LOCAL_HEADER = 30 + 20  # bytes before each array without its name: of every archive, and of the sizes of large ones
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
     from implicit_bias.theory.problem import Array, Problem
@@ -48,13 +48,7 @@ class ProblemFields(TypedDict):
 
 def problem_fields(problem: "Problem") -> ProblemFields:
     """The fields of a problem."""
-    return {
-        "n": problem.n,
-        "sigma": problem.sigma,
-        "Phi1": problem.Phi1,
-        "Y_tilde": problem.Y_tilde,
-        "loss_floor": problem.loss_floor,
-    }
+    return cast("ProblemFields", dict(vars(problem)))
 
 
 Data = dict[str, Callable[[], DataFields]]

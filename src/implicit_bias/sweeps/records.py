@@ -1,8 +1,7 @@
 """The records of a sweep: which fingerprint each must carry, and computing those that are not there."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from implicit_bias.sweeps.compute import (
@@ -76,6 +75,7 @@ class Fingerprints:
         self._data = {name: digest(problems[name]()) for name in names}
         self._rows = {each["name"]: each["rows"] for each in plan.get("datasets", ()) if "rows" in each}
         self._beside = {stage: {name: digest(more[name]()) for name in names} for stage, more in (beside or {}).items()}
+        self._settings = cache(partial(_settings, sweep))
         check_plan(plan, sweep_params(sweep), self._data, "initialization")
 
     def of(self, stage: Stage, key: str) -> str:
@@ -86,7 +86,7 @@ class Fingerprints:
             data = digest([data, self._rows[point.problem]])
         if stage in self._beside:
             data = digest([data, self._beside[stage][point.problem]])
-        return point_fingerprint(stage, point, self.sweep, data)
+        return _of_point(stage, point, data, self._settings(stage, *_named(point)))
 
     def rows(self, data: Data, name: str) -> DataFields:
         """The rows of a data set, for networks that need them.
@@ -100,11 +100,11 @@ class Fingerprints:
         return rows
 
     def load(self, stage: Stage, records: Loaders, key: str) -> Record:
-        """The record that a stage has made of a point; see `resume.load`."""
+        """The record that a stage has made of a point; see `compute.load`."""
         return load(stage, records, key, self.of(stage, key))
 
     def check(self, stage: Stage, table: "pd.DataFrame") -> None:
-        """Refuse a table of points that are not those of the sweep; see `resume.check_table`."""
+        """Refuse a table of points that are not those of the sweep; see `compute.check_table`."""
         check_table(stage, table, {key: self.of(stage, key) for key in self.points})
 
 
@@ -117,10 +117,22 @@ def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> st
         sweep: parameters of its sweep.
         data: digest of its problem.
     """
+    return _of_point(stage, point, data, _settings(sweep, stage, *_named(point)))
+
+
+def _of_point(stage: Stage, point: Point, data: str, settings: str) -> str:
+    return stage.fingerprint([data, vars(point) | {"key": None, "case": point.balanced}, settings])
+
+
+def _named(point: Point) -> tuple[str, str, str]:
+    """What of a point may be an import path."""
+    return point.initialization, point.solver, point.activation or ""
+
+
+def _settings(sweep: Sweep, stage: Stage, *names: str) -> str:
+    """The digest of what points of these names share: parameters that the stage depends on, code found by name."""
     settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
-    names = [point.initialization, point.solver, point.activation or ""]
-    code = numerics(*_found_by_name(sweep, stage.steps, names))
-    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.balanced}, settings, code])
+    return digest([settings, numerics(*_found_by_name(sweep, stage.steps, names))])
 
 
 def modules_found(sweep: Sweep, steps: tuple[str, ...] = STEPS) -> list[str]:
@@ -128,7 +140,7 @@ def modules_found(sweep: Sweep, steps: tuple[str, ...] = STEPS) -> list[str]:
     return _found_by_name(sweep, steps, [*sweep.initialization, *sweep.solvers, *sweep.activations])
 
 
-def _found_by_name(sweep: Sweep, steps: tuple[str, ...], names: list[str]) -> list[str]:
+def _found_by_name(sweep: Sweep, steps: tuple[str, ...], names: Iterable[str]) -> list[str]:
     paths = modules([*names, sweep.network or ""])
     return sorted({*step_modules(sweep.kind, steps), *sweep.kind.modules, *paths})
 

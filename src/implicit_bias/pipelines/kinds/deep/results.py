@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from implicit_bias.pipelines.kinds import linear
+from implicit_bias.sweeps.fields import numeral
 from implicit_bias.sweeps.handover import Record
-from implicit_bias.sweeps.manifest import numeral
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
 from implicit_bias.theory.networks.deep.law import LAW_LEAK
