@@ -42,7 +42,6 @@ STYLE: dict[Any, Any] = {
     "errorbar.capsize": 2,
 }
 
-
 WINDOWS = ("backend", "backend_fallback", "toolbar", "interactive")
 PLAIN: dict[Any, Any] = dict(
     matplotlib.RcParams(
@@ -50,7 +49,6 @@ PLAIN: dict[Any, Any] = dict(
     )
 )
 """All settings of matplotlib but for its windows: the style, and else what it does by default."""
-
 
 TICKS: dict[str, Any] = {
     "length": 3,
@@ -65,15 +63,9 @@ TICKS: dict[str, Any] = {
     "grid_linestyle": "-",
 }
 
-
 WIDTH = "width $h$"
-
-
 ITERATION = "iteration $k$"
-
-
 DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
-
 
 SMALLEST = 5.0  # points that the letters of a label have at least
 MOST_MARKERS = 60  # widths above which a curve of means has a band instead of markers and bars
@@ -223,15 +215,8 @@ def draw_means(
 def dots(label: str | None, colour: str = BLUE, count: int = 1) -> dict[str, Any]:
     """Keywords that draw `count` single runs."""
     size, opacity = (max((MANY / max(count, MANY)) ** power, 0.6) for power in (0.25, 0.5))
-    return {
-        "ls": "",
-        "marker": "o",
-        "ms": 3.5 * size,
-        "color": colour,
-        "alpha": 0.6 * opacity,
-        "mew": 0,
-        "label": label,
-    }
+    shape = {"ls": "", "marker": "o", "ms": 3.5 * size, "mew": 0}
+    return shape | {"color": colour, "alpha": 0.6 * opacity, "label": label}
 
 
 def legend_room(*values: ArrayLike) -> float:

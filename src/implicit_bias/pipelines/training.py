@@ -17,12 +17,7 @@ from implicit_bias.theory.problem import Problem
 
 
 def train_points(
-    data: Data,
-    problems: Problems,
-    sweep: Sweep,
-    plan: Plan,
-    stored: dict[str, ReadStored],
-    initial_states: Loaders,
+    data: Data, problems: Problems, sweep: Sweep, plan: Plan, stored: dict[str, ReadStored], initial_states: Loaders
 ) -> Iterator[dict[str, Record]]:
     """Train every point by its solver, but those that are done; each is saved at once.
 

@@ -61,8 +61,7 @@ class Engine(Parameters):
     workers: int = Field(-1, description="worker processes; -1 means one per core, 1 none besides the main process")
     backend: Literal["loky", "dask"] = Field("loky", description="processes of this machine, or a cluster")
     address: Annotated[str, Field(min_length=1)] | None = Field(
-        None,
-        description="tcp://host:port of a Dask scheduler; by default a cluster is started on this machine",
+        None, description="tcp://host:port of a Dask scheduler; by default a cluster is started on this machine"
     )
     fresh: bool = Field(False, description="compute everything again, and start a new tracked run")
 
@@ -186,8 +185,7 @@ class Sweep(Drawn, Engine):
         "gaussian", description="of the layers between the first and the last one"
     )
     inner_gain: Values[NonNegative] = Field(
-        [1.0],
-        description="gains: inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal",
+        [1.0], description="gains: inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal"
     )
     leak_tol: Annotated[float, Field(gt=0, le=1)] = Field(
         1e-6,

@@ -62,11 +62,7 @@ class Fingerprints:
     """
 
     def __init__(
-        self,
-        sweep: Sweep,
-        plan: Plan,
-        problems: Problems,
-        beside: Mapping[Stage, Loaders] | None = None,
+        self, sweep: Sweep, plan: Plan, problems: Problems, beside: Mapping[Stage, Loaders] | None = None
     ) -> None:
         self.sweep = sweep
         self.points = {point.key: point for point in sweep.points()}

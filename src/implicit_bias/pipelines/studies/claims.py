@@ -130,12 +130,7 @@ def draw_claims(verification: Verification, table: pd.DataFrame) -> Any:
 
 
 def describe_claims(
-    verification: Verification,
-    plan: Plan,
-    checks: Record,
-    table: pd.DataFrame,
-    figure: bytes,
-    tracked: Whereabouts,
+    verification: Verification, plan: Plan, checks: Record, table: pd.DataFrame, figure: bytes, tracked: Whereabouts
 ) -> SectionJson:
     """What the report says of the claims, as JSON takes it."""
     check_plan(plan, sweep_params(verification), {}, "verification")

@@ -102,12 +102,7 @@ def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd
 
 
 def describe_lazy(
-    sweep: Sweep,
-    plan: Plan,
-    problems: Problems,
-    companions: pd.DataFrame,
-    tracked: Whereabouts,
-    *images: bytes,
+    sweep: Sweep, plan: Plan, problems: Problems, companions: pd.DataFrame, tracked: Whereabouts, *images: bytes
 ) -> SectionJson:
     """What the report says of the comparison; see `describe_study`."""
     Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
