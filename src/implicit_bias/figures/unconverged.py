@@ -12,7 +12,15 @@ from implicit_bias.figures.spans import Table, floats, positive
 from implicit_bias.theory.solvers.stopping import ITERATION_LIMIT, SADDLE, SLOW, TIME_LIMIT
 
 LIMITS = (TIME_LIMIT, ITERATION_LIMIT)
-RING: dict[str, Any] = {"ls": "", "marker": "o", "ms": 9, "mfc": "none", "mec": BLACK, "mew": 1}
+RING: dict[str, Any] = {
+    "ls": "",
+    "marker": "o",
+    "ms": 9,
+    "mfc": "none",
+    "mec": BLACK,
+    "mew": 1,
+    "label": "not converged",
+}
 
 
 def at_a_limit(points: Table) -> NDArray[np.bool_]:
@@ -46,6 +54,4 @@ def mark_unconverged(ax: Axes, points: Table, x: ArrayLike, y: ArrayLike) -> lis
 
 def draw_rings(ax: Axes, chosen: NDArray[np.bool_], x: ArrayLike, y: ArrayLike) -> list[Line2D]:
     """A ring around each chosen place; returns its entry of a legend, if there is one."""
-    return (
-        ax.plot(floats(x)[chosen], positive(floats(y)[chosen]), **RING, label="not converged") if chosen.any() else []
-    )
+    return ax.plot(floats(x)[chosen], positive(floats(y)[chosen]), **RING) if chosen.any() else []
