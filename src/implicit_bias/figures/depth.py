@@ -79,12 +79,18 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
     return figure
 
 
+def cost_column(points: Table) -> tuple[str, str]:
+    """The column that says what runs cost, and its label: of runs to the end of time their final rates."""
+    if np.isfinite(floats(points["iterations"])).any():
+        return "iterations", "iterations to stop"
+    return "rate", "final rate of the loss (1 / flow time)"
+
+
 def _cost(ax: Axes, points: Table) -> Array:
-    """Draw the iterations of the narrowest and the widest runs; of runs to the end of time, their final rates."""
-    iterations, width, depth = (floats(points[name]) for name in ("iterations", "width", "depth"))
-    finite = bool(np.isfinite(iterations).any())
-    shown = iterations if finite else floats(points["rate"])
-    ax.set_ylabel("iterations to stop" if finite else "final rate of the loss (1 / flow time)")
+    """Draw what the narrowest and the widest runs cost."""
+    name, label = cost_column(points)
+    shown, width, depth = (floats(points[column]) for column in (name, "width", "depth"))
+    ax.set_ylabel(label)
     ends: list[Array] = []
     styles: list[tuple[float, dict[str, Any]]] = [
         (float(width.min()), {"color": ORANGE, "marker": "s"}),

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from implicit_bias.figures.depth import cost_column
 from implicit_bias.figures.findings import drawn_against, scales
 from implicit_bias.figures.spans import Array, Table, floats
 from implicit_bias.figures.style import colours, dots, fit_axis, group, panels
@@ -56,8 +57,7 @@ def scales_cost_figure(points: Table) -> Figure:
     Args:
         points: `depth`, `alpha`, `inner_gain`, `iterations`, `rate`, one entry per run.
     """
-    finite = bool(np.isfinite(floats(points["iterations"])).any())
-    name, label = ("iterations", "iterations to stop") if finite else ("rate", "final rate of the loss (1 / flow time)")
+    name, label = cost_column(points)
     x = drawn_against(points)
     with panels(1, (5.4, 3.6)) as (figure, (ax,)):
         _finish(ax, points, x, _draw(ax, points, x, name))

@@ -69,7 +69,6 @@ def initialize_points(
 
 
 def initialize_point(point: Point, sweep: Sweep, problem: ProblemFields, *rows: DataFields) -> Record:
-    """Draw the initial network of one point."""
     record: Record = step_of(sweep.kind, "initialize").draw(point, sweep, Problem(**problem), *rows)
     return record
 

@@ -30,7 +30,6 @@ def train_points(
 
 
 def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state: Record, *rows: DataFields) -> Record:
-    """Train one point."""
     started, problem = time.perf_counter(), Problem(**problem_fields)
     run: Trained = step_of(sweep.kind, "train").train(point, sweep, problem, state, *rows)
     iteration = problem.iterations(run.t, sweep.step_size)

@@ -80,7 +80,6 @@ class Results:
 
     @property
     def columns(self) -> dict[str, Array]:
-        """The table as one array per column."""
         return columns_of(self.table)
 
 

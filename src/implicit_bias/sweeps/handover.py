@@ -47,7 +47,6 @@ class ProblemFields(TypedDict):
 
 
 def problem_fields(problem: "Problem") -> ProblemFields:
-    """The fields of a problem."""
     return cast("ProblemFields", dict(vars(problem)))
 
 
@@ -136,7 +135,6 @@ def failure(error: Exception) -> Record:
 
 
 def failed(reason: str) -> Record:
-    """The failure of a reason."""
     return dict(Failure(error=reason))
 
 

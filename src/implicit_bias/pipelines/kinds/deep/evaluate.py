@@ -18,7 +18,6 @@ from implicit_bias.theory.problem import Array, Problem
 
 
 def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, trained: Record) -> Measured:
-    """Measure one point."""
     state = loaded(trained)
     run = run_of(trained, state)
     gram = _gram_before(point, sweep, problem)

@@ -9,7 +9,6 @@ from implicit_bias.theory.problem import Problem
 
 
 def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, trained: Record) -> Measured:
-    """Measure one point."""
     run = restored(GeneralRun, trained)
     found = measure_run(network_of(sweep), problem, weights_of(initial), run, point.sigma_u, sweep.delta)
     return Measured(run.t, found.metrics, found.curves, found.unmet)

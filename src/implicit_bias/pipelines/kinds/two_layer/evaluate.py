@@ -11,7 +11,6 @@ from implicit_bias.theory.solvers.trajectory import Trajectory
 
 
 def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, trained: Record) -> Measured:
-    """Measure one point."""
     state, run = State(**initial), restored(Trajectory, trained)
     law, alpha = point.law != "silent", point.alpha if point.law == "exact" else None
     kind, step = solver(point.solver).kind, float(problem.flow_time(1, sweep.step_size))
