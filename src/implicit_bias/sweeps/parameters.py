@@ -164,6 +164,11 @@ class Point:
         return self.case == BALANCED
 
     @property
+    def gram(self) -> tuple[float, float]:
+        """(a, b) = (sigma_U^2 h, sigma_V^2 h)."""
+        return self.sigma_u**2 * self.width, self.sigma_v**2 * self.width
+
+    @property
     def law(self) -> Law:
         """What the law of the distance is for its initial weights."""
         return "silent" if self.balanced else initialization(self.initialization).law

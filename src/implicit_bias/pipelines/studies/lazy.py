@@ -45,15 +45,6 @@ def compare_points(
         yield {key: record}
 
 
-def _gram(point: Point) -> tuple[float, float]:
-    """(a, b) = (sigma_U^2 h, sigma_V^2 h)."""
-    return point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
-
-
-def _has_infinite_width(point: Point, problem: Problem) -> bool:
-    return point.law != "silent" and point.width >= problem.k
-
-
 def compare_point(
     point: Point, sweep: Sweep, problem_fields: ProblemFields, state_fields: Record, trajectory_fields: Record
 ) -> Record:
@@ -62,11 +53,10 @@ def compare_point(
     trajectory = restored(Trajectory, trajectory_fields)
     companions: dict[str, Companion] = {"lin": linearized_companion(problem, state, trajectory.t)}
     record: Record = {"curve/iteration": problem.iterations(trajectory.t, sweep.step_size)}
-    if _has_infinite_width(point, problem) and trajectory.t.size > 1:
-        a, b = _gram(point)
-        flow = infinite_width_flow(problem, a, b, trajectory.t[1:], sweep.flow_tolerance)
-        companions["inf"] = infinite_width_companion(problem, state, flow, a, b, trajectory.t)
-        record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, a, b))
+    if point.law != "silent" and point.width >= problem.k and trajectory.t.size > 1:
+        flow = infinite_width_flow(problem, *point.gram, trajectory.t[1:], sweep.flow_tolerance)
+        companions["inf"] = infinite_width_companion(problem, state, flow, *point.gram, trajectory.t)
+        record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, *point.gram))
     for name, companion in companions.items():
         gap = gaps(problem, state, trajectory, companion)
         record |= {
