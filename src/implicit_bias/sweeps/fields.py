@@ -21,7 +21,7 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
 Depth = Annotated[int, Field(ge=1, le=64)]
-Part = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Tolerance = Annotated[float, Field(ge=1e-13, lt=1)]
 MOST_VALUES = 100_000
 """Values a list may have."""

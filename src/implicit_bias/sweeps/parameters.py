@@ -13,9 +13,9 @@ from implicit_bias.sweeps.fields import (
     Depth,
     NonNegative,
     Parameters,
-    Part,
     Positive,
     Seed,
+    Share,
     Tolerance,
     Values,
     Width,
@@ -225,7 +225,7 @@ class Sweep(Drawn, Engine):
         1e-4, description="the same where the activation has kinks, at which the cost grows like its inverse"
     )
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
-    delta: Part = Field(0.05, description="failure probability of random bounds; bands and quantiles have 1 - delta")
+    delta: Share = Field(0.05, description="failure probability of random bounds; bands and quantiles have 1 - delta")
     point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
     seed: Seed = 0
 

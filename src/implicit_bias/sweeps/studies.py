@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from implicit_bias.sweeps.fields import Count, Part, Positive, Seed, Values, Width, numeral
+from implicit_bias.sweeps.fields import Count, Positive, Seed, Share, Values, Width, numeral
 from implicit_bias.sweeps.parameters import BALANCED, Drawn, Engine
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 
@@ -22,12 +22,12 @@ class DescentStudy(Drawn, Engine):
         1e-16, description="excess loss, relative to the initial one, at which a descent has arrived"
     )
     max_iterations: Count = Field(20_000, description="a step that takes more does not arrive")
-    first_step: Part = Field(
+    first_step: Share = Field(
         0.5,
         description="largest step of the gap, as a fraction of n / lambda_max of the kernel at the start or the end",
     )
     halvings: Annotated[int, Field(ge=1, le=12)] = Field(5, description="how often that step is halved")
-    smallest: Part = Field(0.05, description="smallest step of the scan, as a fraction of the largest that arrives")
+    smallest: Share = Field(0.05, description="smallest step of the scan, as a fraction of the largest that arrives")
     scan: Annotated[int, Field(ge=2, le=1000)] = Field(40, description="steps of the scan")
     seed: Seed = 0
 
@@ -54,7 +54,7 @@ class Verification(Engine):
     draws: Count = Field(25, description="networks drawn for each data set, width and alpha")
     widths: Values[Width]
     alphas: Values[Annotated[float, Field(ge=0, le=0.5)]]
-    delta: Part = 0.05
+    delta: Share = 0.05
     seed: Seed = 0
 
     @model_validator(mode="after")
