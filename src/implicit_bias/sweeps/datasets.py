@@ -46,10 +46,15 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
             raise DatasetError(f"{self._filepath}: expected a mapping of names to arrays, got {type(data).__name__}")
         arrays = {name: self._as_array(name, value) for name, value in data.items()}
         with replacing(self._filepath) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name in sorted(arrays):
+            for name in sorted(arrays):  # what `archive.open` would write, which takes twice as long
+                header, content = as_npy(arrays[name])
                 member = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
-                with archive.open(member, "w", force_zip64=True) as stream:
-                    stream.writelines(as_npy(arrays[name]))
+                member.header_offset, member.external_attr = file.tell(), 0o600 << 16
+                member.file_size = member.compress_size = len(header) + len(content)
+                member.CRC = zlib.crc32(content, zlib.crc32(header))
+                file.writelines((member.FileHeader(zip64=True), header, content))
+                archive.filelist.append(member)
+            archive.start_dir = file.tell()
 
     def load(self) -> dict[str, Any]:
         try:
