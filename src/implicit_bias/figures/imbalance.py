@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from implicit_bias.figures.findings import final_losses, plane
 from implicit_bias.figures.interactive import interactive_cases
-from implicit_bias.figures.legends import headroom, legend_beside
+from implicit_bias.figures.legends import LOSS_BOUNDS, headroom, legend_beside
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.page import current_page
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, LIGHT, VERMILLION
@@ -139,7 +139,7 @@ def _draw_case(ax: Axes, case: Mapping[str, Any], colour: str, certified: bool) 
         ax.plot(k, positive(loss), "o", color=colour, mfc="white", ms=3.5, markevery=every)
         if certified and "certified" in case["descent"]:
             ax.plot(k, positive(case["descent"]["certified"]), ls="", marker="x", ms=3, color=colour, markevery=every)
-    for name, style in (("bound", "--"), ("certified", ":")):
+    for name, (style, _) in LOSS_BOUNDS.items():
         if name in case and (certified or name == "bound"):
             ax.plot(iteration, positive(case[name]), style, color=colour, lw=1.2)
 
@@ -150,10 +150,8 @@ def _case_styles(cases: Sequence[Mapping[str, Any]]) -> list[Line2D]:
     styles: list[tuple[str, dict[str, Any]]] = [("gradient flow" if descent else "measured", {})]
     if descent:
         styles.append(("gradient descent", {"ls": "", "marker": "o", "mfc": "white", "ms": 3.5}))
-    if any("bound" in case for case in cases):
-        styles.append(("guaranteed (Theorem 1)", {"ls": "--", "lw": 1.2}))
-    if any("certified" in case for case in cases):
-        styles.append(("certified after training", {"ls": ":", "lw": 1.2}))
+    drawn = {name for case in cases for name in case}
+    styles += [(label, {"ls": style, "lw": 1.2}) for name, (style, label) in LOSS_BOUNDS.items() if name in drawn]
     if any("certified" in case.get("descent", {}) for case in cases):
         styles.append(("certified, descent", {"ls": "", "marker": "x", "ms": 3}))
     return [Line2D([], [], color=GREY, label=label, **style) for label, style in styles]

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from implicit_bias.figures.legends import name_of_law
+from implicit_bias.figures.legends import LOSS_BOUNDS, name_of_law
 from implicit_bias.figures.numerals import percent
 from implicit_bias.figures.palette import BLACK, GREEN, VERMILLION
 from implicit_bias.figures.spans import Array, Table, floats, positive
@@ -31,7 +31,8 @@ NEUTRAL = "#808080"
 GRID = "rgba(128,128,128,0.3)"
 SPACING = 0.18
 """Between two panels, relative to the figure; it holds the title of an axis."""
-STYLES = {"bound": ("dash", "guaranteed (Theorem 1)"), "certified": ("dot", "certified after training")}
+DASHES = {"--": "dash", ":": "dot"}
+"""Lines as matplotlib and as plotly names them."""
 DISTANCE_BOUNDS = {
     "law_bound": ("dot", NEUTRAL, "law, {level} quantile"),
     "certificate": ("dot", GREEN, "certified from the run"),
@@ -87,14 +88,14 @@ def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.F
         label = _plain(str(case["label"]))
         shared = {"legendgroup": label}
         figure.add_trace(_line(case["iteration"], case["loss"], label, line={"color": colour}, **shared), 1, 1)
-        for name, (dash, words) in STYLES.items():
+        for name, (style, words) in LOSS_BOUNDS.items():
             if name in case:
-                line = {"color": colour, "dash": dash, "width": 1.2}
+                line = {"color": colour, "dash": DASHES[style], "width": 1.2}
                 trace = _line(case["iteration"], case[name], f"{label}, {words}", line=line, showlegend=False, **shared)
                 figure.add_trace(trace, 1, 1)
-    for name, (dash, words) in STYLES.items():
+    for name, (style, words) in LOSS_BOUNDS.items():
         if any(name in case for case in cases):  # the legend names each dash once
-            line = {"color": NEUTRAL, "dash": dash, "width": 1.2}
+            line = {"color": NEUTRAL, "dash": DASHES[style], "width": 1.2}
             figure.add_trace(_line([np.nan], [np.nan], words, line=line, showlegend=True), 1, 1)
     runs = _thin({name: np.asarray(points[name]) for name in ("case", "distance", "rate")})
     names = list(dict.fromkeys(map(str, runs["case"])))
