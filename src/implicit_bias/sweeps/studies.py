@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from implicit_bias.sweeps.fields import Count, Positive, Seed, Share, Values, Width, numeral
+from implicit_bias.sweeps.fields import Count, Positive, Seed, Share, Values, Width
 from implicit_bias.sweeps.parameters import BALANCED, Drawn, Engine
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 
@@ -39,7 +39,7 @@ class DescentStudy(Drawn, Engine):
 
     def points(self) -> dict[str, tuple[float, float]]:
         """Name of each start -> its (sigma_U, sigma_V)."""
-        named = {f"ratio={numeral(ratio)}": ratio for ratio in self.ratios}
+        named = {f"ratio={repr(ratio).removesuffix('.0')}": ratio for ratio in self.ratios}
         named |= {BALANCED: 1.0} if self.balanced else {}
         return {key: ((self.product * ratio) ** 0.5, (self.product / ratio) ** 0.5) for key, ratio in named.items()}
 
