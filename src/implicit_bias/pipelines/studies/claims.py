@@ -43,11 +43,6 @@ def plan_verification(verification: Verification) -> Plan:
 def check_claims(verification: Verification, plan: Plan, stored: dict[str, ReadStored]) -> Iterator[dict[str, Record]]:
     """Check every claim, batch by batch and seed by seed, but what is done; one that fails takes no other with it.
 
-    Args:
-        verification: how much is checked.
-        plan: the tracked plan; the run starts with it.
-        stored: what earlier runs have left.
-
     Yields:
         batch or seed -> what `check_batch` or `check_seed` gives; a `Failure` if it failed.
     """
