@@ -5,7 +5,6 @@ Layouts and ticks are fixed in advance, which keeps drawing fast and equal input
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib
@@ -77,13 +76,6 @@ def colours(count: int) -> Sequence[str]:
     if count <= len(COLOURS):
         return COLOURS[:count]
     return [to_hex(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.92, count))]
-
-
-def png(figure: Figure, dpi: float = 100) -> bytes:
-    """The figure as PNG. Equal figures give equal bytes: nothing in them tells time or version."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def group(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:

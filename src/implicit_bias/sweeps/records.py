@@ -71,7 +71,7 @@ class Fingerprints:
         self._data = {name: digest(problems[name]()) for name in names}
         self._rows = {each["name"]: each["rows"] for each in plan.get("datasets", ()) if "rows" in each}
         self._beside = {stage: {name: digest(more[name]()) for name in names} for stage, more in (beside or {}).items()}
-        self._settings = cache(partial(_settings, sweep))
+        self._settings = settings_of(sweep)
         check_plan(plan, sweep_params(sweep), self._data, "initialization")
 
     def of(self, stage: Stage, key: str) -> str:
@@ -82,7 +82,7 @@ class Fingerprints:
             data = digest([data, self._rows[point.problem]])
         if stage in self._beside:
             data = digest([data, self._beside[stage][point.problem]])
-        return _of_point(stage, point, data, self._settings(stage, *_named(point)))
+        return point_fingerprint(stage, point, data, self._settings)
 
     def rows(self, data: Data, name: str) -> DataFields:
         """The rows of a data set, for networks that need them.
@@ -104,31 +104,31 @@ class Fingerprints:
         check_table(stage, table, {key: self.of(stage, key) for key in self.points})
 
 
-def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> str:
+def point_fingerprint(stage: Stage, point: Point, data: str, settings: Callable[..., str]) -> str:
     """The digest of all that determines the record of a point.
 
     Args:
         stage: what makes the record.
         point: the point; its key, and the number of its case, which depends on other points, do not count.
-        sweep: parameters of its sweep.
         data: digest of its problem.
+        settings: of its sweep, see `settings_of`.
     """
-    return _of_point(stage, point, data, _settings(sweep, stage, *_named(point)))
+    shared = settings(stage, point.initialization, point.solver, point.activation or "")
+    return stage.fingerprint([data, vars(point) | {"key": None, "case": point.balanced}, shared])
 
 
-def _of_point(stage: Stage, point: Point, data: str, settings: str) -> str:
-    return stage.fingerprint([data, vars(point) | {"key": None, "case": point.balanced}, settings])
+def settings_of(sweep: Sweep) -> Callable[..., str]:
+    """Stage and names, which may be import paths -> digest of what its points of these names share.
 
+    That is the parameters that the stage depends on, and the code that is found by name.
+    """
 
-def _named(point: Point) -> tuple[str, str, str]:
-    """What of a point may be an import path."""
-    return point.initialization, point.solver, point.activation or ""
+    @cache
+    def settings(stage: Stage, *names: str) -> str:
+        told = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
+        return digest([told, numerics(*_found_by_name(sweep, stage.steps, names))])
 
-
-def _settings(sweep: Sweep, stage: Stage, *names: str) -> str:
-    """The digest of what points of these names share: parameters that the stage depends on, code found by name."""
-    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
-    return digest([settings, numerics(*_found_by_name(sweep, stage.steps, names))])
+    return settings
 
 
 def modules_found(sweep: Sweep, steps: tuple[str, ...] = STEPS) -> list[str]:
