@@ -173,6 +173,7 @@ def compute_points(
     """
     fingerprints = Fingerprints(sweep, plan, problems, {} if beside is None else {stage: beside})
     problem = lru_cache(1)(lambda name: problems[name]())
+    samples = lru_cache(1)(lambda name: [fingerprints.rows(rows, name)] if rows and sweep.kind.reads_rows else [])
 
     def arguments(key: str) -> tuple[Any, ...]:
         point = fingerprints.points[key]
@@ -183,7 +184,7 @@ def compute_points(
             problem(point.problem),
             *earlier,
             *([beside[point.problem]()] if beside else []),
-            *([fingerprints.rows(rows, point.problem)] if rows and sweep.kind.reads_rows else []),
+            *samples(point.problem),
         )
 
     tasks = [StageTask(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]
