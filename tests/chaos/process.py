@@ -45,7 +45,7 @@ class Result:
 
 def prepare(project: Path) -> None:
     """Import what a run imports by a whole run, and remember the laws that it computes."""
-    from implicit_bias.figures.rows import law
+    from implicit_bias.figures import law
     from implicit_bias.pipelines import questions
 
     warm(project)

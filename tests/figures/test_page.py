@@ -12,10 +12,10 @@ from implicit_bias.figures.activations import activations_figure, frozen_figure
 from implicit_bias.figures.depth import depth_figure
 from implicit_bias.figures.lazy import gaps_figure, kernel_figure
 from implicit_bias.figures.page import PAPER, current_page, drawn_for
-from implicit_bias.figures.style import png
 from implicit_bias.figures.universality import universality_figure
 from tests.figures.test_sweeps import FIGURES, runs
 from tests.support.colours import check_colours
+from tests.support.pictures import png
 
 WIDTHS = np.repeat([100.0, 1000.0, 10000.0], 6)
 SMALLEST = 5.0

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from implicit_bias.figures.activation_point import activation_point_figure
 from implicit_bias.figures.palette import COLOURS, GREY, LIGHT
 from implicit_bias.figures.point import point_figure
+from implicit_bias.figures.points import activation_point_figure
 from implicit_bias.figures.sketch import Line, Panel, Sketch
 from implicit_bias.figures.spans import span
 

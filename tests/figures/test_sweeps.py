@@ -18,9 +18,10 @@ from implicit_bias.figures.imbalance import imbalance_figure, rate_bias_figure
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.scales import scales_cost_figure, scales_figure
 from implicit_bias.figures.spans import linear_ticks, log_ticks, span
-from implicit_bias.figures.style import colours, group, png
+from implicit_bias.figures.style import colours, group
 from implicit_bias.figures.widths import alpha_figure, companion_figure, wide_figure, width_figure
 from tests.support.colours import check_colours
+from tests.support.pictures import png
 
 CONST = 18.3
 STEP, SAMPLES = 5e-4, 100

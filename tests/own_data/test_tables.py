@@ -206,7 +206,7 @@ def test_what_is_unusual_but_a_problem_passes(caplog: pytest.LogCaptureFixture) 
 def test_standardised_numbers_have_the_means_and_sizes_that_are_said(
     values: np.ndarray, center: bool, scale: str
 ) -> None:
-    result, shift, size = standardize(values, center, scale)
+    result, shift, size = standardize(values, center, scale, np.zeros(values.shape[1]))
     largest = max(1.0, np.abs(values).max())
     np.testing.assert_allclose(result * size + shift, values, atol=1e-12 * largest, rtol=1e-12)
     constant = np.ptp(values, axis=0) == 0

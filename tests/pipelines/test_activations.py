@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from pydantic import ValidationError
 from scipy.stats import kstest
 
-from implicit_bias.figures.rows.activations import spreads
+from implicit_bias.figures.activations import spreads
 from implicit_bias.own_data.prepare import prepare_data
 from implicit_bias.pipelines.data_generation import generate_data
 from implicit_bias.pipelines.evaluation import evaluate_points

@@ -9,7 +9,7 @@ from implicit_bias.pipelines.kinds.deep.initialize import network_of
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.cost import estimate_cost
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.records import point_fingerprint
+from implicit_bias.sweeps.records import point_fingerprint, settings_of
 from implicit_bias.theory import reparametrize
 from implicit_bias.tracking.tags import SWEEP
 from tests.support.project import Project, make_project
@@ -159,7 +159,7 @@ def test_records_of_one_kind_of_network_are_not_those_of_another():
     two, deep = Sweep(**BASE, figure="width"), Sweep(**BASE, figure="depth", depths=[2, 3])
     (point,) = two.points()
     assert point in deep.points()
-    first, second = (point_fingerprint(TRAINING, point, sweep, "data") for sweep in (two, deep))
+    first, second = (point_fingerprint(TRAINING, point, "data", settings_of(sweep)) for sweep in (two, deep))
     assert first != second
 
 

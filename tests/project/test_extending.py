@@ -15,7 +15,6 @@ from scipy.optimize import root
 
 from implicit_bias.figures.point import point_figure
 from implicit_bias.figures.registry import FIGURES, draw_companion, draw_main, draw_plotly
-from implicit_bias.figures.style import png
 from implicit_bias.pipelines.evaluation import evaluate_point, evaluate_points
 from implicit_bias.pipelines.initialization import INITIALIZATION, initialize_point, initialize_points, plan_points
 from implicit_bias.pipelines.reporting import tabulate_points
@@ -27,7 +26,7 @@ from implicit_bias.sweeps.figure import Results, sweep_figure
 from implicit_bias.sweeps.fingerprint import _code, _source, _source_digest, numerics
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import run_points
-from implicit_bias.sweeps.records import modules_found, point_fingerprint
+from implicit_bias.sweeps.records import modules_found, point_fingerprint, settings_of
 from implicit_bias.theory import INITIALIZATIONS, RUN_BOUNDS, SOLVERS, draw_data, reparametrize
 from implicit_bias.theory.claims.catalogue import catalogue
 from implicit_bias.theory.claims.problems import check_problem
@@ -39,6 +38,7 @@ from implicit_bias.theory.networks.general import linear_network, train_weights
 from implicit_bias.theory.networks.registry import NETWORKS
 from implicit_bias.theory.solvers.stopping import Stop
 from implicit_bias.theory.synthetic import draw_held_out
+from tests.support.pictures import png
 from tests.support.project import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/extending.md").read_text("utf-8")
@@ -247,9 +247,9 @@ def test_an_activation_by_its_import_path(module):
         found = evaluate_point(point, plan, vars(PROBLEM), states[point.key], runs[point.key], rows)
         assert found["metric/frozen_rms"] > 0
         assert "metric/neuron_drift" not in found  # not homogeneous
-    marked = point_fingerprint(TRAINING, points[0], plan, "data")
+    marked = point_fingerprint(TRAINING, points[0], "data", settings_of(plan))
     edit(shapes)
-    assert point_fingerprint(TRAINING, points[0], plan, "data") != marked
+    assert point_fingerprint(TRAINING, points[0], "data", settings_of(plan)) != marked
 
 
 def edit(module):
@@ -327,7 +327,10 @@ def test_a_network_is_computed_again_if_code_of_it_changes(module, tmp_path, nam
     plan = sweep(network=name, figure="distance")
 
     def marks():
-        prints = [point_fingerprint(stage, plan.points()[0], plan, "data") for stage in (INITIALIZATION, TRAINING)]
+        prints = [
+            point_fingerprint(stage, plan.points()[0], "data", settings_of(plan))
+            for stage in (INITIALIZATION, TRAINING)
+        ]
         return [*prints, plan_points({"p-draw=0": dict}, {"p-draw=0": lambda: vars(PROBLEM)}, plan)["numerics"]]
 
     before = marks()

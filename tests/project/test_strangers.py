@@ -298,11 +298,11 @@ def test_points_are_computed_here_without_multiprocessing() -> None:
 
 DRAW = """
 import sys
-from implicit_bias.figures.style import panels, png
+from implicit_bias.figures.style import panels
 with panels(1, (4, 3)) as (figure, axes):
     axes[0].plot([1, 2], [-1, -2])
     axes[0].set_title("minus -1, $x^2$")
-sys.stdout.buffer.write(png(figure))
+figure.savefig(sys.stdout.buffer, format="png", metadata={"Software": None})
 """
 RC = """
 text.usetex: True

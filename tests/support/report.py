@@ -71,7 +71,7 @@ class Element(HTMLParser):
 def png(width: int = 800, height: int = 600) -> bytes:
     from matplotlib.figure import Figure
 
-    from implicit_bias.figures.style import png as drawn
+    from tests.support.pictures import png as drawn
 
     return drawn(Figure(figsize=(width / 100, height / 100)))
 

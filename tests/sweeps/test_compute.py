@@ -19,7 +19,7 @@ from implicit_bias.sweeps.fingerprint import _code, digest, numerics, reached
 from implicit_bias.sweeps.kinds.base import step_modules
 from implicit_bias.sweeps.manifest import data_sets, sweep_params
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.sweeps.records import NOT_RESULTS, POINTS_SAY, compute_points, point_fingerprint
+from implicit_bias.sweeps.records import NOT_RESULTS, POINTS_SAY, compute_points, point_fingerprint, settings_of
 from implicit_bias.theory import Problem, draw_data, reparametrize
 
 STAGES = (INITIALIZATION, TRAINING, EVALUATION)
@@ -85,7 +85,7 @@ def test_a_fingerprint_changes_with_what_its_stage_depends_on(name: str) -> None
     changes = {name: CHANGED[name]} | ({"alpha": [], "figure": "imbalance"} if name == "cases" else {})
     before, after = sweep(), sweep(**changes)
     for stage in STAGES:
-        prints = [point_fingerprint(stage, each.points()[0], each, "data") for each in (before, after)]
+        prints = [point_fingerprint(stage, each.points()[0], "data", settings_of(each)) for each in (before, after)]
         same = name in FIRST | AFTER[stage.output] or name == "redraw_data"  # draw 0 is that of seed 0
         assert (prints[0] == prints[1]) == same, stage.output
 
@@ -94,11 +94,14 @@ def test_a_fingerprint_changes_with_point_data_and_numerics() -> None:
     base = sweep()
     first, second, *_ = base.points()
     for stage in STAGES:
-        prints = {point_fingerprint(stage, first, base, "data"), point_fingerprint(stage, second, base, "data")}
-        prints.add(point_fingerprint(stage, first, base, "other data"))
+        prints = {
+            point_fingerprint(stage, first, "data", settings_of(base)),
+            point_fingerprint(stage, second, "data", settings_of(base)),
+        }
+        prints.add(point_fingerprint(stage, first, "other data", settings_of(base)))
         other = replace(stage)
         vars(other)["numerics"] = "another version"
-        prints.add(point_fingerprint(other, first, base, "data"))
+        prints.add(point_fingerprint(other, first, "data", settings_of(base)))
         assert len(prints) == 4
 
 
@@ -282,7 +285,7 @@ def test_stale_or_damaged_inputs_are_not_used(problem: dict[str, Any]) -> None:
     base = sweep(widths=[20])
     first, second = base.points()
     good = INITIALIZATION.compute(first, base, problem)
-    mark = point_fingerprint(INITIALIZATION, first, base, digest(problem))
+    mark = point_fingerprint(INITIALIZATION, first, digest(problem), settings_of(base))
 
     def damaged() -> None:
         raise DatasetError("b.npz is not a readable array file")
@@ -300,7 +303,7 @@ def test_a_point_whose_input_is_not_there_fails_alone(problem: dict[str, Any]) -
     base = sweep(widths=[20])
     first, second = base.points()
     good = INITIALIZATION.compute(first, base, problem)
-    mark = point_fingerprint(INITIALIZATION, first, base, digest(problem))
+    mark = point_fingerprint(INITIALIZATION, first, digest(problem), settings_of(base))
     files = run({}, base, problem, {INITIALIZATION: {first.key: lambda: good | {"fingerprint": mark}}})
     assert files[first.key]["twice"] == 40
     assert checked(files[second.key]) == {

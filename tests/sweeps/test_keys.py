@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from implicit_bias.pipelines.training import TRAINING
-from implicit_bias.sweeps.manifest import numeral
+from implicit_bias.sweeps.fields import numeral
 from implicit_bias.sweeps.parameters import Cases, Point, Sweep
-from implicit_bias.sweeps.records import point_fingerprint
+from implicit_bias.sweeps.records import point_fingerprint, settings_of
 
 NAME_MAX = 255
 """Bytes of the name of a file on the file systems of Linux, macOS and Windows."""
@@ -61,7 +61,7 @@ def test_more_cases_leave_the_keys_and_the_records_of_the_others(one: list[Any],
     sweep = Sweep(title="", figure="width", seeds=[0], step_size=0.1, alpha=[0.5], widths=[7])
     for key, point in few.items():
         assert replace(many[key], case=point.case) == point
-        prints = {point_fingerprint(TRAINING, each, sweep, "data") for each in (point, many[key])}
+        prints = {point_fingerprint(TRAINING, each, "data", settings_of(sweep)) for each in (point, many[key])}
         assert len(prints) == 1
 
 
@@ -71,7 +71,7 @@ def test_a_balanced_start_is_not_that_of_the_first_case() -> None:
         points[key].key for key in points if points[key].case != "1"
     ]
     sweep = Sweep(title="", figure="width", seeds=[0], step_size=0.1, alpha=[0.5], widths=[7])
-    assert len({point_fingerprint(TRAINING, each, sweep, "data") for each in points.values()}) == 2
+    assert len({point_fingerprint(TRAINING, each, "data", settings_of(sweep)) for each in points.values()}) == 2
 
 
 def test_the_longest_key_is_a_name() -> None:

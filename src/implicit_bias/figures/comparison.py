@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.legends import LOSS_BOUNDS
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, VERMILLION
 from implicit_bias.figures.spans import DEEPEST, positive
 from implicit_bias.figures.style import DISTANCE, ITERATION, WIDTH, draw_means, fit_axis, group, panels
 
-LOSS_BOUNDS = {"bound": ("--", "guaranteed (Theorem 1)"), "certified": (":", "certified after training")}
 MOST = 42
 """Letters of a name in the legend."""
 

@@ -1,16 +1,22 @@
 """The figure of deep linear networks: what depth does to the distance, to its constant, and to the iterations."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from implicit_bias.figures import findings
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, ORANGE
 from implicit_bias.figures.spans import Array, Table, floats
 from implicit_bias.figures.style import WIDTH, colours, dots, fit_axis, group, panels
 from implicit_bias.figures.unconverged import mark_unconverged
+from implicit_bias.figures.widths import GUARANTEES, companion_figure
+from implicit_bias.sweeps.figure import Results, SweepFigure, Words, columns_of
+
+if TYPE_CHECKING:
+    from implicit_bias.sweeps.parameters import Sweep
 
 DEPTH = "layers $L$"
 
@@ -73,12 +79,18 @@ def depth_figure(points: Table, alpha: float = 0.5) -> Figure:
     return figure
 
 
+def cost_column(points: Table) -> tuple[str, str]:
+    """The column that says what runs cost, and its label: of runs to the end of time their final rates."""
+    if np.isfinite(floats(points["iterations"])).any():
+        return "iterations", "iterations to stop"
+    return "rate", "final rate of the loss (1 / flow time)"
+
+
 def _cost(ax: Axes, points: Table) -> Array:
-    """Draw the iterations of the narrowest and the widest runs; of runs to the end of time, their final rates."""
-    iterations, width, depth = (floats(points[name]) for name in ("iterations", "width", "depth"))
-    finite = bool(np.isfinite(iterations).any())
-    shown = iterations if finite else floats(points["rate"])
-    ax.set_ylabel("iterations to stop" if finite else "final rate of the loss (1 / flow time)")
+    """Draw what the narrowest and the widest runs cost."""
+    name, label = cost_column(points)
+    shown, width, depth = (floats(points[column]) for column in (name, "width", "depth"))
+    ax.set_ylabel(label)
     ends: list[Array] = []
     styles: list[tuple[float, dict[str, Any]]] = [
         (float(width.min()), {"color": ORANGE, "marker": "s"}),
@@ -93,3 +105,29 @@ def _cost(ax: Axes, points: Table) -> Array:
 
 def _power(power: float) -> str:
     return r"$\sqrt{h}\,\times$" if power == 0.5 else rf"$h^{{{power:.3g}}}\times$"
+
+
+def _deepest(results: Results) -> Any:
+    """The guarantees of the deepest networks."""
+    deepest = int(results.table["depth"].max())
+    return companion_figure(columns_of(results.table[results.table["depth"] == deepest]), depth=deepest)
+
+
+def _one_gain(sweep: "Sweep") -> str:
+    several = len(sweep.inner_gain) > 1
+    return f"it shows one inner_gain, got {sweep.inner_gain}: figure scales compares several" if several else ""
+
+
+DEPTH_FIGURE = SweepFigure(
+    Words(
+        "Distance and iterations against depth",
+        "Left, the distance, multiplied by the power of the width with which it falls. Dots are runs; lines are the "
+        "law at each depth, predicted before training. Middle, the same against depth. Right, the iterations to stop.",
+        findings.depth,
+    ),
+    lambda results: depth_figure(results.columns, results.sweep.alpha[0]),
+    kind="deep",
+    companion=_deepest,
+    companion_words=GUARANTEES,
+    requires=_one_gain,
+)

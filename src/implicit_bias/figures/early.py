@@ -5,7 +5,6 @@ from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from implicit_bias.figures.palette import BLACK, COLOURS, GREY
 from implicit_bias.figures.spans import Array, Table, floats, positive
@@ -22,7 +21,7 @@ def early_figure(runs: Mapping[str, Table], paths: Table) -> Figure:
         paths: `penalty` of the ridge path, `flow_penalty` and `flow_gap` of single-layer gradient flow at 1 /
             `penalty`, and maybe `risk`, `flow_risk` of both and `ridgeless` of the min-norm solution.
     """
-    ridge, flow = 1 / floats(paths["penalty"]), _inverse(paths["flow_penalty"])
+    ridge, flow = 1 / floats(paths["penalty"]), 1 / positive(paths["flow_penalty"])
     shown: list[Array] = []
     with panels(3, (11.0, 3.5)) as (figure, (left, middle, right)):
         if "risk" in paths:
@@ -36,7 +35,7 @@ def early_figure(runs: Mapping[str, Table], paths: Table) -> Figure:
         right.plot(ridge, ridge, color=BLACK, lw=1, label=r"$\lambda=1/((a+b)t)$")
         right.plot(ridge, flow, "--", color=GREY, lw=1.2, label="one layer")
         for (label, run), colour in zip(runs.items(), cycle(COLOURS), strict=False):
-            met = _inverse(run["curve/ridge_lambda"])
+            met = 1 / positive(run["curve/ridge_lambda"])  # gaps where lambda is 0 or infinite
             if "curve/risk" in run:
                 risk = floats(run["curve/risk"]) / unit
                 left.plot(met, risk, color=colour)
@@ -57,8 +56,3 @@ def early_figure(runs: Mapping[str, Table], paths: Table) -> Figure:
         middle.set(xlabel=PENALTY, ylabel=r"gap to the ridge path / $\|\hat\Theta\|_F$")
         right.set(xlabel="rescaled flow time $(a+b)\\,t$", ylabel=PENALTY)
     return figure
-
-
-def _inverse(penalty: ArrayLike) -> Array:
-    """1 / lambda with gaps where lambda is 0 or infinite."""
-    return 1 / positive(penalty)

@@ -200,8 +200,7 @@ def frozen(points: "pd.DataFrame") -> str:
     """How near the deviations of the runs are to the law's, root mean square over the seeds, by activation."""
     told = []
     for name, rows in points.groupby("activation", sort=False):
-        law = float(np.sqrt(np.mean(rows["frozen_rms"] ** 2)))
-        own = float(np.sqrt(np.mean(rows["frozen_deviation"] ** 2)))
+        law, own = (_root_mean_square(rows[column])[0] for column in ("frozen_rms", "frozen_deviation"))
         if law > 0:
             told.append(f"{name} {number(own / law, 3)}")
     return f"Root mean square over all runs, over that of the law: {', '.join(told)}." if told else ""

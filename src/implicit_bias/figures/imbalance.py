@@ -11,13 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from implicit_bias.figures.legends import headroom, legend_beside
+from implicit_bias.figures.findings import final_losses, plane
+from implicit_bias.figures.interactive import interactive_cases
+from implicit_bias.figures.legends import LOSS_BOUNDS, headroom, legend_beside
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.page import current_page
 from implicit_bias.figures.palette import BLACK, BLUE, GREY, LIGHT, VERMILLION
 from implicit_bias.figures.spans import DEEPEST, Table, floats, largest, linear_ticks, log_ticks, positive
 from implicit_bias.figures.style import DISTANCE, ITERATION, colours, fit_axis, group, legend_room, panels, tick_style
 from implicit_bias.figures.unconverged import draw_rings, unconverged
+from implicit_bias.sweeps.figure import Results, SweepFigure, Words, columns_of
+from implicit_bias.sweeps.parameters import BALANCED
+from implicit_bias.theory.solvers.registry import solver
 
 RATIOS = LinearSegmentedColormap.from_list("ratios", [VERMILLION, "#8C8C8C", BLUE])
 EXCESS = r"excess loss $\tilde L-\tilde L^*$"
@@ -134,7 +139,7 @@ def _draw_case(ax: Axes, case: Mapping[str, Any], colour: str, certified: bool) 
         ax.plot(k, positive(loss), "o", color=colour, mfc="white", ms=3.5, markevery=every)
         if certified and "certified" in case["descent"]:
             ax.plot(k, positive(case["descent"]["certified"]), ls="", marker="x", ms=3, color=colour, markevery=every)
-    for name, style in (("bound", "--"), ("certified", ":")):
+    for name, (style, _) in LOSS_BOUNDS.items():
         if name in case and (certified or name == "bound"):
             ax.plot(iteration, positive(case[name]), style, color=colour, lw=1.2)
 
@@ -145,10 +150,8 @@ def _case_styles(cases: Sequence[Mapping[str, Any]]) -> list[Line2D]:
     styles: list[tuple[str, dict[str, Any]]] = [("gradient flow" if descent else "measured", {})]
     if descent:
         styles.append(("gradient descent", {"ls": "", "marker": "o", "mfc": "white", "ms": 3.5}))
-    if any("bound" in case for case in cases):
-        styles.append(("guaranteed (Theorem 1)", {"ls": "--", "lw": 1.2}))
-    if any("certified" in case for case in cases):
-        styles.append(("certified after training", {"ls": ":", "lw": 1.2}))
+    drawn = {name for case in cases for name in case}
+    styles += [(label, {"ls": style, "lw": 1.2}) for name, (style, label) in LOSS_BOUNDS.items() if name in drawn]
     if any("certified" in case.get("descent", {}) for case in cases):
         styles.append(("certified, descent", {"ls": "", "marker": "x", "ms": 3}))
     return [Line2D([], [], color=GREY, label=label, **style) for label, style in styles]
@@ -163,3 +166,64 @@ def _add_time_axis(ax: Axes, unit: float) -> None:
     upper.set_ticks(ticks, labels)
     upper.set_ticks([], minor=True)
     upper.set_xlabel(r"flow time $t=2\eta k/n$")
+
+
+def _plane(results: Results) -> Any:
+    """The rate-bias plane of the first width and solver; the balanced start has no ratio of scales."""
+    table = results.table
+    compared = table[(table["width"] == table["width"].iloc[0]) & (table["solver"] == table["solver"].iloc[0])]
+    return rate_bias_figure(columns_of(compared[compared["case"] != BALANCED]))
+
+
+def curves_of_cases(results: Results) -> list[dict[str, Any]]:
+    """Curves of each case's first finished width and seed; descent next to the flow where both were run."""
+    cases = []
+    for case, points in results.table.groupby("case", sort=False):
+        first = points.iloc[0]
+        rows = points[(points["width"] == first["width"]) & (points["seed"] == first["seed"])]
+        solved = {row.solver: results.evaluation(str(row.point)) for row in rows.itertuples()}
+        of_kind = {solver(name).kind: record for name, record in reversed(solved.items())}
+        descent = of_kind.get("descent")
+        curves = of_kind.get("flow") or descent or of_kind["other"]
+        row = rows.iloc[0]
+        drawn: dict[str, Any] = {
+            "label": "balanced, $c=0$",
+            "iteration": curves["curve/iteration"],
+            "loss": curves["curve/excess"],
+        }
+        if (certified := "curve/stepwise" if curves is descent else "curve/certified") in curves:
+            drawn["certified"] = curves[certified]
+        if case != BALANCED:
+            drawn["bound"] = curves["curve/bound"]
+            drawn["label"] = (
+                rf"case {case}: $\sigma_U={row.sigma_u:.3g}$, $\sigma_V={row.sigma_v:.3g}$, $c={row.imbalance_c:.3g}$"
+            )
+        if descent is not None and curves is not descent:
+            drawn["descent"] = {
+                "iteration": descent["curve/iteration"],
+                "loss": descent["curve/excess"],
+                "certified": descent["curve/stepwise"],
+            }
+        cases.append(drawn)
+    return cases
+
+
+IMBALANCE_FIGURE = SweepFigure(
+    Words(
+        "Loss under different initialisations",
+        "Solid lines are measured, dashed ones guaranteed before training (Theorem 1), dotted ones certified after it.",
+        alt=final_losses,
+    ),
+    lambda results: imbalance_figure(curves_of_cases(results), results.sweep.step_size, results.problems[0].n),
+    against="cases",
+    companion=_plane,
+    companion_words=Words(
+        "Rate of convergence against distance",
+        "Each dot is one ratio σ_U / σ_V: how fast the loss falls, and how near to the min-norm solution the run ends. "
+        "Bars are the rates that Theorem 1 guarantees. Small black dots are the law of the distance and the rate at "
+        "large width.",
+        plane,
+    ),
+    interactive=lambda results: interactive_cases(curves_of_cases(results), results.columns),
+    paper="Figure 2",
+)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
-from implicit_bias.figures.legends import name_of_law
+from implicit_bias.figures.legends import LOSS_BOUNDS, name_of_law
 from implicit_bias.figures.numerals import percent
 from implicit_bias.figures.palette import BLACK, GREEN, VERMILLION
 from implicit_bias.figures.spans import Array, Table, floats, positive
@@ -31,7 +31,8 @@ NEUTRAL = "#808080"
 GRID = "rgba(128,128,128,0.3)"
 SPACING = 0.18
 """Between two panels, relative to the figure; it holds the title of an axis."""
-STYLES = {"bound": ("dash", "guaranteed (Theorem 1)"), "certified": ("dot", "certified after training")}
+DASHES = {"--": "dash", ":": "dot"}
+"""Lines as matplotlib and as plotly names them."""
 DISTANCE_BOUNDS = {
     "law_bound": ("dot", NEUTRAL, "law, {level} quantile"),
     "certificate": ("dot", GREEN, "certified from the run"),
@@ -58,22 +59,7 @@ def interactive_widths(points: Table, law: Table, by: str = "alpha") -> go.Figur
         of_alpha = {name: column[chosen] for name, column in runs.items()}
         single = len(np.unique(alphas)) == 1
         name = "runs" if single else f"runs, {sign} = {alpha:g}"
-        for column, quantity in ((1, "distance"), (2, "iterations")):
-            figure.add_trace(
-                go.Scatter(
-                    x=_list(of_alpha["width"]),
-                    y=_list(positive(of_alpha[quantity])),
-                    text=[f"seed {seed}" for seed in of_alpha.get("seed", ())],
-                    hovertemplate=f"h = %{{x:,}}<br>{quantity} %{{y:.4~g}}<br>%{{text}}<extra></extra>",
-                    mode="markers",
-                    marker={"color": colour, "size": 6, "opacity": 0.8},
-                    name=name,
-                    legendgroup=name,
-                    showlegend=column == 1,
-                ),
-                1,
-                column,
-            )
+        _add_runs(figure, of_alpha, ("distance", "iterations"), name, colour)
         of_value = {name: np.asarray(column)[np.isclose(floats(law[by]), alpha)] for name, column in law.items()}
         _add_law(figure, of_value, NEUTRAL if single else colour, "" if single else f", {sign} = {alpha:g}")
     for bound, (dash, colour, label) in DISTANCE_BOUNDS.items():
@@ -102,34 +88,29 @@ def interactive_cases(cases: Sequence[Mapping[str, Any]], points: Table) -> go.F
         label = _plain(str(case["label"]))
         shared = {"legendgroup": label}
         figure.add_trace(_line(case["iteration"], case["loss"], label, line={"color": colour}, **shared), 1, 1)
-        for name, (dash, words) in STYLES.items():
+        for name, (style, words) in LOSS_BOUNDS.items():
             if name in case:
-                line = {"color": colour, "dash": dash, "width": 1.2}
+                line = {"color": colour, "dash": DASHES[style], "width": 1.2}
                 trace = _line(case["iteration"], case[name], f"{label}, {words}", line=line, showlegend=False, **shared)
                 figure.add_trace(trace, 1, 1)
-    for name, (dash, words) in STYLES.items():
+    for name, (style, words) in LOSS_BOUNDS.items():
         if any(name in case for case in cases):  # the legend names each dash once
-            sample = _line(
-                [np.nan], [np.nan], words, line={"color": NEUTRAL, "dash": dash, "width": 1.2}, showlegend=True
-            )
-            figure.add_trace(sample, 1, 1)
+            line = {"color": NEUTRAL, "dash": DASHES[style], "width": 1.2}
+            figure.add_trace(_line([np.nan], [np.nan], words, line=line, showlegend=True), 1, 1)
     runs = _thin({name: np.asarray(points[name]) for name in ("case", "distance", "rate")})
     names = list(dict.fromkeys(map(str, runs["case"])))
     for name, colour in zip(names, _colours(len(names)), strict=True):
         chosen = runs["case"].astype(str) == name
-        figure.add_trace(
-            go.Scatter(
-                x=_list(runs["distance"][chosen]),
-                y=_list(positive(runs["rate"][chosen])),
-                mode="markers",
-                marker={"color": colour, "size": 8},
-                name=f"case {name}" if name.isdigit() else name,
-                hovertemplate="%{fullData.name}<br>distance %{x:.4~g}<br>rate %{y:.4~g}<extra></extra>",
-                showlegend=False,
-            ),
-            1,
-            2,
+        trace = go.Scatter(
+            x=_list(runs["distance"][chosen]),
+            y=_list(positive(runs["rate"][chosen])),
+            mode="markers",
+            marker={"color": colour, "size": 8},
+            name=f"case {name}" if name.isdigit() else name,
+            hovertemplate="%{fullData.name}<br>distance %{x:.4~g}<br>rate %{y:.4~g}<extra></extra>",
+            showlegend=False,
         )
+        figure.add_trace(trace, 1, 2)
     figure.update_xaxes(title_text="iteration k", col=1)
     losses = [value for case in cases for value in case["loss"]]
     figure.update_yaxes(title_text="excess loss", col=1, **_logarithmic(losses))
@@ -144,39 +125,40 @@ def interactive_activations(points: Table) -> go.Figure:
     Args:
         points: `activation`, `width`, `seed`, `frozen_rms`, `frozen_deviation`, `kernel_distance`, one entry per run.
     """
-    figure = make_subplots(1, 2, horizontal_spacing=SPACING)
+    figure, quantities = make_subplots(1, 2, horizontal_spacing=SPACING), ("frozen_deviation", "kernel_distance")
     runs = _thin({name: np.asarray(column) for name, column in points.items()})
     names = runs["activation"].astype(str)
     order = list(dict.fromkeys(names.tolist()))
     for name, colour in zip(order, _colours(len(order)), strict=True):
         mine = names == name
-        for column, quantity in ((1, "frozen_deviation"), (2, "kernel_distance")):
-            figure.add_trace(
-                go.Scatter(
-                    x=_list(runs["width"][mine]),
-                    y=_list(positive(runs[quantity][mine])),
-                    text=[f"seed {seed}" for seed in runs["seed"][mine]],
-                    hovertemplate=f"h = %{{x:,}}<br>{quantity} %{{y:.4~g}}<br>%{{text}}<extra></extra>",
-                    mode="markers",
-                    marker={"color": colour, "size": 6, "opacity": 0.8},
-                    name=name,
-                    legendgroup=name,
-                    showlegend=column == 1,
-                ),
-                1,
-                column,
-            )
+        of_activation = {column: values[mine] for column, values in runs.items()}
+        _add_runs(figure, of_activation, quantities, name, colour)
         at, mean, _ = group(
             points["width"], np.where(np.asarray(points["activation"]) == name, points["frozen_rms"], np.nan)
         )
         figure.add_trace(_line(at, mean, f"{name}, frozen law", line={"color": colour}, legendgroup=name), 1, 1)
     figure.update_xaxes(title_text="width h", **_logarithmic(points["width"]))
-    for column, quantity, title in (
-        (1, "frozen_deviation", "deviation from the mean of the frozen law"),
-        (2, "kernel_distance", "distance to the kernel predictor"),
-    ):
+    titles = "deviation from the mean of the frozen law", "distance to the kernel predictor"
+    for column, (quantity, title) in enumerate(zip(quantities, titles, strict=True), start=1):
         figure.update_yaxes(title_text=title, col=column, **_logarithmic(points[quantity]))
     return _styled(figure)
+
+
+def _add_runs(figure: go.Figure, runs: Table, quantities: Sequence[str], name: str, colour: str) -> None:
+    """Runs against width, one quantity per panel; the legend, which the first panel fills, hides both."""
+    for column, quantity in enumerate(quantities, start=1):
+        trace = go.Scatter(
+            x=_list(runs["width"]),
+            y=_list(positive(runs[quantity])),
+            text=[f"seed {seed}" for seed in np.asarray(runs.get("seed", ()))],
+            hovertemplate=f"h = %{{x:,}}<br>{quantity} %{{y:.4~g}}<br>%{{text}}<extra></extra>",
+            mode="markers",
+            marker={"color": colour, "size": 6, "opacity": 0.8},
+            name=name,
+            legendgroup=name,
+            showlegend=column == 1,
+        )
+        figure.add_trace(trace, 1, column)
 
 
 def _add_law(figure: go.Figure, law: Table, colour: str, suffix: str) -> None:

@@ -15,6 +15,9 @@ LEGEND_FROM = 0.3  # where a legend in the upper right begins, as a part of the 
 LETTER = 0.55  # mean width of a letter, as a part of its size
 HANDLE = 3.5  # width of a line and the space around it in a legend, in letters of full width
 
+LOSS_BOUNDS = {"bound": ("--", "guaranteed (Theorem 1)"), "certified": (":", "certified after training")}
+"""Bounds of the loss that are drawn of several runs at once: their lines and labels."""
+
 
 def legend_share(ax: Axes) -> float:
     """Part of the height of a panel that its legend takes up."""

@@ -87,7 +87,7 @@ def _draw_needed(ax: Axes, needed: Mapping[str, Table], delta: float) -> None:
     ax.set(xlabel=r"tolerance $\epsilon$", ylabel=f"width needed, probability {probability}")
 
 
-def spread_rows(predictions: Sequence[float], count: int = 3) -> list[int]:
-    """Indices of `count` rows from the smallest prediction to the largest, fewer if there are not as many."""
+def spread_rows(predictions: Sequence[float]) -> list[int]:
+    """Indices of three rows from the smallest prediction to the largest, fewer if there are not as many."""
     order = np.argsort(floats(predictions), kind="stable")
-    return [int(order[i]) for i in np.unique(np.linspace(0, order.size - 1, count).round().astype(int))]
+    return [int(order[i]) for i in np.unique(np.linspace(0, order.size - 1, 3).round().astype(int))]

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from implicit_bias.figures.depth import laws_of_depths
+from implicit_bias.figures.activations import ACTIVATIONS_FIGURE
+from implicit_bias.figures.depth import DEPTH_FIGURE, laws_of_depths
+from implicit_bias.figures.general import DISTANCE_FIGURE
+from implicit_bias.figures.imbalance import IMBALANCE_FIGURE
 from implicit_bias.figures.interactive import interactive_activations, interactive_widths
+from implicit_bias.figures.law import law_of_sweep
 from implicit_bias.figures.page import drawn_for
-from implicit_bias.figures.rows.activations import ACTIVATIONS_FIGURE
-from implicit_bias.figures.rows.depth import DEPTH_FIGURE
-from implicit_bias.figures.rows.general import DISTANCE_FIGURE
-from implicit_bias.figures.rows.imbalance import IMBALANCE_FIGURE
-from implicit_bias.figures.rows.law import law_of_sweep
-from implicit_bias.figures.rows.scales import SCALES_FIGURE
-from implicit_bias.figures.rows.studies import CLAIMS, COMPARE, DESCENT, EARLY, LAZY, QUESTIONS
-from implicit_bias.figures.rows.universality import UNIVERSALITY_FIGURE
-from implicit_bias.figures.rows.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
+from implicit_bias.figures.scales import SCALES_FIGURE
+from implicit_bias.figures.studies import CLAIMS, COMPARE, DESCENT, EARLY, LAZY, QUESTIONS
+from implicit_bias.figures.universality import UNIVERSALITY_FIGURE
+from implicit_bias.figures.widths import ALPHA_FIGURE, WIDE_FIGURE, WIDTH_FIGURE
 from implicit_bias.sweeps.figure import Results, StudyFigure, SweepFigure, Words, sweep_figure
 
 FIGURES: dict[str, SweepFigure] = {
@@ -61,20 +60,13 @@ def draw_companion(results: Results) -> Any:
 
 def draw_plotly(results: Results) -> Any:
     """The figure of a sweep to zoom into."""
-    draw = sweep_figure(results.sweep.figure).interactive or INTERACTIVE.get(results.sweep.kind.drawn_as, _of_widths)
-    return draw(results)
-
-
-def _of_widths(results: Results) -> Any:
+    if draw := sweep_figure(results.sweep.figure).interactive or INTERACTIVE.get(results.sweep.kind.drawn_as):
+        return draw(results)
     return interactive_widths(results.columns, law_of_sweep(results))
 
 
-def _of_depths(results: Results) -> Any:
-    return interactive_widths(results.columns, laws_of_depths(results.columns), by="depth")
-
-
 INTERACTIVE = {
-    "deep": _of_depths,
+    "deep": lambda results: interactive_widths(results.columns, laws_of_depths(results.columns), by="depth"),
     "activation": lambda results: interactive_activations(results.columns),
 }
 """Kind of network -> what draws its points to zoom into; others are drawn against width."""

@@ -1,15 +1,21 @@
 """The figure of initial scales at several depths: from lazy to rich, by the outer layers' scales or the inner gain."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from implicit_bias.figures.findings import drawn_against
+from implicit_bias.figures.depth import cost_column
+from implicit_bias.figures.findings import drawn_against, scales
 from implicit_bias.figures.spans import Array, Table, floats
 from implicit_bias.figures.style import colours, dots, fit_axis, group, panels
 from implicit_bias.figures.unconverged import mark_unconverged
+from implicit_bias.sweeps.figure import SweepFigure, Words
+
+if TYPE_CHECKING:
+    from implicit_bias.sweeps.parameters import Sweep
 
 AXES = {
     "alpha": r"$\alpha$: scales $h^{-\alpha}$ of the first and last layer",
@@ -51,8 +57,7 @@ def scales_cost_figure(points: Table) -> Figure:
     Args:
         points: `depth`, `alpha`, `inner_gain`, `iterations`, `rate`, one entry per run.
     """
-    finite = bool(np.isfinite(floats(points["iterations"])).any())
-    name, label = ("iterations", "iterations to stop") if finite else ("rate", "final rate of the loss (1 / flow time)")
+    name, label = cost_column(points)
     x = drawn_against(points)
     with panels(1, (5.4, 3.6)) as (figure, (ax,)):
         _finish(ax, points, x, _draw(ax, points, x, name))
@@ -105,3 +110,25 @@ def _line(ax: Axes, points: Table, x: str, chosen: Array, values: Array, colour:
         ax.axhline(float(mean[0]), color=colour, lw=1.2)
     else:
         ax.plot(at, mean, color=colour, lw=1.2)
+
+
+def _one_width(sweep: "Sweep") -> str:
+    return f"it shows several scales at one width, got widths {sweep.widths}" if len(sweep.widths) > 1 else ""
+
+
+SCALES_FIGURE = SweepFigure(
+    Words(
+        "From lazy to rich at several depths",
+        "At one width, against the exponent α of the initial scales h^(−α) of the first and last layer, or against the "
+        "gain of the inner layers. Left, how far training moves the tangent kernel. Middle, the distance to the "
+        "min-norm solution, and the law before training. Right, over how many outputs the part outside the data is "
+        "spread. Dots are runs.",
+        scales,
+    ),
+    lambda results: scales_figure(results.columns),
+    kind="deep",
+    against="alphas",
+    companion=lambda results: scales_cost_figure(results.columns),
+    companion_words=Words("What the scales cost", "Iterations to stop against the initial scales, at each depth."),
+    requires=_one_width,
+)

@@ -5,7 +5,6 @@ Layouts and ticks are fixed in advance, which keeps drawing fast and equal input
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib
@@ -42,7 +41,6 @@ STYLE: dict[Any, Any] = {
     "errorbar.capsize": 2,
 }
 
-
 WINDOWS = ("backend", "backend_fallback", "toolbar", "interactive")
 PLAIN: dict[Any, Any] = dict(
     matplotlib.RcParams(
@@ -50,7 +48,6 @@ PLAIN: dict[Any, Any] = dict(
     )
 )
 """All settings of matplotlib but for its windows: the style, and else what it does by default."""
-
 
 TICKS: dict[str, Any] = {
     "length": 3,
@@ -65,15 +62,9 @@ TICKS: dict[str, Any] = {
     "grid_linestyle": "-",
 }
 
-
 WIDTH = "width $h$"
-
-
 ITERATION = "iteration $k$"
-
-
 DISTANCE = r"distance to min-norm $\|UV^\top-\hat\Theta\|_F$"
-
 
 SMALLEST = 5.0  # points that the letters of a label have at least
 MOST_MARKERS = 60  # widths above which a curve of means has a band instead of markers and bars
@@ -85,13 +76,6 @@ def colours(count: int) -> Sequence[str]:
     if count <= len(COLOURS):
         return COLOURS[:count]
     return [to_hex(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.92, count))]
-
-
-def png(figure: Figure, dpi: float = 100) -> bytes:
-    """The figure as PNG. Equal figures give equal bytes: nothing in them tells time or version."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def group(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
@@ -223,15 +207,8 @@ def draw_means(
 def dots(label: str | None, colour: str = BLUE, count: int = 1) -> dict[str, Any]:
     """Keywords that draw `count` single runs."""
     size, opacity = (max((MANY / max(count, MANY)) ** power, 0.6) for power in (0.25, 0.5))
-    return {
-        "ls": "",
-        "marker": "o",
-        "ms": 3.5 * size,
-        "color": colour,
-        "alpha": 0.6 * opacity,
-        "mew": 0,
-        "label": label,
-    }
+    shape = {"ls": "", "marker": "o", "ms": 3.5 * size, "mew": 0}
+    return shape | {"color": colour, "alpha": 0.6 * opacity, "label": label}
 
 
 def legend_room(*values: ArrayLike) -> float:

@@ -7,11 +7,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from implicit_bias.figures.findings import ends_of_width, universality
 from implicit_bias.figures.legends import legend_beside
 from implicit_bias.figures.palette import BLACK, COLOURS, GREY
 from implicit_bias.figures.spans import Table, floats
 from implicit_bias.figures.style import WIDTH, fit_axis, group, panels
 from implicit_bias.figures.unconverged import mark_unconverged
+from implicit_bias.sweeps.figure import Results, SweepFigure, Words
+from implicit_bias.theory.comparisons.universality import has_limit, limit_ratio, seen_weights
+from implicit_bias.theory.law.distance import Scaling
 
 SPREAD = 0.03
 """Factor between the markers of neighbouring laws, so that error bars do not overlap."""
@@ -54,3 +58,35 @@ def universality_figure(points: Table, limits: Mapping[str, float], law: str, la
         legend_beside(ax, handles)
         ax.set(xlabel=WIDTH, ylabel="rms distance / law, with standard error")
     return figure
+
+
+def _limits(results: Results) -> dict[str, float]:
+    """Initialisation -> the ratio of its distance to the law at the sweep's largest width, of its first data set."""
+    sweep, problem = results.sweep, results.problems[0]
+    if problem.D == problem.r or sweep.alpha[0] < 0:
+        return {}
+    scaling, h = Scaling(sweep.alpha[0]), float(max(sweep.widths))
+    weights = seen_weights(problem, *scaling.gram(h))
+    return {
+        name: limit_ratio(problem, name, sweep.density, *scaling.gram(h), weights)
+        for name in sweep.initialization
+        if has_limit(name)
+    }
+
+
+UNIVERSALITY_FIGURE = SweepFigure(
+    Words(
+        "Distance for entries of other laws",
+        "Networks whose initial entries are not Gaussian, compared with the law for Gaussian ones.",
+        universality,
+        ends_of_width,
+    ),
+    lambda results: universality_figure(results.columns, _limits(results), "law_rms", "law before training"),
+    initializations=True,
+    laws=frozenset({"exact", "asymptotic"}),
+    companion=lambda results: universality_figure(results.columns, {}, "law_rms_run", "law given the run"),
+    companion_words=Words(
+        "Distance and the law given each run",
+        "The ratio of the distance to its law given the output layer at the end of training.",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Distances against width, or at several scales, beside the law."""
+"""Distances against width, or at several scales, beside the law; and the rows of these figures."""
 
 from typing import Any
 
@@ -9,12 +9,15 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from implicit_bias.figures import findings
+from implicit_bias.figures.law import law_of_sweep
 from implicit_bias.figures.legends import legend_beside, name_of_law, room_of_legend
 from implicit_bias.figures.numerals import number, percent
 from implicit_bias.figures.palette import BLACK, BLUE, GREEN, GREY, LIGHT, ORANGE, VERMILLION
 from implicit_bias.figures.spans import Array, Table, floats, largest, positive
 from implicit_bias.figures.style import DISTANCE, WIDTH, colours, dots, draw_means, fit_axis, group, panels
 from implicit_bias.figures.unconverged import mark_unconverged
+from implicit_bias.sweeps.figure import Results, SweepFigure, Words, columns_of
 
 FINAL = r"$\|U(t_f)V(t_f)^\top-\hat\Theta\|_F$"
 INITIAL = r"$\|U_2(0)V(0)^\top\|_F$"
@@ -194,3 +197,68 @@ def _range(values: ArrayLike) -> str:
 def _interpolate(x: Array, at: Array, y: Array) -> Array:
     order = np.argsort(at)
     return np.exp(np.interp(np.log(x), np.log(at[order]), np.log(y[order])))
+
+
+GUARANTEES = Words(
+    "How tight each guarantee is",
+    "The measured distance and its upper bounds: a quantile of the law, a certificate computed from the run, and "
+    "Theorem 2. The quantile has the level of the law's band, on one side instead of two.",
+)
+
+PAPERS = 0.5
+"""The alpha of the paper."""
+
+
+def _width(results: Results) -> Any:
+    predicted = law_of_sweep(results)
+    law = predicted if predicted["width"].size else None
+    return width_figure(results.columns, law, alpha=results.sweep.alpha[0])
+
+
+def _nearest_to_the_papers(results: Results) -> Any:
+    """The guarantees at the alpha that is nearest to the paper's."""
+    alpha = min(results.sweep.alpha, key=lambda each: abs(each - PAPERS))
+    return companion_figure(columns_of(results.table[results.table["alpha"] == alpha]), alpha)
+
+
+WIDTH_FIGURE = SweepFigure(
+    Words(
+        "Distance and iterations against width",
+        "Mean and standard deviation over the seeds. The black line with its grey band is the law of the distance: "
+        "predicted before training, not fitted.",
+        findings.law,
+        findings.ends_of_width,
+    ),
+    _width,
+    companion=lambda results: companion_figure(results.columns),
+    companion_words=GUARANTEES,
+    paper="Figure 1",
+)
+
+WIDE_FIGURE = SweepFigure(
+    Words(
+        "Distance over decades of width",
+        "Each dot is a run. Left, the distance, the predicted law and the infinite-width line. Right, the ratio of "
+        "distance to law.",
+        findings.law,
+        findings.ends_of_width,
+    ),
+    lambda results: wide_figure(results.columns, law_of_sweep(results), alpha=results.sweep.alpha[0]),
+    laws=frozenset({"exact"}),
+    companion=lambda results: companion_figure(results.columns),
+    companion_words=GUARANTEES,
+)
+
+ALPHA_FIGURE = SweepFigure(
+    Words(
+        "Distance at several initial scales h^(−α)",
+        "Each dot is one run, each line the predicted law, with its lazy and rich limits.",
+        findings.law,
+        findings.ends_of_width,
+    ),
+    lambda results: alpha_figure(results.columns, law_of_sweep(results)),
+    against="alphas",
+    laws=frozenset({"exact"}),
+    companion=_nearest_to_the_papers,
+    companion_words=GUARANTEES,
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from implicit_bias.sweeps.datasets import read_member
+from implicit_bias.sweeps.datasets import from_npy
 
 MOST_BYTES = 4 * 2**30
 """What an .npz file may hold."""
@@ -44,7 +44,7 @@ def read_npz(path: Path, name: str) -> NDArray[np.generic]:
             raise ValueError("it has no array")
         if member.file_size > MOST_BYTES:
             raise ValueError(f"it declares {member.file_size} bytes, more than {MOST_BYTES}")
-        return _numbers(np.asarray(read_member(archive, member)))
+        return _numbers(np.asarray(from_npy(member.filename, archive.read(member))))
 
 
 def _numbers(array: NDArray[np.generic]) -> NDArray[np.generic]:

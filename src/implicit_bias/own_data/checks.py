@@ -59,18 +59,12 @@ def refuse_targets_among_inputs(X: Matrix, Y: Matrix) -> None:
             )
 
 
-def likely_row_numbers(matrix: Matrix) -> list[str]:
-    """The columns that count the rows from 0 or from 1, three rows or more."""
+def said_of_row_numbers(matrix: Matrix) -> str:
+    """What to say of columns that count the rows from 0 or from 1, three or more; "" if there are none."""
     n = len(matrix.numbers)
-    if n < 3:
-        return []
     count = matrix.numbers - np.arange(n)[:, None]
     counts = np.all(count == count[0], axis=0) & ((count[0] == 0) | (count[0] == 1))
-    return [matrix.columns[i] for i in np.flatnonzero(counts).tolist()]
-
-
-def said_of_row_numbers(matrix: Matrix) -> str:
-    """What to say of columns that count the rows; "" if there are none."""
-    if not (columns := likely_row_numbers(matrix)):
+    if n < 3 or not counts.any():
         return ""
+    columns = [matrix.columns[i] for i in np.flatnonzero(counts).tolist()]
     return f"{matrix.name}: {column_names(columns)} counts the rows: own_data.drop leaves out what is a row number"

@@ -4,14 +4,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from implicit_bias.own_data.arrays import read_npy, read_npz
 from implicit_bias.own_data.header import has_header
 from implicit_bias.own_data.text import COMPRESSIONS, read_text, said_of_header
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -54,25 +53,11 @@ def read_table(path: Path, name: str = "X", form: Format | None = None) -> Any:
         raise ValueError(reason if reason.startswith(str(path)) else f"{path}: {reason}") from None
 
 
-def _text(path: Path, name: str, form: Format) -> "pd.DataFrame":
+def _text(path: Path, name: str, form: Format) -> pd.DataFrame:
     return read_text(path, form.header, form.delimiter, form.decimal)
 
 
-def _parquet(path: Path, name: str, form: Format) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.read_parquet(path)
-
-
-def _feather(path: Path, name: str, form: Format) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.read_feather(path)
-
-
-def _excel(path: Path, name: str, form: Format) -> "pd.DataFrame":
-    import pandas as pd
-
+def _excel(path: Path, name: str, form: Format) -> pd.DataFrame:
     with pd.ExcelFile(path) as book:
         grid = pd.read_excel(book, header=None)
         if len(book.sheet_names) > 1:
@@ -92,9 +77,9 @@ def _excel(path: Path, name: str, form: Format) -> "pd.DataFrame":
 READERS: dict[str, Callable[[Path, str, Format], Any]] = {
     ".npy": lambda path, name, form: read_npy(path),
     ".npz": lambda path, name, form: read_npz(path, name),
-    ".parquet": _parquet,
-    ".pq": _parquet,
-    ".feather": _feather,
+    ".parquet": lambda path, name, form: pd.read_parquet(path),
+    ".pq": lambda path, name, form: pd.read_parquet(path),
+    ".feather": lambda path, name, form: pd.read_feather(path),
     ".xlsx": _excel,
     ".xls": _excel,
     ".ods": _excel,

@@ -3,16 +3,15 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from implicit_bias.own_data.tables import column_names
 from implicit_bias.theory.problem import Array
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SHORT_FLOATS = {
     "float16": np.finfo(np.float16).eps,
@@ -45,7 +44,7 @@ class Matrix:
     eps: Array
 
 
-def to_matrix(name: str, frame: "pd.DataFrame") -> Matrix:
+def to_matrix(name: str, frame: pd.DataFrame) -> Matrix:
     """The finite numbers of a frame; integers, booleans and other floats are converted to float64 with a note.
 
     Raises:
@@ -72,9 +71,7 @@ def to_matrix(name: str, frame: "pd.DataFrame") -> Matrix:
     return Matrix(name, columns, values, eps)
 
 
-def _refuse_other_than_numbers(
-    name: str, frame: "pd.DataFrame", columns: Sequence[str], suspects: Sequence[int]
-) -> None:
+def _refuse_other_than_numbers(name: str, frame: pd.DataFrame, columns: Sequence[str], suspects: Sequence[int]) -> None:
     """Columns without a numeric type may hold numbers all the same, such as decimals of a database or mixed ones."""
     bad: dict[int, Any] = {}
     for i in suspects:
@@ -85,7 +82,7 @@ def _refuse_other_than_numbers(
         for row, value in enumerate(column.to_list()):
             if type(value) is float:
                 continue
-            if not (_is_missing(value) or _is_real(value)):
+            if not (_is_missing(value) or isinstance(value, Real | Decimal | np.bool_)):
                 bad[i] = _first_word(column) if isinstance(value, str) else (row, value)
                 break
             if isinstance(value, Integral) and abs(int(value)) > EXACT:
@@ -99,7 +96,7 @@ def _refuse_other_than_numbers(
 
 
 def _refuse_inexact(
-    name: str, frame: "pd.DataFrame", columns: Sequence[str], values: Array, integers: Sequence[int]
+    name: str, frame: pd.DataFrame, columns: Sequence[str], values: Array, integers: Sequence[int]
 ) -> None:
     """Integers of 64 bits beyond 2^53 are not those they become."""
     large = np.abs(values[:, integers]).max(axis=0, initial=0) >= EXACT
@@ -108,36 +105,25 @@ def _refuse_inexact(
         raise ValueError(_inexact(name, frame, row, columns[i], frame.iloc[row, i]))
 
 
-def _inexact(name: str, frame: "pd.DataFrame", row: int, column: str, value: Any) -> str:
+def _inexact(name: str, frame: pd.DataFrame, row: int, column: str, value: Any) -> str:
     return (
         f"{name}: {str(value)[:40]} in {_row(frame, row)}, column {column!r} is beyond 2^53 and not exact as float64: "
         "leave the column out if it is an identifier, or make it a float"
     )
 
 
-def _first_word(column: "pd.Series") -> tuple[int, Any]:
+def _first_word(column: pd.Series) -> tuple[int, Any]:
     """The first text of a column that is not a number in text; the first one if all are."""
-    import pandas as pd
-
     words = [(row, value) for row, value in enumerate(column) if isinstance(value, str)]
     numeric = pd.to_numeric(pd.Series([value for _, value in words], dtype=object), errors="coerce").notna()
     return words[0 if numeric.all() else int((~numeric).argmax())]
 
 
 def _is_missing(value: Any) -> bool:
-    import pandas as pd
-
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value))
 
 
-def _is_real(value: Any) -> bool:
-    from decimal import Decimal
-    from numbers import Real
-
-    return isinstance(value, Real | Decimal | np.bool_)
-
-
-def _refuse_missing(name: str, frame: "pd.DataFrame", columns: Sequence[str], values: Array) -> None:
+def _refuse_missing(name: str, frame: pd.DataFrame, columns: Sequence[str], values: Array) -> None:
     finite = np.isfinite(values)
     if finite.all():
         return
@@ -152,7 +138,7 @@ def _refuse_missing(name: str, frame: "pd.DataFrame", columns: Sequence[str], va
     )
 
 
-def _row(frame: "pd.DataFrame", row: int) -> str:
+def _row(frame: pd.DataFrame, row: int) -> str:
     """A row as messages call it: counted from 1, with its label if it has one."""
     label = frame.index[row]
     return f"row {row + 1}" if label == row else f"row {row + 1} ({label!r})"

@@ -3,9 +3,10 @@
 import json
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from implicit_bias.own_data.checks import check_pair, refuse_targets_among_inputs, said_of_row_numbers
 from implicit_bias.own_data.numbers import Matrix, to_matrix
@@ -16,9 +17,6 @@ from implicit_bias.own_data.tables import NAMED, as_frame, require_columns, sele
 from implicit_bias.sweeps.data import OWN, OwnData
 from implicit_bias.sweeps.handover import DataFields
 from implicit_bias.theory.problem import Array
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +126,7 @@ def read_tables(X: Any, Y: Any, own_data: OwnData) -> tuple[Matrix, Matrix]:
     return inputs, targets
 
 
-def read_rows(name: str, table: Any, like: Matrix, own_data: OwnData, width: int) -> "pd.DataFrame":
+def read_rows(name: str, table: Any, like: Matrix, own_data: OwnData, width: int) -> pd.DataFrame:
     """The columns of a matrix from another table, such as one of test rows.
 
     Args:
@@ -162,7 +160,7 @@ def _read_test(X_test: Any, Y_test: Any, inputs: Matrix, targets: Matrix, own_da
     return x, y
 
 
-def _frame(name: str, table: Any, own_data: OwnData) -> "pd.DataFrame":
+def _frame(name: str, table: Any, own_data: OwnData) -> pd.DataFrame:
     return label_rows(name, as_frame(name, table), own_data.labels)
 
 

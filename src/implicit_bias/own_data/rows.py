@@ -3,12 +3,9 @@
 import logging
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 NAMED = 5
 """How many labels a message names."""
@@ -16,7 +13,7 @@ NAMED = 5
 logger = logging.getLogger(__name__)
 
 
-def label_rows(name: str, frame: "pd.DataFrame", labels: str | None) -> "pd.DataFrame":
+def label_rows(name: str, frame: pd.DataFrame, labels: str | None) -> pd.DataFrame:
     """A frame whose rows are called by one of its columns: that of a name, or a first one without name.
 
     A first column without name is what pandas writes the labels of rows as.
@@ -48,14 +45,14 @@ def label_rows(name: str, frame: "pd.DataFrame", labels: str | None) -> "pd.Data
     return frame.iloc[:, kept].set_axis(column.to_numpy(), axis=0)
 
 
-def has_row_numbers(index: "pd.Index") -> bool:
+def has_row_numbers(index: pd.Index) -> bool:
     """Whether an index only counts the rows, from any number on."""
     if index.nlevels > 1 or index.dtype.kind not in "iu":
         return False
     return bool(np.array_equal(index, np.arange(len(index)) + index[0]))
 
 
-def pair_rows(x_name: str, X: "pd.DataFrame", y_name: str, Y: "pd.DataFrame") -> "pd.DataFrame":
+def pair_rows(x_name: str, X: pd.DataFrame, y_name: str, Y: pd.DataFrame) -> pd.DataFrame:
     """The rows of Y in the order of those of X.
 
     Rows that only count pair by position. Where both tables have labels, equal ones pair by position, too, and labels

@@ -5,7 +5,7 @@ import numpy as np
 from implicit_bias.theory.problem import Array
 
 
-def standardize(values: Array, center: bool, scale: str, deviation: Array | None = None) -> tuple[Array, Array, Array]:
+def standardize(values: Array, center: bool, scale: str, deviation: Array) -> tuple[Array, Array, Array]:
     """Shift and scale a matrix, and say how: result = (values - shift) / size.
 
     The mean is subtracted twice: the first one is off by the rounding of the values, the second one, of what is left,
@@ -22,7 +22,7 @@ def standardize(values: Array, center: bool, scale: str, deviation: Array | None
         The result (n, d), shift (d,) and size (d,).
     """
     n, d = values.shape
-    constant = np.ptp(values, axis=0) <= (0 if deviation is None else 3 * deviation)
+    constant = np.ptp(values, axis=0) <= 3 * deviation
     shift, shifted = np.zeros(d), values
     if center:
         shift = np.where(constant, values[0], values.mean(axis=0))

@@ -2,18 +2,16 @@
 
 import fnmatch
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 NAMED = 5
 """How many columns a message names."""
 
 
-def as_frame(name: str, table: Any) -> "pd.DataFrame":
+def as_frame(name: str, table: Any) -> pd.DataFrame:
     """A table of any kind as a pandas frame.
 
     Args:
@@ -24,8 +22,6 @@ def as_frame(name: str, table: Any) -> "pd.DataFrame":
     Raises:
         ValueError: it is not a table, or has no rows or no columns.
     """
-    import pandas as pd
-
     for conversion in ("collect", "to_pandas", "toarray"):
         if hasattr(table, conversion):
             table = getattr(table, conversion)()
@@ -43,8 +39,8 @@ def as_frame(name: str, table: Any) -> "pd.DataFrame":
 
 
 def select(
-    name: str, frame: "pd.DataFrame", wanted: Sequence[str] | None, parameter: str, left_out: Sequence[str] = ()
-) -> "pd.DataFrame":
+    name: str, frame: pd.DataFrame, wanted: Sequence[str] | None, parameter: str, left_out: Sequence[str] = ()
+) -> pd.DataFrame:
     """The columns of a frame that are wanted, in the order of the frame.
 
     Args:
@@ -68,7 +64,7 @@ def select(
     return frame if len(chosen) == len(columns) else frame.iloc[:, sorted(chosen)]
 
 
-def require_columns(frames: "Mapping[str, pd.DataFrame]", patterns: Sequence[str], parameter: str) -> None:
+def require_columns(frames: Mapping[str, pd.DataFrame], patterns: Sequence[str], parameter: str) -> None:
     """Refuse names or patterns of columns that none of the tables has.
 
     Raises:
@@ -84,7 +80,7 @@ def require_columns(frames: "Mapping[str, pd.DataFrame]", patterns: Sequence[str
             raise ValueError(f"{parameter}: {none} column {pattern!r}, {there}")
 
 
-def select_like(name: str, frame: "pd.DataFrame", columns: Sequence[str], other: str) -> "pd.DataFrame":
+def select_like(name: str, frame: pd.DataFrame, columns: Sequence[str], other: str) -> pd.DataFrame:
     """The columns of a frame that another table has, in its order.
 
     Raises:

@@ -6,12 +6,11 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import pandas as pd
 
 from implicit_bias.own_data.header import has_header, in_order, is_number
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COMPRESSIONS = {".gz", ".zip", ".bz2", ".xz"}
 DELIMITERS = ("\t", ";", ",", "|")
@@ -24,11 +23,15 @@ LOOKED_AT = 30
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 THOUSANDS_OR_DECIMALS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 NAMES = {"\t": "tabs", SPACES: "spaces"}
+TO_THE_LAST_BIT: dict[str, Any] = (
+    {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
+)
+"""How pandas is asked to read numbers so; from 3.1 on it does by itself, and deprecates the argument."""
 
 logger = logging.getLogger(__name__)
 
 
-def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: str | None) -> "pd.DataFrame":
+def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: str | None) -> pd.DataFrame:
     """A table in text; blank lines and lines that begin with # are skipped.
 
     Args:
@@ -40,8 +43,6 @@ def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: s
     Raises:
         ValueError: there is no line of numbers, or the form cannot be told.
     """
-    import pandas as pd
-
     lines = [line for line in _decoded(path).splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise ValueError("it has no rows of numbers")
@@ -60,7 +61,7 @@ def read_text(path: Path, header: bool | None, delimiter: str | None, decimal: s
         header=0 if header else None,
         skipinitialspace=True,
         low_memory=False,
-        **({} if _reads_to_the_last_bit() else {"float_precision": "round_trip"}),
+        **TO_THE_LAST_BIT,
     )
     if frame.index.nlevels > 1:
         raise ValueError(f"the header has {len(cells[0])} cells, the line below {len(cells[1])}")
@@ -74,13 +75,6 @@ def said_of_header(path: Path, header: bool, first: Sequence[str]) -> None:
         return
     shown = ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")
     logger.info("%s: the first line is taken as %s (%s)", path, "names of columns" if header else "a sample", shown)
-
-
-def _reads_to_the_last_bit() -> bool:
-    """Whether that is what pandas does by itself, as from 3.1 on, where the argument for it is deprecated."""
-    import pandas as pd
-
-    return tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
 
 
 def _decoded(path: Path) -> str:
@@ -129,7 +123,7 @@ def _decimal(path: Path, lines: Sequence[Sequence[str]], delimiter: str) -> str:
     return ","
 
 
-def _without_empty_ends(path: Path, frame: "pd.DataFrame") -> "pd.DataFrame":
+def _without_empty_ends(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     """A frame without the empty columns and rows at its ends that spreadsheets leave."""
     rows, columns = len(frame), frame.shape[1]
     while columns > 1 and _is_unnamed(frame.columns[columns - 1]) and frame.iloc[:, columns - 1].isna().all():

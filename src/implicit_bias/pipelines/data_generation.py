@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import numpy as np
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.sweeps.data import DataSets
 from implicit_bias.sweeps.handover import DataFields
 from implicit_bias.theory.synthetic import draw_data, draw_held_out
@@ -37,4 +38,4 @@ def generate_data(data: DataSets) -> dict[str, DataFields]:
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Parameters of the data sets -> data."""
-    return Pipeline([Node(generate_data, inputs="params:data", outputs="data", name="generate_data")])
+    return Pipeline([node(generate_data, "params:data", "data")])

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from kedro.io.core import DatasetError
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.steps import Measured, step_of
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record, failure_of
@@ -30,15 +31,6 @@ def evaluate_points(
     """Measure and draw every trained point, but those that are done: distance to the min-norm solution, bounds, law.
 
     Without the sweep's `point_figures` no point is drawn.
-
-    Args:
-        data: name -> loader of X, Y and test rows.
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-        plan: the points to evaluate.
-        stored: what earlier runs have left.
-        initial_states: point -> loader of a State's fields.
-        trajectories: point -> loader of a Trajectory's fields.
 
     Yields:
         point -> its figure (SVG), and point -> its metrics and curves.
@@ -96,11 +88,10 @@ def create_pipeline(**_: Any) -> Pipeline:
     """Trajectories -> figures and evaluations, point by point."""
     return Pipeline(
         [
-            Node(
+            node(
                 evaluate_points,
-                inputs=["data", "problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
-                outputs=["point_figures", "evaluations"],
-                name="evaluate_points",
+                ["data", "problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                ["point_figures", "evaluations"],
             )
         ]
     )

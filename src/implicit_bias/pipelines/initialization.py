@@ -5,9 +5,10 @@ import logging
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.pipelines.kinds.steps import step_of
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.fingerprint import digest, numerics
 from implicit_bias.sweeps.handover import Data, DataFields, Plan, ProblemFields, Problems, Record
@@ -30,14 +31,6 @@ DATA_TOLD: dict[str, Literal["preparation", "drawn"]] = {"own_data": "preparatio
 
 def plan_points(data: Data, problems: Problems, sweep: Sweep) -> Plan:
     """Write down every point of the sweep with all that determines it, before any of them is run.
-
-    Args:
-        data: name -> loader of X, Y and how they were drawn, or tables of one's own prepared.
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-
-    Returns:
-        Title, description, parameters, points and data sets of the sweep, as tracked.
 
     Raises:
         EngineError: the engine that the sweep asks for cannot be used.
@@ -68,13 +61,6 @@ def initialize_points(
 ) -> Iterator[dict[str, Record]]:
     """Draw the initial network of every point, as a reduced state, but those that are done.
 
-    Args:
-        data: name -> loader of X, Y and test rows.
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-        plan: the points to initialise.
-        stored: what earlier runs have left.
-
     Yields:
         point -> the fields of its State.
     """
@@ -83,7 +69,6 @@ def initialize_points(
 
 
 def initialize_point(point: Point, sweep: Sweep, problem: ProblemFields, *rows: DataFields) -> Record:
-    """Draw the initial network of one point."""
     record: Record = step_of(sweep.kind, "initialize").draw(point, sweep, Problem(**problem), *rows)
     return record
 
@@ -115,12 +100,7 @@ def create_pipeline(**_: Any) -> Pipeline:
     """Problems -> plan, initial states."""
     return Pipeline(
         [
-            Node(plan_points, inputs=["data", "problems", "params:sweep"], outputs="plan", name="plan_points"),
-            Node(
-                initialize_points,
-                inputs=["data", "problems", "params:sweep", "plan", "stored"],
-                outputs="initial_states",
-                name="initialize_points",
-            ),
+            node(plan_points, ["data", "problems", "params:sweep"], "plan"),
+            node(initialize_points, ["data", "problems", "params:sweep", "plan", "stored"], "initial_states"),
         ]
     )

@@ -3,9 +3,10 @@
 import logging
 from typing import Any
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.sweeps.data import Reparametrization
 from implicit_bias.sweeps.handover import Data, DataFields, ProblemFields, problem_fields
 from implicit_bias.theory.problem import Problem, doubtful_ranks, rank_cut, reparametrize
@@ -58,13 +59,4 @@ def said_of_rank(problem: Problem, record: DataFields, rule: Reparametrization) 
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Data -> problems."""
-    return Pipeline(
-        [
-            Node(
-                reparametrize_data,
-                inputs=["data", "params:reparametrization"],
-                outputs="problems",
-                name="reparametrize_data",
-            )
-        ]
-    )
+    return Pipeline([node(reparametrize_data, ["data", "params:reparametrization"], "problems")])

@@ -4,15 +4,16 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.pipelines import questions, sections
 from implicit_bias.pipelines.evaluation import EVALUATION
 from implicit_bias.pipelines.kinds.steps import step_of
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.sweeps.compute import STAMP, Stage, stamp
 from implicit_bias.sweeps.figure import Results
-from implicit_bias.sweeps.handover import Loaders, Plan, Problems, Record, failure_of
+from implicit_bias.sweeps.handover import Loaders, Plan, Problems, Record, entries, failure_of
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.sweeps.points import require
 from implicit_bias.sweeps.records import Fingerprints
@@ -23,13 +24,6 @@ def tabulate_points(
     sweep: Sweep, plan: Plan, problems: Problems, trajectories: Loaders, evaluations: Loaders
 ) -> pd.DataFrame:
     """One row per finished point: its parameters, how it ended, its metrics, and the stamp of its evaluation.
-
-    Args:
-        sweep: parameters of the sweep.
-        plan: the points of the sweep.
-        problems: name -> loader of a Problem's fields.
-        trajectories: point -> loader of what training recorded.
-        evaluations: point -> loader of metrics and curves.
 
     Raises:
         StaleRecords: the plan, or one of the records, is of other parameters, data or numerics.
@@ -43,11 +37,7 @@ def tabulate_points(
         if failure_of(measured) is not None:
             continue
         trained = fingerprints.load(TRAINING, trajectories, key)
-        tracked = {
-            name.partition("/")[2]: value
-            for name, value in (trained | measured).items()
-            if name.startswith(("param/", "metric/"))
-        }
+        tracked = entries(trained | measured, "param/", "metric/")
         rows.append({"point": key, **point["params"], **tracked, STAMP: stamp(fingerprints.of(EVALUATION, key))})
     return pd.DataFrame(rows)
 
@@ -67,12 +57,7 @@ def join_metrics(stage: Stage, fingerprints: Fingerprints, table: pd.DataFrame, 
     fingerprints.check(EVALUATION, table)
     require(table["point"], records, stage.output, stage.pipeline)
     rows = {
-        key: {
-            name.removeprefix("metric/"): value
-            for name, value in fingerprints.load(stage, records, key).items()
-            if name.startswith("metric/")
-        }
-        | {STAMP: stamp(fingerprints.of(stage, key))}
+        key: entries(fingerprints.load(stage, records, key), "metric/") | {STAMP: stamp(fingerprints.of(stage, key))}
         for key in table["point"]
     }
     return table.drop(columns=STAMP).join(pd.DataFrame.from_dict(rows, orient="index"), on="point")
@@ -80,12 +65,6 @@ def join_metrics(stage: Stage, fingerprints: Fingerprints, table: pd.DataFrame, 
 
 def summarize_sweep(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame) -> Record:
     """Aggregate metrics of the whole sweep, and its means against width as curves.
-
-    Args:
-        sweep: parameters of the sweep.
-        plan: the points of the sweep.
-        problems: name -> loader of a Problem's fields.
-        table: one row per point.
 
     Raises:
         StaleRecords: the plan or the table is of other parameters, data or numerics.
@@ -104,13 +83,6 @@ def draw_sweep(
 ) -> tuple[Any, Any, Any]:
     """Draw the figure of the sweep, once for PNG and once for PDF, and its companion.
 
-    Args:
-        sweep: parameters of the sweep.
-        plan: the points of the sweep.
-        problems: name -> loader of a Problem's fields.
-        table: one row per finished point.
-        evaluations: point -> loader of metrics and curves.
-
     Raises:
         StaleRecords: the plan, the table or a record is of other parameters, data or numerics.
     """
@@ -122,7 +94,7 @@ def draw_sweep(
 
 
 def draw_interactive(sweep: Sweep, plan: Plan, problems: Problems, table: pd.DataFrame, evaluations: Loaders) -> Any:
-    """Draw the sweep as a figure to zoom into; see `draw_sweep` for the arguments."""
+    """Draw the sweep as a figure to zoom into."""
     from implicit_bias.figures import registry
 
     return registry.draw_plotly(_results(sweep, plan, problems, table, evaluations))
@@ -147,30 +119,10 @@ def create_pipeline(**_: Any) -> Pipeline:
     known = ["params:sweep", "plan", "problems"]
     reports = Pipeline(
         [
-            Node(
-                tabulate_points,
-                inputs=[*known, "trajectories", "evaluations"],
-                outputs="table",
-                name="tabulate_points",
-            ),
-            Node(
-                summarize_sweep,
-                inputs=[*known, "table"],
-                outputs="summary",
-                name="summarize_sweep",
-            ),
-            Node(
-                draw_sweep,
-                inputs=[*known, "table", "evaluations"],
-                outputs=["figure", "figure_pdf", "companion"],
-                name="draw_sweep",
-            ),
-            Node(
-                draw_interactive,
-                inputs=[*known, "table", "evaluations"],
-                outputs="interactive",
-                name="draw_interactive",
-            ),
+            node(tabulate_points, [*known, "trajectories", "evaluations"], "table"),
+            node(summarize_sweep, [*known, "table"], "summary"),
+            node(draw_sweep, [*known, "table", "evaluations"], ["figure", "figure_pdf", "companion"]),
+            node(draw_interactive, [*known, "table", "evaluations"], "interactive"),
         ]
     )
     return reports + questions.create_pipeline() + sections.create_pipeline()

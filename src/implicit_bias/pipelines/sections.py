@@ -11,6 +11,7 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from implicit_bias.pipelines.evaluation import EVALUATION
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.report.facts import Facts
 from implicit_bias.report.latex import latex_table
 from implicit_bias.report.paper import on_the_way
@@ -37,19 +38,7 @@ def describe_sweep(
     tracked: Whereabouts,
     *images: bytes,
 ) -> SectionJson:
-    """Write down what the report says of the sweep.
-
-    Args:
-        sweep: parameters of the sweep.
-        plan: title, parameters, points and data sets of the sweep.
-        problems: name -> loader of a Problem's fields.
-        table: one row per finished point.
-        evaluations: point -> loader of metrics and curves, or of the error that took their place.
-        tracked: where the sweep is tracked; empty if it is not.
-        images: its SWEEP_PICTURES, as PNG.
-
-    Returns:
-        the section of the sweep, as JSON takes it.
+    """Write down what the report says of the sweep; `images` are its SWEEP_PICTURES.
 
     Raises:
         StaleRecords: the plan, the table or a record is of other parameters, data or numerics.
@@ -63,7 +52,7 @@ def describe_sweep(
         return on_the_way(record["curve/iteration"], record["curve/excess"], iteration)
 
     facts = Facts(
-        Origin(plan["params"], provenance(), present(SWEEP_PICTURES, images), whereabouts(tracked)),
+        origin(plan, tracked, SWEEP_PICTURES, images),
         table,
         planned=len(plan["points"]),
         names={key: point["name"] for key, point in plan["points"].items()},
@@ -79,14 +68,13 @@ def describe_study(study: str, plan: Plan, table: pd.DataFrame, tracked: Whereab
 
     Args:
         study: the name of its section in report/registry.py, or its import path.
-        plan: title, parameters and points of the sweep.
+        plan: that of the sweep.
         table: one row per finished point, the metrics of the study among them.
         tracked: where the sweep is tracked; empty if it is not.
         images: the pictures of the study, as PNG.
     """
-    pictures = present(section_kind(study).pictures, images)
-    origin = Origin(plan["params"], provenance(), pictures, whereabouts(tracked))
-    return described(study, Facts(origin, table, planned=len(plan["points"])))
+    of = origin(plan, tracked, section_kind(study).pictures, images)
+    return described(study, Facts(of, table, planned=len(plan["points"])))
 
 
 def described(kind: str, facts: Facts) -> SectionJson:
@@ -94,14 +82,10 @@ def described(kind: str, facts: Facts) -> SectionJson:
     return write_section(kind, facts).model_dump(mode="json")
 
 
-def present(names: Iterable[str], images: Iterable[bytes]) -> dict[str, bytes]:
-    """The pictures by name, those left out that there was no reason to draw."""
-    return {name: image for name, image in zip(names, images, strict=True) if image}
-
-
-def whereabouts(tracked: Whereabouts) -> Tracked | None:
-    """Where a run is tracked, if it is."""
-    return Tracked(**tracked) if tracked else None
+def origin(plan: Plan, tracked: Whereabouts, names: Iterable[str], images: Iterable[bytes]) -> Origin:
+    """What a section is of: the run, this moment, and the named pictures but for those there was no reason to draw."""
+    pictures = {name: image for name, image in zip(names, images, strict=True) if image}
+    return Origin(plan["params"], provenance(), pictures, Tracked(**tracked) if tracked else None)
 
 
 def profiles(plan: Plan) -> list[NamedProfile]:
@@ -142,11 +126,10 @@ def create_pipeline(**_: Any) -> Pipeline:
     """Plan, table, evaluations, figures -> the sweep's section of the report."""
     return Pipeline(
         [
-            Node(
+            node(
                 describe_sweep,
-                inputs=["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *SWEEP_PICTURES],
-                outputs="section",
-                name="describe_sweep",
+                ["params:sweep", "plan", "problems", "table", "evaluations", "tracked", *SWEEP_PICTURES],
+                "section",
             ),
             typesetting("section", "results"),
         ]

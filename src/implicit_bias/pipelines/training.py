@@ -4,10 +4,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.pipelines.initialization import INITIALIZATION
 from implicit_bias.pipelines.kinds.steps import Trained, step_of
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.sweeps.compute import ReadStored, Stage
 from implicit_bias.sweeps.handover import Data, DataFields, Loaders, Plan, ProblemFields, Problems, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
@@ -16,22 +17,9 @@ from implicit_bias.theory.problem import Problem
 
 
 def train_points(
-    data: Data,
-    problems: Problems,
-    sweep: Sweep,
-    plan: Plan,
-    stored: dict[str, ReadStored],
-    initial_states: Loaders,
+    data: Data, problems: Problems, sweep: Sweep, plan: Plan, stored: dict[str, ReadStored], initial_states: Loaders
 ) -> Iterator[dict[str, Record]]:
     """Train every point by its solver, but those that are done; each is saved at once.
-
-    Args:
-        data: name -> loader of X, Y and test rows.
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-        plan: the points to train.
-        stored: what earlier runs have left.
-        initial_states: point -> loader of a State's fields.
 
     Yields:
         point -> the fields of its Trajectory, its loss curve and what else is tracked; a `Failure` of one that failed.
@@ -42,7 +30,6 @@ def train_points(
 
 
 def train_point(point: Point, sweep: Sweep, problem_fields: ProblemFields, state: Record, *rows: DataFields) -> Record:
-    """Train one point."""
     started, problem = time.perf_counter(), Problem(**problem_fields)
     run: Trained = step_of(sweep.kind, "train").train(point, sweep, problem, state, *rows)
     iteration = problem.iterations(run.t, sweep.step_size)
@@ -65,12 +52,5 @@ TRAINING = Stage("train", "trajectories", "training", train_point, frozenset({"d
 def create_pipeline(**_: Any) -> Pipeline:
     """Initial states -> trajectories."""
     return Pipeline(
-        [
-            Node(
-                train_points,
-                inputs=["data", "problems", "params:sweep", "plan", "stored", "initial_states"],
-                outputs="trajectories",
-                name="train_points",
-            )
-        ]
+        [node(train_points, ["data", "problems", "params:sweep", "plan", "stored", "initial_states"], "trajectories")]
     )

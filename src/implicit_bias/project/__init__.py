@@ -19,12 +19,5 @@ def catalog(folder: str, namespace: str = "", page: str = "", about: str = "") -
         about: what the first line says of the problem.
     """
     prefix = f"{namespace}." if namespace else ""
-    return rendered(
-        "catalog.yml",
-        {
-            "prefix": prefix,
-            "folder": folder,
-            "page": page or f"{folder}/08_reporting",
-            "about": about,
-        },
-    )
+    page = page or f"{folder}/08_reporting"
+    return rendered("catalog.yml", {"prefix": prefix, "folder": folder, "page": page, "about": about})

@@ -9,6 +9,7 @@ from kedro.config import OmegaConfigLoader
 from implicit_bias.project import catalog
 
 FOLDER = "data"
+"""Where the runs of an environment write, relative to the project."""
 SHARED = (None, "base", "local")
 """Environments that write into the folder itself; every other one has its own in it."""
 
@@ -23,15 +24,10 @@ class ProjectConfigLoader(OmegaConfigLoader):
         loaded: dict[str, Any] = super().__getitem__(key)
         match key:
             case "globals":
-                return {"folder": folder_of_environment(self.env)} | loaded
+                return {"folder": FOLDER if self.env in SHARED else f"{FOLDER}/{self.env}"} | loaded
             case "catalog":
                 return datasets(self["globals"]["folder"], problems(self["parameters"])) | loaded
         return loaded
-
-
-def folder_of_environment(env: str | None) -> str:
-    """The folder of what the runs of an environment write, relative to the project."""
-    return FOLDER if env in SHARED else f"{FOLDER}/{env}"
 
 
 def problems(parameters: dict[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from implicit_bias.report.paper import LossAt, reproduction
 from implicit_bias.report.paper_settings import beside_paper
 from implicit_bias.report.section import FailedPoint, Origin, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
-from implicit_bias.sweeps.figure import COMPANION, Words, columns, known_figure
+from implicit_bias.sweeps.figure import COMPANION, Words, columns_of, known_figure
 from implicit_bias.theory.bounds.registry import RUN_BOUNDS
 from implicit_bias.theory.solvers.stopping import SADDLE, SLOW
 
@@ -102,7 +102,7 @@ def _faults(points: pd.DataFrame, missing: int) -> list[str]:
         broken = int(((points[f"{name}_worst"] > 1 + ROUNDING) & met).sum())
         if broken:
             faults.append(f"{broken:,} point{'s exceed' if broken > 1 else ' exceeds'} what is {bound.title}.")
-    if count := int(at_a_limit(columns(points)).sum()):
+    if count := int(at_a_limit(columns_of(points)).sum()):
         faults.append(f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance.")
     if "loss_error" in points and (count := int((points["loss_error"] > LARGEST_LOSS_ERROR).sum())):
         late = "have late losses" if count > 1 else "has late losses"

@@ -145,13 +145,12 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
         )
     where = address or "this machine"
     try:
-        if address and urlsplit(address if "://" in address else f"//{address}").port:
+        if address:
             _knock(address)
         processes = cpu_count() if workers == -1 else workers
-        if (cluster := _dask(address, processes)).closed:
+        if _dask(address, processes).closed:
             _dask.cache_clear()
-            cluster = _dask(address, processes)
-        return cluster
+        return _dask(address, processes)
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, EngineError):
             raise
@@ -160,17 +159,10 @@ def connect(backend: str, address: str | None, workers: int) -> Cluster:
 
 
 def _knock(address: str) -> None:
-    """Connect once: the client of a cluster tries for minutes."""
+    """Connect once, where there is a port: the client of a cluster tries for minutes."""
     parts = urlsplit(address if "://" in address else f"//{address}")
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE):
-        pass
-
-
-def _same_versions(worker: str, there: dict[str, str]) -> None:
-    for name, found in there.items():
-        here = _version(name)
-        if found != here:
-            raise EngineError(f"worker {worker} has {name} {found or 'not installed'}, this process has {here}")
+    if parts.port:
+        socket.create_connection((parts.hostname or "", parts.port), timeout=PATIENCE).close()
 
 
 def _version(name: str) -> str:
@@ -192,8 +184,11 @@ def _dask(address: str | None, workers: int) -> Cluster:
     atexit.register(client.close)
     client.wait_for_workers(1, timeout=PATIENCE)
     for name in SAME:
+        here = _version(name)
         for worker, found in client.run(version, name, on_error="return").items():
-            _same_versions(worker, {name: "" if isinstance(found, Exception) else found})
+            there = "" if isinstance(found, Exception) else found
+            if there != here:
+                raise EngineError(f"worker {worker} has {name} {there or 'not installed'}, this process has {here}")
     threading.Thread(target=_watch, args=(client, address), daemon=True).start()
     return Cluster(client)
 

@@ -2,13 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    RootModel,
-    model_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, RootModel, model_validator
 
 from implicit_bias.sweeps.fields import Count, NonNegative, Parameters, Seed
 

@@ -5,6 +5,7 @@ import math
 import os
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -18,9 +19,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip archive can hold: equal contents give equal bytes
-_LOCAL_HEADER = (
-    50  # bytes before each array without its name: 30 of every archive, 20 of the long sizes that NumPy writes, too
-)
+_LOCAL_HEADER = 30 + 20  # bytes before each array without its name: of every archive, and of the sizes of large ones
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -47,21 +46,29 @@ class ArrayDataset(AbstractDataset[Mapping[str, Any], dict[str, Any]]):
             raise DatasetError(f"{self._filepath}: expected a mapping of names to arrays, got {type(data).__name__}")
         arrays = {name: self._as_array(name, value) for name, value in data.items()}
         with replacing(self._filepath) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name in sorted(arrays):
+            for name in sorted(arrays):  # what `archive.open` would write, which takes twice as long
+                header, content = as_npy(arrays[name])
                 member = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
-                with archive.open(member, "w", force_zip64=True) as stream:
-                    stream.writelines(as_npy(arrays[name]))
+                member.header_offset, member.external_attr = file.tell(), 0o600 << 16
+                member.file_size = member.compress_size = len(header) + len(content)
+                member.CRC = zlib.crc32(content, zlib.crc32(header))
+                file.writelines((member.FileHeader(zip64=True), header, content))
+                archive.filelist.append(member)
+            archive.start_dir = file.tell()
 
     def load(self) -> dict[str, Any]:
         try:
-            with zipfile.ZipFile(self._filepath) as archive:
+            with self._filepath.open("rb") as file, zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
                 size = sum(member.file_size for member in members)
                 if size > self._max_bytes:
                     raise ValueError(f"it declares {size} bytes, more than max_bytes = {self._max_bytes}")
                 if size > self._filepath.stat().st_size:  # compressed, or one array under many names
                     raise ValueError(f"it declares {size} bytes, more than it has")
-                arrays = {member.filename.removesuffix(".npy"): read_member(archive, member) for member in members}
+                arrays = {
+                    member.filename.removesuffix(".npy"): from_npy(member.filename, _stored(file, member))
+                    for member in members
+                }
                 listed = sum(_LOCAL_HEADER + len(each.orig_filename.encode()) + each.compress_size for each in members)
                 if listed != archive.start_dir:  # checksums cover the arrays, not the list of them
                     raise ValueError("its list of arrays is incomplete")
@@ -209,17 +216,29 @@ def _header(dtype: np.dtype[Any], shape: tuple[int, ...], columns: bool) -> byte
     return stream.getvalue()
 
 
-def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Any:
-    """Read one .npy member; its header must account for every byte, so that nothing is allocated on its word alone."""
-    content = archive.read(member)
+def _stored(file: IO[bytes], member: zipfile.ZipInfo) -> bytes:
+    """The bytes of a member of an archive, checked as `zipfile` does, which takes three times as long."""
+    name = member.orig_filename.encode()
+    file.seek(member.header_offset)
+    header = file.read(30 + len(name))
+    file.seek(int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
+    content = file.read(member.compress_size)
+    whole = header[:4] == b"PK\3\4" and header[30:] == name and zlib.crc32(content) == member.CRC
+    if member.compress_type or not whole:
+        raise ValueError(f"{member.filename} is {'compressed' if member.compress_type else 'damaged'}")
+    return content
+
+
+def from_npy(name: str, content: bytes) -> Any:
+    """The array of a .npy file, whose header must account for every byte: nothing is allocated on its word alone."""
     begin = _data_begins(content)
     shape, fortran_order, dtype = _said(content[:begin])
     if dtype.hasobject:
-        raise ValueError(f"{member.filename} holds pickled objects")
+        raise ValueError(f"{name} holds pickled objects")
     if not dtype.itemsize and math.prod(shape) > len(content):
-        raise ValueError(f"{member.filename} declares {shape} entries of no size")
+        raise ValueError(f"{name} declares {shape} entries of no size")
     if len(content) - begin != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{member.filename} has {len(content) - begin} bytes for shape {shape} of {dtype}")
+        raise ValueError(f"{name} has {len(content) - begin} bytes for shape {shape} of {dtype}")
     array: NDArray[Any] = np.ndarray(
         shape, dtype, buffer=bytearray(memoryview(content)[begin:]), order="F" if fortran_order else "C"
     )

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
@@ -20,6 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Width = Annotated[int, Field(ge=1, le=2**53)]
 Depth = Annotated[int, Field(ge=1, le=64)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Tolerance = Annotated[float, Field(ge=1e-13, lt=1)]
 MOST_VALUES = 100_000
 """Values a list may have."""
 
@@ -41,6 +44,16 @@ def expand(value: Any) -> Any:
                 raise ValueError(f"a range is written start:end or start:end:step in whole numbers, got {word!r}")
         return items
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Item = TypeVar("Item")
+Values = Annotated[list[Item], BeforeValidator(expand), Field(min_length=1)]
+"""A list of one value or several; a single one, and text as `expand` takes it, become lists."""
+
+
+def numeral(value: float) -> str:
+    """A number with all of its digits, as names of metrics may have it: without a plus sign."""
+    return repr(float(value)).removesuffix(".0").replace("+", "")
 
 
 def words(value: Any) -> Any:

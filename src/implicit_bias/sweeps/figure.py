@@ -80,11 +80,10 @@ class Results:
 
     @property
     def columns(self) -> dict[str, Array]:
-        """The table as one array per column."""
-        return columns(self.table)
+        return columns_of(self.table)
 
 
-def columns(table: "pd.DataFrame") -> dict[str, Array]:
+def columns_of(table: "pd.DataFrame") -> dict[str, Array]:
     """A table as one array per column."""
     return {str(name): column.to_numpy() for name, column in table.items()}
 

@@ -88,21 +88,24 @@ def _source(module: str) -> bytes:
 @cache
 def _code(module: str) -> tuple[str, frozenset[str]]:
     """Digest of a module's code, and the modules of this package that it imports."""
-    tree = ast.parse(_source(module))
-    imports = frozenset(_imports(tree))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            del node.body[0]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    tree, imports = ast.parse(_source(module)), set[str]()
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(NUMERICS):
             inner = (f"{node.module}.{alias.name}" for alias in node.names)
-            yield from (name if _is_module(name) else node.module for name in inner)
+            imports.update(name if _is_module(name) else node.module for name in inner)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            del node.body[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imports)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A module or a statement, and all statements in it: a tenth of the nodes of its tree."""
+    yield node
+    for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for each in getattr(node, part, ()):
+            yield from _statements(each)
 
 
 def _is_module(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
     from implicit_bias.theory.problem import Array, Problem
@@ -47,14 +47,7 @@ class ProblemFields(TypedDict):
 
 
 def problem_fields(problem: "Problem") -> ProblemFields:
-    """The fields of a problem."""
-    return {
-        "n": problem.n,
-        "sigma": problem.sigma,
-        "Phi1": problem.Phi1,
-        "Y_tilde": problem.Y_tilde,
-        "loss_floor": problem.loss_floor,
-    }
+    return cast("ProblemFields", dict(vars(problem)))
 
 
 Data = dict[str, Callable[[], DataFields]]
@@ -142,10 +135,14 @@ def failure(error: Exception) -> Record:
 
 
 def failed(reason: str) -> Record:
-    """The failure of a reason."""
     return dict(Failure(error=reason))
 
 
 def failure_of(record: Mapping[str, Any]) -> str | None:
     """Why there is no record; None of one that could be computed."""
     return str(record["error"]) if "error" in record else None
+
+
+def entries(record: Mapping[str, Any], *prefixes: str) -> Record:
+    """The entries of a record under prefixes, without them."""
+    return {name.partition("/")[2]: value for name, value in record.items() if name.startswith(prefixes)}

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from implicit_bias.sweeps.compute import StaleRecords
+from implicit_bias.sweeps.fields import numeral
 from implicit_bias.sweeps.fingerprint import digest
 from implicit_bias.sweeps.handover import Compare, Params, Plan, PlannedData, PlannedPoint
 from implicit_bias.sweeps.parameters import HANDLING, Point, Sweep
@@ -142,11 +143,6 @@ def _name(point: Point, sweep: Sweep, seed: bool = True) -> str:
         point.initialization.replace("_", " "): len(sweep.initialization) > 1,
     }
     return " ".join(word.format(**vars(point)) for word, telling in words.items() if telling)
-
-
-def numeral(value: float) -> str:
-    """A number with all of its digits, as names of metrics may have it: without a plus sign."""
-    return repr(float(value)).removesuffix(".0").replace("+", "")
 
 
 def _compare(sweep: Sweep) -> Compare:

@@ -1,25 +1,23 @@
 """The parameters of a sweep, validated before any node runs, and its points. Unknown keys are refused."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import log10, prod
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from implicit_bias.sweeps.data import OWN
 from implicit_bias.sweeps.fields import (
     Count,
     Depth,
+    NonNegative,
     Parameters,
     Positive,
     Seed,
+    Share,
+    Tolerance,
+    Values,
     Width,
     checked_name,
     expand,
@@ -35,17 +33,17 @@ from implicit_bias.theory.networks.activation.experiment import SOLVERS as ACTIV
 from implicit_bias.theory.networks.registry import network_kind
 from implicit_bias.theory.solvers.registry import solver
 
-InitializationName = Annotated[str, AfterValidator(lambda name: checked_name(initialization, name))]
+InitializationName = Annotated[str, AfterValidator(partial(checked_name, initialization))]
 """A name of theory/initialization/registry.py, or an import path package.module:object."""
 SolverName = Annotated[
     str, AfterValidator(lambda name: name if name in ACTIVATION_SOLVERS else checked_name(solver, name))
 ]
 """A name of theory/solvers/registry.py, or an import path package.module:object."""
-ActivationName = Annotated[str, AfterValidator(lambda name: checked_name(activation, name))]
+ActivationName = Annotated[str, AfterValidator(partial(checked_name, activation))]
 """A name of theory/networks/activation/activations.py, or an import path package.module:object."""
-NetworkName = Annotated[str, AfterValidator(lambda name: checked_name(network_kind, name))]
+NetworkName = Annotated[str, AfterValidator(partial(checked_name, network_kind))]
 """A name of theory/networks/registry.py, or an import path package.module:object."""
-FigureName = Annotated[str, AfterValidator(lambda name: checked_name(sweep_figure, name))]
+FigureName = Annotated[str, AfterValidator(partial(checked_name, sweep_figure))]
 """A name of figures/registry.py, or an import path package.module:object."""
 MOST_POINTS = 1_000_000
 """Points a sweep may have."""
@@ -63,8 +61,7 @@ class Engine(Parameters):
     workers: int = Field(-1, description="worker processes; -1 means one per core, 1 none besides the main process")
     backend: Literal["loky", "dask"] = Field("loky", description="processes of this machine, or a cluster")
     address: Annotated[str, Field(min_length=1)] | None = Field(
-        None,
-        description="tcp://host:port of a Dask scheduler; by default a cluster is started on this machine",
+        None, description="tcp://host:port of a Dask scheduler; by default a cluster is started on this machine"
     )
     fresh: bool = Field(False, description="compute everything again, and start a new tracked run")
 
@@ -167,6 +164,11 @@ class Point:
         return self.case == BALANCED
 
     @property
+    def gram(self) -> tuple[float, float]:
+        """(a, b) = (sigma_U^2 h, sigma_V^2 h)."""
+        return self.sigma_u**2 * self.width, self.sigma_v**2 * self.width
+
+    @property
     def law(self) -> Law:
         """What the law of the distance is for its initial weights."""
         return "silent" if self.balanced else initialization(self.initialization).law
@@ -182,18 +184,13 @@ class Sweep(Drawn, Engine):
         False, description="run with seed s uses draw s of the data set; otherwise all use draw 0"
     )
     network: NetworkName | None = Field(None, description="kind of network; by default what depths and activations say")
-    widths: Annotated[list[Width], BeforeValidator(expand), Field(min_length=1)]
-    depths: Annotated[list[Depth], BeforeValidator(expand), Field(min_length=1)] = Field(
-        [2], description="numbers L of layers of linear networks; the paper's has 2"
-    )
+    widths: Values[Width]
+    depths: Values[Depth] = Field([2], description="numbers L of layers of linear networks; the paper's has 2")
     inner_layers: Literal["gaussian", "orthogonal"] = Field(
         "gaussian", description="of the layers between the first and the last one"
     )
-    inner_gain: Annotated[
-        list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], BeforeValidator(expand), Field(min_length=1)
-    ] = Field(
-        [1.0],
-        description="gains: inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal",
+    inner_gain: Values[NonNegative] = Field(
+        [1.0], description="gains: inner layers have entries N(0, inner_gain^2 / h), or are inner_gain times orthogonal"
     )
     leak_tol: Annotated[float, Field(gt=0, le=1)] = Field(
         1e-6,
@@ -205,7 +202,7 @@ class Sweep(Drawn, Engine):
         description=f"activations of the hidden layer, of {', '.join(ACTIVATIONS)}, or import paths "
         "package.module:object; none for the paper's network",
     )
-    seeds: Annotated[list[Seed], BeforeValidator(expand), Field(min_length=1)]
+    seeds: Values[Seed]
     alpha: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], BeforeValidator(expand)] = Field(
         [], description="exponents: the initial scales are h^-alpha"
     )
@@ -223,14 +220,12 @@ class Sweep(Drawn, Engine):
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="of the solvers momentum and nesterov")
     stop: Stopping = Stopping()
-    flow_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(1e-8, description="local error of the flow")
-    kink_tolerance: Annotated[float, Field(ge=1e-13, lt=1)] = Field(
+    flow_tolerance: Tolerance = Field(1e-8, description="local error of the flow")
+    kink_tolerance: Tolerance = Field(
         1e-4, description="the same where the activation has kinks, at which the cost grows like its inverse"
     )
     curve_points: Annotated[int, Field(ge=3, le=1000)] = 60
-    delta: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.05, description="failure probability of random bounds; bands and quantiles have 1 - delta"
-    )
+    delta: Share = Field(0.05, description="failure probability of random bounds; bands and quantiles have 1 - delta")
     point_figures: bool = Field(True, description="draw a figure of every point; thousands of them take long to make")
     seed: Seed = 0
 
@@ -257,7 +252,7 @@ class Sweep(Drawn, Engine):
                 raise ValueError(
                     f"h^-alpha must be within 1e±{MOST_DECADES}, alpha = {alpha} at h = {max(self.widths)}"
                 )
-        lists: list[list[Any]] = [self.widths, self.seeds, self._initial_scales(), self.solvers, self.initialization]
+        lists: list[list[Any]] = [self.widths, self.seeds, self._initial_scales(1), self.solvers, self.initialization]
         lists += [self.depths, self.inner_gain, self.activations or [None]]
         count = prod(map(len, lists))
         if count > MOST_POINTS:
@@ -304,28 +299,35 @@ class Sweep(Drawn, Engine):
                 depth=depth,
                 inner_gain=gain,
                 activation=phi,
-                **scales(h),
+                **scales,
             )
             for depth in self.depths
             for gain in (self.inner_gain if depth > 2 else [1.0])
             for phi in activations
             for h in self.widths
-            for label, scales in self._initial_scales()
+            for label, scales in self._initial_scales(h)
             for initialization in self.initialization
             for seed in self.seeds
             for solver in self.solvers
         ]
 
-    def _initial_scales(self) -> list[tuple[str, Callable[[int], dict[str, Any]]]]:
-        """Of each initialisation its part of a key, and its part of a Point, given the width."""
+    def _initial_scales(self, h: int) -> list[tuple[str, dict[str, Any]]]:
+        """Of each initialisation of width h its part of a key, without the number of a case, and of a Point."""
         if self.cases is None:
             fixed = "" if self.sigma_u is None else f"-sigma_u={self.sigma_u}"
-            return [(f"alpha={alpha}{fixed}", partial(_power_scales, alpha, self.sigma_u)) for alpha in self.alpha]
-        pairs = self.cases.scales()
-        named = [(str(number), pair) for number, pair in enumerate(pairs, start=1)]
+            powers = {alpha: float(h) ** -alpha for alpha in self.alpha}
+            return [
+                (f"alpha={alpha}{fixed}", {"alpha": alpha, "sigma_u": self.sigma_u or power, "sigma_v": power})
+                for alpha, power in powers.items()
+            ]
+        cases = dict(enumerate(self.cases.scales(), start=1))
+        named = {str(number): (*pair, "") for number, pair in cases.items()}
         if self.cases.balanced:
-            named.append((BALANCED, pairs[0]))
-        return [(_scales_label(case, *pair), partial(_case_scales, case, pair)) for case, pair in named]
+            named[BALANCED] = (*cases[1], f"-{BALANCED}")
+        return [
+            (f"sigma_u={u}-sigma_v={v}{more}", {"case": case, "sigma_u": u, "sigma_v": v})
+            for case, (u, v, more) in named.items()
+        ]
 
 
 def _more(initialization: str, depth: int, inner_gain: float, activation: str | None) -> str:
@@ -342,17 +344,3 @@ def _more(initialization: str, depth: int, inner_gain: float, activation: str | 
 def _key(name: str) -> str:
     """A name, or an import path, as part of the name of a file."""
     return name.replace(":", ".")
-
-
-def _scales_label(case: str, sigma_u: float, sigma_v: float) -> str:
-    """Part of a point's key; the number of a case depends on the others, and is none."""
-    return f"sigma_u={sigma_u}-sigma_v={sigma_v}{f'-{BALANCED}' if case == BALANCED else ''}"
-
-
-def _power_scales(alpha: float, sigma_u: float | None, h: int) -> dict[str, Any]:
-    power = float(h) ** -alpha
-    return {"alpha": alpha, "sigma_u": power if sigma_u is None else sigma_u, "sigma_v": power}
-
-
-def _case_scales(case: str, pair: tuple[float, float], _: int) -> dict[str, Any]:
-    return {"case": case, "sigma_u": pair[0], "sigma_v": pair[1]}

@@ -1,8 +1,7 @@
 """The records of a sweep: which fingerprint each must carry, and computing those that are not there."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from implicit_bias.sweeps.compute import (
@@ -63,11 +62,7 @@ class Fingerprints:
     """
 
     def __init__(
-        self,
-        sweep: Sweep,
-        plan: Plan,
-        problems: Problems,
-        beside: Mapping[Stage, Loaders] | None = None,
+        self, sweep: Sweep, plan: Plan, problems: Problems, beside: Mapping[Stage, Loaders] | None = None
     ) -> None:
         self.sweep = sweep
         self.points = {point.key: point for point in sweep.points()}
@@ -76,6 +71,7 @@ class Fingerprints:
         self._data = {name: digest(problems[name]()) for name in names}
         self._rows = {each["name"]: each["rows"] for each in plan.get("datasets", ()) if "rows" in each}
         self._beside = {stage: {name: digest(more[name]()) for name in names} for stage, more in (beside or {}).items()}
+        self._settings = settings_of(sweep)
         check_plan(plan, sweep_params(sweep), self._data, "initialization")
 
     def of(self, stage: Stage, key: str) -> str:
@@ -86,7 +82,7 @@ class Fingerprints:
             data = digest([data, self._rows[point.problem]])
         if stage in self._beside:
             data = digest([data, self._beside[stage][point.problem]])
-        return point_fingerprint(stage, point, self.sweep, data)
+        return point_fingerprint(stage, point, data, self._settings)
 
     def rows(self, data: Data, name: str) -> DataFields:
         """The rows of a data set, for networks that need them.
@@ -100,27 +96,39 @@ class Fingerprints:
         return rows
 
     def load(self, stage: Stage, records: Loaders, key: str) -> Record:
-        """The record that a stage has made of a point; see `resume.load`."""
+        """The record that a stage has made of a point; see `compute.load`."""
         return load(stage, records, key, self.of(stage, key))
 
     def check(self, stage: Stage, table: "pd.DataFrame") -> None:
-        """Refuse a table of points that are not those of the sweep; see `resume.check_table`."""
+        """Refuse a table of points that are not those of the sweep; see `compute.check_table`."""
         check_table(stage, table, {key: self.of(stage, key) for key in self.points})
 
 
-def point_fingerprint(stage: Stage, point: Point, sweep: Sweep, data: str) -> str:
+def point_fingerprint(stage: Stage, point: Point, data: str, settings: Callable[..., str]) -> str:
     """The digest of all that determines the record of a point.
 
     Args:
         stage: what makes the record.
         point: the point; its key, and the number of its case, which depends on other points, do not count.
-        sweep: parameters of its sweep.
         data: digest of its problem.
+        settings: of its sweep, see `settings_of`.
     """
-    settings = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
-    names = [point.initialization, point.solver, point.activation or ""]
-    code = numerics(*_found_by_name(sweep, stage.steps, names))
-    return stage.fingerprint([data, asdict(point) | {"key": None, "case": point.balanced}, settings, code])
+    shared = settings(stage, point.initialization, point.solver, point.activation or "")
+    return stage.fingerprint([data, vars(point) | {"key": None, "case": point.balanced}, shared])
+
+
+def settings_of(sweep: Sweep) -> Callable[..., str]:
+    """Stage and names, which may be import paths -> digest of what its points of these names share.
+
+    That is the parameters that the stage depends on, and the code that is found by name.
+    """
+
+    @cache
+    def settings(stage: Stage, *names: str) -> str:
+        told = sweep.model_dump(exclude=set(stage.ignores | POINTS_SAY | NOT_RESULTS)) | {"kind": sweep.kind.name}
+        return digest([told, numerics(*_found_by_name(sweep, stage.steps, names))])
+
+    return settings
 
 
 def modules_found(sweep: Sweep, steps: tuple[str, ...] = STEPS) -> list[str]:
@@ -128,7 +136,7 @@ def modules_found(sweep: Sweep, steps: tuple[str, ...] = STEPS) -> list[str]:
     return _found_by_name(sweep, steps, [*sweep.initialization, *sweep.solvers, *sweep.activations])
 
 
-def _found_by_name(sweep: Sweep, steps: tuple[str, ...], names: list[str]) -> list[str]:
+def _found_by_name(sweep: Sweep, steps: tuple[str, ...], names: Iterable[str]) -> list[str]:
     paths = modules([*names, sweep.network or ""])
     return sorted({*step_modules(sweep.kind, steps), *sweep.kind.modules, *paths})
 
@@ -165,6 +173,7 @@ def compute_points(
     """
     fingerprints = Fingerprints(sweep, plan, problems, {} if beside is None else {stage: beside})
     problem = lru_cache(1)(lambda name: problems[name]())
+    samples = lru_cache(1)(lambda name: [fingerprints.rows(rows, name)] if rows and sweep.kind.reads_rows else [])
 
     def arguments(key: str) -> tuple[Any, ...]:
         point = fingerprints.points[key]
@@ -175,7 +184,7 @@ def compute_points(
             problem(point.problem),
             *earlier,
             *([beside[point.problem]()] if beside else []),
-            *([fingerprints.rows(rows, point.problem)] if rows and sweep.kind.reads_rows else []),
+            *samples(point.problem),
         )
 
     tasks = [StageTask(key, fingerprints.of(stage, key), partial(arguments, key)) for key in fingerprints.points]

@@ -2,13 +2,9 @@
 
 from typing import Annotated, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from implicit_bias.sweeps.fields import Count, Positive, Seed, Width, expand
+from implicit_bias.sweeps.fields import Count, Positive, Seed, Share, Values, Width
 from implicit_bias.sweeps.parameters import BALANCED, Drawn, Engine
 from implicit_bias.theory.claims.table import ASYMPTOTIC
 
@@ -20,22 +16,18 @@ class DescentStudy(Drawn, Engine):
     problem: str = Field(description="name of a data set")
     width: Width = 500
     product: Positive = Field(description="sigma_U sigma_V")
-    ratios: Annotated[list[Positive], BeforeValidator(expand), Field(min_length=1)] = Field(
-        description="sigma_U / sigma_V"
-    )
+    ratios: Values[Positive] = Field(description="sigma_U / sigma_V")
     balanced: bool = Field(True, description="add the balanced initialisation with the end-to-end matrix of ratio 1")
     depth: Annotated[float, Field(ge=1e-24, lt=1e-6)] = Field(
         1e-16, description="excess loss, relative to the initial one, at which a descent has arrived"
     )
     max_iterations: Count = Field(20_000, description="a step that takes more does not arrive")
-    first_step: Annotated[float, Field(gt=0, lt=1)] = Field(
+    first_step: Share = Field(
         0.5,
         description="largest step of the gap, as a fraction of n / lambda_max of the kernel at the start or the end",
     )
     halvings: Annotated[int, Field(ge=1, le=12)] = Field(5, description="how often that step is halved")
-    smallest: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.05, description="smallest step of the scan, as a fraction of the largest that arrives"
-    )
+    smallest: Share = Field(0.05, description="smallest step of the scan, as a fraction of the largest that arrives")
     scan: Annotated[int, Field(ge=2, le=1000)] = Field(40, description="steps of the scan")
     seed: Seed = 0
 
@@ -47,14 +39,9 @@ class DescentStudy(Drawn, Engine):
 
     def points(self) -> dict[str, tuple[float, float]]:
         """Name of each start -> its (sigma_U, sigma_V)."""
-        named = {f"ratio={_shortest(ratio)}": ratio for ratio in self.ratios}
+        named = {f"ratio={repr(ratio).removesuffix('.0')}": ratio for ratio in self.ratios}
         named |= {BALANCED: 1.0} if self.balanced else {}
         return {key: ((self.product * ratio) ** 0.5, (self.product / ratio) ** 0.5) for key, ratio in named.items()}
-
-
-def _shortest(value: float) -> str:
-    """The shortest text that is this number and no other."""
-    return repr(value).removesuffix(".0")
 
 
 class Verification(Engine):
@@ -65,9 +52,9 @@ class Verification(Engine):
     )
     seeds: Annotated[int, Field(ge=3, le=10**6)] = Field(30, description="data sets for the random claims")
     draws: Count = Field(25, description="networks drawn for each data set, width and alpha")
-    widths: Annotated[list[Width], BeforeValidator(expand), Field(min_length=1)]
-    alphas: Annotated[list[Annotated[float, Field(ge=0, le=0.5)]], BeforeValidator(expand), Field(min_length=1)]
-    delta: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    widths: Values[Width]
+    alphas: Values[Annotated[float, Field(ge=0, le=0.5)]]
+    delta: Share = 0.05
     seed: Seed = 0
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from mlflow.entities import Metric
 from numpy.typing import NDArray
 
 from implicit_bias.errors import ImplicitBiasError
+from implicit_bias.sweeps.handover import entries
 from implicit_bias.tracking.limits import short_name
 
 SPARSER = 3
@@ -117,8 +118,3 @@ def last_step(record: Mapping[str, Any]) -> float:
     at = np.asarray(record.get("curve/iteration", ()), float)
     at = at[np.isfinite(at) & (np.abs(at) < 2.0**63)]
     return float(at[-1]) if at.size else 0.0
-
-
-def entries(record: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The entries of a record under a prefix, without it."""
-    return {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)}

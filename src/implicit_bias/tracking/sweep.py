@@ -13,6 +13,7 @@ from uuid import uuid4
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Metric
 
+from implicit_bias.sweeps.handover import entries
 from implicit_bias.tracking.addresses import redacted
 from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload
 from implicit_bias.tracking.child import DELETED, LEFT, Child
@@ -21,7 +22,7 @@ from implicit_bias.tracking.describe import METRICS, as_csv, changes, dataset, n
 from implicit_bias.tracking.limits import NOTE, short_name, short_value
 from implicit_bias.tracking.outer import link_back, outer_tags
 from implicit_bias.tracking.provenance import git_tags, place_of, plan_fingerprint, process_tag, user, versions
-from implicit_bias.tracking.records import TrackingError, check_record, entries, last_step, metrics_of, on_common_steps
+from implicit_bias.tracking.records import TrackingError, check_record, last_step, metrics_of, on_common_steps
 from implicit_bias.tracking.runs import (
     WELL,
     WORKFLOW,

@@ -7,9 +7,9 @@ from mlflow import MlflowClient
 from pydantic import ValidationError
 
 from implicit_bias.figures.claims import claims_figure
-from implicit_bias.figures.style import png
 from implicit_bias.sweeps.studies import Verification
 from implicit_bias.theory.claims.catalogue import CLAIMS
+from tests.support.pictures import png
 from tests.support.project import Project, finished_project, make_project
 
 REPORTING = "data/smoke/08_reporting"

@@ -9,11 +9,11 @@ from mlflow import MlflowClient
 from pydantic import ValidationError
 
 from implicit_bias.figures.descent import gap_figure, step_figure
-from implicit_bias.figures.style import png
 from implicit_bias.pipelines.studies.descent import plan_descents
 from implicit_bias.sweeps.studies import DescentStudy
 from implicit_bias.theory import draw_data, reparametrize
 from implicit_bias.tracking.provenance import plan_fingerprint
+from tests.support.pictures import png
 from tests.support.project import Project, finished_project, make_project
 
 REPORTING = "data/smoke/08_reporting"

@@ -1,18 +1,14 @@
 """What the points of a sweep of linear networks say together."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Sweep
-from implicit_bias.theory.problem import Array
-
-if TYPE_CHECKING:
-    import pandas as pd
+from implicit_bias.theory.problem import Array, Problem
 
 
-def of_linear(sweep: Sweep, table: "pd.DataFrame") -> Record:
+def summary(sweep: Sweep, problems: list[Problem], table: pd.DataFrame) -> Record:
     """Largest drift, mean distance and, of several widths at one scale and depth, means against width and a slope."""
     made: Record = {
         "metric/drift": float(table["imbalance_drift"].max()),

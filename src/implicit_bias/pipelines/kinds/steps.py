@@ -1,15 +1,17 @@
 """What the steps of a point give, whatever the kind of its network, and where they are found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.kinds.base import SweepKind, step_modules
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.problem import Array, Problem
 from implicit_bias.theory.solvers.stopping import Stop
+
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Measured:
 def step_of(kind: SweepKind, name: str) -> Any:
     """The module of a step of points of a kind."""
     return import_module(step_modules(kind, (name,))[0])
+
+
+def restored(kind: type[Kept], record: Record) -> Kept:
+    """The object of a dataclass, such as a State or a Trajectory, among all that a record holds."""
+    return kind(**{each.name: record[each.name] for each in fields(kind)})  # type: ignore[arg-type]
 
 
 def stop_rule(problem: Problem, initial: float, sweep: Sweep) -> Stop:

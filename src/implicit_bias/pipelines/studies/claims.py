@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.pipelines import report
 from implicit_bias.pipelines.checks import CHECKS, checks_fingerprint, join, tasks
-from implicit_bias.pipelines.sections import described, provenance, whereabouts
+from implicit_bias.pipelines.nodes import node
+from implicit_bias.pipelines.sections import described, origin
 from implicit_bias.report.claims_page import claims_page
 from implicit_bias.report.facts import Facts
-from implicit_bias.report.section import Origin, SectionJson
+from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import STALE, STAMP, ReadStored, StaleRecords, check_table, compute_tasks, stamp
 from implicit_bias.sweeps.handover import Loaders, Plan, Record, Whereabouts
 from implicit_bias.sweeps.manifest import check_plan, sweep_params
@@ -41,11 +42,6 @@ def plan_verification(verification: Verification) -> Plan:
 
 def check_claims(verification: Verification, plan: Plan, stored: dict[str, ReadStored]) -> Iterator[dict[str, Record]]:
     """Check every claim, batch by batch and seed by seed, but what is done; one that fails takes no other with it.
-
-    Args:
-        verification: how much is checked.
-        plan: the tracked plan; the run starts with it.
-        stored: what earlier runs have left.
 
     Yields:
         batch or seed -> what `check_batch` or `check_seed` gives; a `Failure` if it failed.
@@ -129,20 +125,14 @@ def draw_claims(verification: Verification, table: pd.DataFrame) -> Any:
 
 
 def describe_claims(
-    verification: Verification,
-    plan: Plan,
-    checks: Record,
-    table: pd.DataFrame,
-    figure: bytes,
-    tracked: Whereabouts,
+    verification: Verification, plan: Plan, checks: Record, table: pd.DataFrame, figure: bytes, tracked: Whereabouts
 ) -> SectionJson:
     """What the report says of the claims, as JSON takes it."""
     check_plan(plan, sweep_params(verification), {}, "verification")
     checks = _known(verification, checks)
     _check(verification, table)
-    origin = Origin(plan["params"], provenance(), {"claims": figure}, whereabouts(tracked))
     failures = {str(number): str(error) for number, error in enumerate(checks["errors"])}
-    return described("claims", Facts(origin, table, failures=failures))
+    return described("claims", Facts(origin(plan, tracked, ["claims"], [figure]), table, failures=failures))
 
 
 def create_pipeline(**_: Any) -> Pipeline:
@@ -150,50 +140,19 @@ def create_pipeline(**_: Any) -> Pipeline:
     params = "params:verification"
     claims = Pipeline(
         [
-            Node(plan_verification, inputs=params, outputs="claims.plan", name="plan_verification"),
-            Node(
-                check_claims,
-                inputs=[params, "claims.plan", "claims.stored"],
-                outputs="claims.batches",
-                name="check_claims",
-            ),
-            Node(
-                join_checks,
-                inputs=[params, "claims.plan", "claims.batches"],
-                outputs="claims.checks",
-                name="join_checks",
-            ),
-            Node(
-                tabulate_claims,
-                inputs=[params, "claims.checks"],
-                outputs=["claims.table", "claims.frequencies"],
-                name="tabulate_claims",
-            ),
-            Node(
-                summarize_claims,
-                inputs=[params, "claims.checks", "claims.table"],
-                outputs="claims.summary",
-                name="summarize_claims",
-            ),
-            Node(
-                report_claims,
-                inputs=[params, "claims.checks", "claims.table", "claims.frequencies"],
-                outputs="claims.page",
-                name="report_claims",
-            ),
-            Node(draw_claims, inputs=[params, "claims.table"], outputs="claims.figure", name="draw_claims"),
-            Node(
+            node(plan_verification, params, "claims.plan"),
+            node(check_claims, [params, "claims.plan", "claims.stored"], "claims.batches"),
+            node(join_checks, [params, "claims.plan", "claims.batches"], "claims.checks"),
+            node(tabulate_claims, [params, "claims.checks"], ["claims.table", "claims.frequencies"]),
+            node(summarize_claims, [params, "claims.checks", "claims.table"], "claims.summary"),
+            node(report_claims, [params, "claims.checks", "claims.table", "claims.frequencies"], "claims.page"),
+            node(draw_claims, [params, "claims.table"], "claims.figure"),
+            node(
                 describe_claims,
-                inputs=[params, "claims.plan", "claims.checks", "claims.table", "claims.figure", "claims.tracked"],
-                outputs="claims.section",
-                name="describe_claims",
+                [params, "claims.plan", "claims.checks", "claims.table", "claims.figure", "claims.tracked"],
+                "claims.section",
             ),
-            Node(
-                require_all,
-                inputs=[params, "claims.checks", "claims.page", "claims.report"],
-                outputs=None,
-                name="require_all",
-            ),
+            node(require_all, [params, "claims.checks", "claims.page", "claims.report"], None),
         ]
     )
     return claims + report.create_pipeline(["claims.section"], "claims")

@@ -6,18 +6,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 from scipy.linalg import block_diag, sqrtm
 
 from implicit_bias.pipelines import report
-from implicit_bias.pipelines.sections import described, present, profiles, provenance, reasons, typesetting, whereabouts
+from implicit_bias.pipelines.nodes import node
+from implicit_bias.pipelines.sections import described, origin, profiles, reasons, typesetting
 from implicit_bias.report.facts import Facts
 from implicit_bias.report.registry import section_kind
-from implicit_bias.report.section import Origin, SectionJson
+from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import STAMP, ReadStored, Stage, StageTask, check_table, compute_tasks, load, stamp
-from implicit_bias.sweeps.figure import columns
+from implicit_bias.sweeps.figure import columns_of
 from implicit_bias.sweeps.fingerprint import digest, numerics
-from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts, failure_of
+from implicit_bias.sweeps.handover import (
+    Loaders,
+    Plan,
+    ProblemFields,
+    Problems,
+    Record,
+    Whereabouts,
+    entries,
+    failure_of,
+)
 from implicit_bias.sweeps.manifest import check_plan, data_sets, sweep_params
 from implicit_bias.sweeps.parameters import BALANCED, HANDLING
 from implicit_bias.sweeps.points import require
@@ -72,13 +82,9 @@ def study_descents(
     """
     expected = fingerprints(study, plan, problems)
     problem = problems[_problem(study)]()
-    tasks = [StageTask(key, mark, partial(_arguments, study, problem, key)) for key, mark in expected.items()]
+    tasks = [StageTask(key, mark, partial(tuple, (study, problem, key))) for key, mark in expected.items()]
     for key, record in compute_tasks(DESCENT, tasks, stored, study):
         yield {key: record}
-
-
-def _arguments(study: DescentStudy, problem: ProblemFields, key: str) -> tuple[Any, ...]:
-    return study, problem, key
 
 
 def _problem(study: DescentStudy) -> str:
@@ -175,8 +181,7 @@ def tabulate_descents(study: DescentStudy, plan: Plan, problems: Problems, studi
     for key, point in plan["points"].items():
         record = load(DESCENT, studies, key, expected[key])
         if failure_of(record) is None:
-            metrics = {name.removeprefix("metric/"): v for name, v in record.items() if name.startswith("metric/")}
-            rows.append({"point": key, **point["params"], **metrics, STAMP: stamp(expected[key])})
+            rows.append({"point": key, **point["params"], **entries(record, "metric/"), STAMP: stamp(expected[key])})
     if not rows:
         raise RuntimeError("no initialisation could be studied; the reasons are above")
     return pd.DataFrame(rows)
@@ -210,7 +215,7 @@ def draw_descents(
     n = Problem(**problems[_problem(study)]()).n
     figures = STUDY_FIGURES["descent"]
     with drawn_for(study.figure_style):
-        return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns(table))
+        return figures["gaps"].draw(records, shown, n), figures["steps"].draw(columns_of(table))
 
 
 def describe_descents(
@@ -226,7 +231,7 @@ def describe_descents(
     expected = fingerprints(study, plan, problems)
     check_table(DESCENT, table, expected)
     facts = Facts(
-        Origin(plan["params"], provenance(), present(section_kind("descent").pictures, images), whereabouts(tracked)),
+        origin(plan, tracked, section_kind("descent").pictures, images),
         table,
         planned=len(plan["points"]),
         datasets=profiles(plan),
@@ -241,36 +246,15 @@ def create_pipeline(**_: Any) -> Pipeline:
     known = [params, "descent.plan", "problems"]
     study = Pipeline(
         [
-            Node(plan_descents, inputs=[params, "problems"], outputs="descent.plan", name="plan_descents"),
-            Node(
-                study_descents,
-                inputs=[params, "problems", "descent.plan", "descent.stored"],
-                outputs="descent.studies",
-                name="study_descents",
-            ),
-            Node(
-                tabulate_descents,
-                inputs=[*known, "descent.studies"],
-                outputs="descent.table",
-                name="tabulate_descents",
-            ),
-            Node(
-                summarize_descents,
-                inputs=[*known, "descent.table"],
-                outputs="descent.summary",
-                name="summarize_descents",
-            ),
-            Node(
-                draw_descents,
-                inputs=[*known, "descent.table", "descent.studies"],
-                outputs=figures,
-                name="draw_descents",
-            ),
-            Node(
+            node(plan_descents, [params, "problems"], "descent.plan"),
+            node(study_descents, [params, "problems", "descent.plan", "descent.stored"], "descent.studies"),
+            node(tabulate_descents, [*known, "descent.studies"], "descent.table"),
+            node(summarize_descents, [*known, "descent.table"], "descent.summary"),
+            node(draw_descents, [*known, "descent.table", "descent.studies"], figures),
+            node(
                 describe_descents,
-                inputs=[*known, "descent.table", "descent.studies", "descent.tracked", *figures],
-                outputs="descent.section",
-                name="describe_descents",
+                [*known, "descent.table", "descent.studies", "descent.tracked", *figures],
+                "descent.section",
             ),
             typesetting("descent.section", "descent.results"),
         ]

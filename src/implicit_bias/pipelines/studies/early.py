@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.hooks.preflight import OF_TWO_LAYERS
 from implicit_bias.pipelines.initialization import INITIALIZATION
-from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
+from implicit_bias.pipelines.kinds.steps import restored
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study, typesetting
 from implicit_bias.pipelines.training import TRAINING
@@ -46,9 +47,6 @@ def compare_with_ridge(
     trajectories: Loaders,
 ) -> Iterator[dict[str, Record]]:
     """Find, for every time of every trained point, the nearest ridge solution; with held-out rows, the test risk.
-
-    Args:
-        data: name -> loader of X, Y and the held-out X_test, Y_test; the others as `lazy.compare_points` takes them.
 
     Yields:
         point -> what is tracked of it.
@@ -170,20 +168,14 @@ def create_pipeline(**_: Any) -> Pipeline:
     known = ["data", "params:sweep", "plan", "problems"]
     return Pipeline(
         [
-            Node(
+            node(
                 compare_with_ridge,
-                inputs=["data", "problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
-                outputs="early",
-                name="compare_with_ridge",
+                ["data", "problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                "early",
             ),
-            Node(tabulate_early, inputs=[*known, "table", "early"], outputs="early_table", name="tabulate_early"),
-            Node(draw_early, inputs=[*known, "early_table", "early"], outputs="early_figure", name="draw_early"),
-            Node(
-                describe_early,
-                inputs=[*known, "early_table", "tracked", "early_figure"],
-                outputs="early_section",
-                name="describe_early",
-            ),
+            node(tabulate_early, [*known, "table", "early"], "early_table"),
+            node(draw_early, [*known, "early_table", "early"], "early_figure"),
+            node(describe_early, [*known, "early_table", "tracked", "early_figure"], "early_section"),
             typesetting("early_section", "early_results"),
         ],
         tags=OF_TWO_LAYERS,

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from implicit_bias.hooks.preflight import OF_TWO_LAYERS
 from implicit_bias.pipelines.initialization import INITIALIZATION
-from implicit_bias.pipelines.kinds.two_layer.evaluate import restored
+from implicit_bias.pipelines.kinds.steps import restored
+from implicit_bias.pipelines.nodes import node
 from implicit_bias.pipelines.reporting import join_metrics
 from implicit_bias.pipelines.sections import describe_study, typesetting
 from implicit_bias.pipelines.training import TRAINING
 from implicit_bias.report.section import SectionJson
 from implicit_bias.sweeps.compute import ReadStored, Stage
-from implicit_bias.sweeps.figure import columns
+from implicit_bias.sweeps.figure import columns_of
 from implicit_bias.sweeps.handover import Loaders, Plan, ProblemFields, Problems, Record, Whereabouts
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.sweeps.records import Fingerprints, compute_points
@@ -36,29 +37,12 @@ def compare_points(
 ) -> Iterator[dict[str, Record]]:
     """Compare every trained point with its linearised flow and its infinite-width flow, but those that are done.
 
-    Args:
-        problems: name -> loader of a Problem's fields.
-        sweep: parameters of the sweep.
-        plan: the points to compare.
-        stored: what earlier runs have left.
-        initial_states: point -> loader of a State's fields.
-        trajectories: point -> loader of a Trajectory's fields.
-
     Yields:
         point -> the losses, distances and gaps of its two companions.
     """
     inputs = {INITIALIZATION: initial_states, TRAINING: trajectories}
     for key, record in compute_points(COMPARISON, sweep, plan, problems, stored, inputs):
         yield {key: record}
-
-
-def _gram(point: Point) -> tuple[float, float]:
-    """(a, b) = (sigma_U^2 h, sigma_V^2 h)."""
-    return point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
-
-
-def _has_infinite_width(point: Point, problem: Problem) -> bool:
-    return point.law != "silent" and point.width >= problem.k
 
 
 def compare_point(
@@ -69,11 +53,10 @@ def compare_point(
     trajectory = restored(Trajectory, trajectory_fields)
     companions: dict[str, Companion] = {"lin": linearized_companion(problem, state, trajectory.t)}
     record: Record = {"curve/iteration": problem.iterations(trajectory.t, sweep.step_size)}
-    if _has_infinite_width(point, problem) and trajectory.t.size > 1:
-        a, b = _gram(point)
-        flow = infinite_width_flow(problem, a, b, trajectory.t[1:], sweep.flow_tolerance)
-        companions["inf"] = infinite_width_companion(problem, state, flow, a, b, trajectory.t)
-        record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, a, b))
+    if point.law != "silent" and point.width >= problem.k and trajectory.t.size > 1:
+        flow = infinite_width_flow(problem, *point.gram, trajectory.t[1:], sweep.flow_tolerance)
+        companions["inf"] = infinite_width_companion(problem, state, flow, *point.gram, trajectory.t)
+        record["metric/limit_kernel"] = kernel_change(problem, large_width_limit(problem, *point.gram))
     for name, companion in companions.items():
         gap = gaps(problem, state, trajectory, companion)
         record |= {
@@ -104,17 +87,12 @@ def draw_companions(sweep: Sweep, plan: Plan, problems: Problems, companions: pd
     if "case" in companions:  # a balanced start has no sigma_U / sigma_V to be drawn against
         companions = companions[companions["case"] != "balanced"]
     with drawn_for(sweep.figure_style):
-        gaps, kernel = (figure.draw(columns(companions)) for figure in STUDY_FIGURES["lazy"].values())
+        gaps, kernel = (figure.draw(columns_of(companions)) for figure in STUDY_FIGURES["lazy"].values())
     return gaps, kernel
 
 
 def describe_lazy(
-    sweep: Sweep,
-    plan: Plan,
-    problems: Problems,
-    companions: pd.DataFrame,
-    tracked: Whereabouts,
-    *images: bytes,
+    sweep: Sweep, plan: Plan, problems: Problems, companions: pd.DataFrame, tracked: Whereabouts, *images: bytes
 ) -> SectionJson:
     """What the report says of the comparison; see `describe_study`."""
     Fingerprints(sweep, plan, problems).check(COMPARISON, companions)
@@ -126,25 +104,14 @@ def create_pipeline(**_: Any) -> Pipeline:
     figures, known = ["gaps_figure", "kernel_figure"], ["params:sweep", "plan", "problems"]
     return Pipeline(
         [
-            Node(
+            node(
                 compare_points,
-                inputs=["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
-                outputs="comparisons",
-                name="compare_points",
+                ["problems", "params:sweep", "plan", "stored", "initial_states", "trajectories"],
+                "comparisons",
             ),
-            Node(
-                tabulate_companions,
-                inputs=[*known, "table", "comparisons"],
-                outputs="companions",
-                name="tabulate_companions",
-            ),
-            Node(draw_companions, inputs=[*known, "companions"], outputs=figures, name="draw_companions"),
-            Node(
-                describe_lazy,
-                inputs=[*known, "companions", "tracked", *figures],
-                outputs="lazy_section",
-                name="describe_lazy",
-            ),
+            node(tabulate_companions, [*known, "table", "comparisons"], "companions"),
+            node(draw_companions, [*known, "companions"], figures),
+            node(describe_lazy, [*known, "companions", "tracked", *figures], "lazy_section"),
             typesetting("lazy_section", "lazy_results"),
         ],
         tags=OF_TWO_LAYERS,

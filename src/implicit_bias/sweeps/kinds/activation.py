@@ -3,14 +3,13 @@
 A point takes about `GRADIENTS` gradients; one is timed here for each activation, at the largest width.
 """
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from implicit_bias.sweeps.handover import Params
-from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_other_starts
+from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_other_starts, timed
 from implicit_bias.sweeps.metrics import ACTIVATION
 from implicit_bias.theory.networks.activation import Model, activation, read_points
 from implicit_bias.theory.networks.activation.experiment import SOLVERS
@@ -104,9 +103,6 @@ class ActivationSweep(SweepKind):
 
 
 def _gradient(model: Model, h: int) -> float:
-    """Seconds of a gradient at width h, on this machine."""
+    """Seconds of a gradient at width h."""
     R = np.random.default_rng(0).standard_normal((model.samples.problem.k, h))
-    model.motion_at(R)
-    start = time.process_time()
-    model.lift(model.motion_at(R).G)
-    return time.process_time() - start
+    return timed(lambda: model.lift(model.motion_at(R).G))

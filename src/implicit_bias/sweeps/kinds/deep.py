@@ -5,7 +5,6 @@ per layer besides the first ones, and train `RESTARTS` times per layer. A step o
 of the velocity.
 """
 
-import time
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from implicit_bias.sweeps.handover import Params
-from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only, refuse_other_starts
+from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only, refuse_other_starts, timed
 from implicit_bias.sweeps.kinds.two_layer import OVERHEAD, STEPS
 from implicit_bias.sweeps.metrics import DEEP, with_bounds
 from implicit_bias.theory.networks.deep.dynamics import velocity
 from implicit_bias.theory.networks.deep.starts import gaussian_deep
-from implicit_bias.theory.networks.deep.state import Layers
 from implicit_bias.theory.problem import Problem
 
 if TYPE_CHECKING:
@@ -72,7 +70,7 @@ def _deep(problem: Problem, sweep: "Sweep", depth: int) -> float:
     if depth > 3:
         size = min(problem.k + DIRECTIONS * depth, max(sweep.widths))
         layers = tuple(np.ones(shape) for shape in pairwise([problem.r, *[size] * (depth - 1), problem.m]))
-        return RESTARTS * depth * _run(problem, layers)
+        return RESTARTS * depth * STEPS * (OVERHEAD + RATES * timed(velocity, problem, layers))
     rng = np.random.default_rng(sweep.seed)
     network = gaussian_deep(problem, depth, max(sweep.widths), rng)
     state = network.state()
@@ -82,12 +80,4 @@ def _deep(problem: Problem, sweep: "Sweep", depth: int) -> float:
         if sum(W.size for W in grown.layers) > sweep.most_weights:
             break
         state = grown
-    return _run(problem, state.layers)
-
-
-def _run(problem: Problem, layers: Layers) -> float:
-    """Seconds of a run of these layers."""
-    velocity(problem, layers)
-    start = time.process_time()
-    velocity(problem, layers)
-    return STEPS * (OVERHEAD + RATES * (time.process_time() - start))
+    return STEPS * (OVERHEAD + RATES * timed(velocity, problem, state.layers))

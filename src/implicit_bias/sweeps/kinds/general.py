@@ -4,7 +4,6 @@ A point takes about `STEPS` steps of `RATES` velocities and one kernel, and `cur
 here at the largest width.
 """
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from implicit_bias.sweeps.kinds.base import (
     all_alike,
     refuse_activations_only,
     refuse_other_starts,
+    timed,
 )
 from implicit_bias.theory.networks import registry
 from implicit_bias.theory.networks.general import SOLVERS, LinearNetwork, draw_checked
@@ -95,16 +95,8 @@ class GeneralSweep(SweepKind):
     def seconds(self, problem: Problem, sweep: "Sweep", rows: Mapping[str, Any]) -> Seconds:
         rng = np.random.default_rng(sweep.seed)
         weights = draw_checked(self.name, self.network, problem, max(sweep.widths), rng, 1.0, 1.0)
-        velocity, kernel = (_timed(each, problem, weights) for each in (self.network.velocity, self.network.kernel))
+        velocity, kernel = (timed(each, problem, weights) for each in (self.network.velocity, self.network.kernel))
         return lambda point: STEPS * (RATES * velocity + kernel) + sweep.curve_points * kernel
 
     def lines(self, problem: Problem, rows: Mapping[str, Any], sweep: "Sweep") -> list[str]:
         return [self.description]
-
-
-def _timed(function: Any, *arguments: Any) -> float:
-    """Seconds of a call, made once before."""
-    function(*arguments)
-    start = time.process_time()
-    function(*arguments)
-    return time.process_time() - start

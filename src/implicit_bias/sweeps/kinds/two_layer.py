@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only
+from implicit_bias.sweeps.kinds.base import Seconds, SweepKind, refuse_activations_only, timed
 from implicit_bias.sweeps.metrics import TWO_LAYER, with_bounds
 from implicit_bias.theory.bounds.before import theorem_2
 from implicit_bias.theory.experiment import estimate_horizon, train
@@ -56,7 +56,8 @@ class TwoLayerSweep(SweepKind):
         ]
 
     def seconds(self, problem: Problem, sweep: "Sweep", rows: Mapping[str, Any]) -> Seconds:
-        flow = STEPS * (OVERHEAD + (1 + problem.m) * _eigendecomposition(problem.r))
+        matrix = np.diag(np.arange(1.0, problem.r + 1)) + 1.0 / problem.r
+        flow = STEPS * (OVERHEAD + (1 + problem.m) * timed(np.linalg.eigh, matrix))
         descents: dict[int, float] = {}
 
         def of(point: "Point") -> float:
@@ -85,15 +86,6 @@ class TwoLayerSweep(SweepKind):
                 said = ", ".join(f"{rms[h]:.3g} at h = {h:,}" for h in ends)
                 lines.append(f"distance to the min-norm solution by the law: {said}")
         return lines
-
-
-def _eigendecomposition(r: int) -> float:
-    """Seconds of an eigendecomposition (r, r) on this machine."""
-    matrix = np.diag(np.arange(1.0, r + 1)) + 1.0 / r
-    np.linalg.eigh(matrix)
-    start = time.process_time()
-    np.linalg.eigh(matrix)
-    return time.process_time() - start
 
 
 def _descent(problem: Problem, sweep: "Sweep", point: "Point") -> float:

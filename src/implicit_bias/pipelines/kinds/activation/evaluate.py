@@ -1,9 +1,7 @@
 """Measures a point."""
 
-from dataclasses import fields
-
 from implicit_bias.pipelines.kinds.activation.network import model_of, points_of
-from implicit_bias.pipelines.kinds.steps import Measured
+from implicit_bias.pipelines.kinds.steps import Measured, restored
 from implicit_bias.sweeps.handover import DataFields, Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks import activation
@@ -21,9 +19,7 @@ def measure(
         its metrics and curves; at the N test rows `predictions`, and `mean` and `std` of the frozen law, (N, m) each.
     """
     model = model_of(point, problem, rows)
-    network = Network(R=initial["R"], frozen=initial["frozen"])
-    run = Run(**{field.name: trained[field.name] for field in fields(Run)})
-    points = points_of(model, rows)
+    network, run, points = restored(Network, initial), restored(Run, trained), points_of(model, rows)
     found = activation.measure(model, network, run, points, point.sigma_u, point.sigma_v, sweep.step_size, sweep.delta)
     metrics = {name: value for name, value in found.metrics.items() if name != "iterations"}  # of training
     curves = {"excess": problem.averaged(run.excess)}

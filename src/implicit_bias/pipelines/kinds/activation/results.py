@@ -1,18 +1,14 @@
 """What the points of a sweep say together."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import pandas as pd
 
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.problem import Problem
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Record:
+def summary(sweep: Sweep, problems: list[Problem], table: pd.DataFrame) -> Record:
     """Aggregate metrics of the sweep, and slopes of the law's standard deviation against width."""
     made: Record = {
         "metric/frozen_deviation": float(table["frozen_deviation"].mean()),

@@ -9,7 +9,6 @@ from implicit_bias.theory.problem import Problem
 
 
 def train(point: Point, sweep: Sweep, problem: Problem, initial: Record, rows: DataFields) -> Trained:
-    """Train one point."""
     model, R = model_of(point, problem, rows), initial["R"]
     tolerance = sweep.kink_tolerance if model.phi.kinks else sweep.flow_tolerance
     stop = stop_rule(problem, model.excess(R), sweep)

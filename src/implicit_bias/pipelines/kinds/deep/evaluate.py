@@ -18,7 +18,6 @@ from implicit_bias.theory.problem import Array, Problem
 
 
 def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, trained: Record) -> Measured:
-    """Measure one point."""
     state = loaded(trained)
     run = run_of(trained, state)
     gram = _gram_before(point, sweep, problem)
@@ -26,8 +25,7 @@ def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, train
     found = evaluate_deep(problem, state, run, point.sigma_u, sweep.delta, gram, flow=flow)
     metrics = found.metrics | {"certificate": float(found.curves["path"][-1])}
     if point.depth == 2:  # the one depth at which the mean over networks of finite width has a closed form
-        ends = point.sigma_u**2 * point.width, point.sigma_v**2 * point.width
-        before = law_before(problem, *ends, point.width)
+        before = law_before(problem, *point.gram, point.width)
         metrics |= {"law_rms": before.rms, "law_bound": before.upper(sweep.delta)}
     return Measured(run.t, metrics, found.curves, found.unmet)
 

@@ -23,15 +23,10 @@ def network_of(point: Point, sweep: Sweep, problem: Problem) -> Network:
     """
     key = (point.seed, point.width) if point.depth == 2 else (point.seed, point.width, point.depth)
     rng = np.random.default_rng(np.random.SeedSequence(sweep.seed, spawn_key=key))
-    scaling = scales(point)
+    scaling = DeepScaling(Scaling(0.0, point.sigma_u, point.sigma_v), point.inner_gain)
     if sweep.inner_layers == "orthogonal" and point.depth > 2:
         return orthogonal_deep(problem, point.depth, point.width, rng, scaling)
     return gaussian_deep(problem, point.depth, point.width, rng, scaling, sampler=sweep.sampler)
-
-
-def scales(point: Point) -> DeepScaling:
-    """The scales of a point's layers."""
-    return DeepScaling(Scaling(0.0, point.sigma_u, point.sigma_v), point.inner_gain)
 
 
 def stored(state: DeepState) -> Record:

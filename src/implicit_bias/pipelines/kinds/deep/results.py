@@ -1,25 +1,22 @@
 """What the points of a sweep say together."""
 
 import logging
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from implicit_bias.pipelines.kinds.linear import of_linear
+from implicit_bias.pipelines.kinds import linear
+from implicit_bias.sweeps.fields import numeral
 from implicit_bias.sweeps.handover import Record
-from implicit_bias.sweeps.manifest import numeral
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.networks.deep import LevelBudgetError, limit_const
 from implicit_bias.theory.networks.deep.law import LAW_LEAK
 from implicit_bias.theory.problem import Problem
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 logger = logging.getLogger(__name__)
 
 
-def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Record:
+def summary(sweep: Sweep, problems: list[Problem], table: pd.DataFrame) -> Record:
     """Aggregate metrics of the sweep, its means against width, and limit_const/<depth> where it can be had.
 
     Of several gains it is limit_const/<depth>/<gain>.
@@ -38,4 +35,4 @@ def summary(sweep: Sweep, problems: list[Problem], table: "pd.DataFrame") -> Rec
                 logger.warning("%s is left out: %s", name, error)
             else:
                 made[f"metric/{name}"] = float(np.mean(each))
-    return made | of_linear(sweep, table)
+    return made | linear.summary(sweep, problems, table)

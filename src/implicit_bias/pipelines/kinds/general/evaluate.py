@@ -1,9 +1,7 @@
 """Measures a point."""
 
-from dataclasses import fields
-
 from implicit_bias.pipelines.kinds.general.initialize import network_of, weights_of
-from implicit_bias.pipelines.kinds.steps import Measured
+from implicit_bias.pipelines.kinds.steps import Measured, restored
 from implicit_bias.sweeps.handover import Record
 from implicit_bias.sweeps.parameters import Point, Sweep
 from implicit_bias.theory.networks.general import GeneralRun, measure_run
@@ -11,7 +9,6 @@ from implicit_bias.theory.problem import Problem
 
 
 def measure(point: Point, sweep: Sweep, problem: Problem, initial: Record, trained: Record) -> Measured:
-    """Measure one point."""
-    run = GeneralRun(**{field.name: trained[field.name] for field in fields(GeneralRun)})
+    run = restored(GeneralRun, trained)
     found = measure_run(network_of(sweep), problem, weights_of(initial), run, point.sigma_u, sweep.delta)
     return Measured(run.t, found.metrics, found.curves, found.unmet)

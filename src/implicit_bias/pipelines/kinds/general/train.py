@@ -11,7 +11,6 @@ from implicit_bias.theory.problem import Problem
 
 
 def train(point: Point, sweep: Sweep, problem: Problem, initial: Record) -> Trained:
-    """Train one point."""
     kind, weights = network_of(sweep), weights_of(initial)
     stop = stop_rule(problem, weights_flow(kind, problem, weights).excess(flat(weights)), sweep)
     run, method = train_weights(

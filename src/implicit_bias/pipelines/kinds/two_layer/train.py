@@ -10,7 +10,6 @@ from implicit_bias.theory.solvers.trajectory import excess_loss
 
 
 def train(point: Point, sweep: Sweep, problem: Problem, initial: Record) -> Trained:
-    """Train one point."""
     state = State(**initial)
     stop = stop_rule(problem, excess_loss(problem, state.R), sweep)
     run, method = experiment.train(

@@ -1,11 +1,8 @@
-"""The predicted distance of a whole sweep, and what bounds the distance: what several figures of sweeps draw."""
-
-from typing import Any
+"""The predicted distance of a whole sweep, which several figures draw."""
 
 import numpy as np
 
-from implicit_bias.figures.widths import companion_figure
-from implicit_bias.sweeps.figure import Results, Words
+from implicit_bias.sweeps.figure import Results
 from implicit_bias.sweeps.parameters import Sweep
 from implicit_bias.theory.law.limit import lazy_distance, rich_distance
 from implicit_bias.theory.law.prediction import predict_band
@@ -13,17 +10,6 @@ from implicit_bias.theory.problem import Array, Problem
 
 WIDTHS = 16
 """Widths at which the law is drawn, evenly spaced in logarithm."""
-
-GUARANTEES = Words(
-    "How tight each guarantee is",
-    "The measured distance and its upper bounds: a quantile of the law, a certificate computed from the run, and "
-    "Theorem 2. The quantile has the level of the law's band, on one side instead of two.",
-)
-
-
-def guarantees(results: Results) -> Any:
-    """Distance against width below all that bounds it."""
-    return companion_figure(results.columns)
 
 
 def law_of_sweep(results: Results) -> dict[str, Array]:
