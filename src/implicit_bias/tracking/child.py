@@ -13,14 +13,8 @@ from mlflow.entities import Metric
 from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload, write_file
 from implicit_bias.tracking.limits import short_name
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import (
-    as_params,
-    as_tags,
-    delete_tags,
-    shortened,
-    texts,
-)
-from implicit_bias.tracking.statements import write_end, write_first, write_run
+from implicit_bias.tracking.runs import as_params, as_tags, delete_tags, shortened, texts
+from implicit_bias.tracking.statements import write_first, write_run
 from implicit_bias.tracking.tags import ERROR
 
 DELETED = "DELETED"  # by a person, while the sweep runs
@@ -92,21 +86,23 @@ class Child:
 
     def write(
         self,
-        metrics: Sequence[Metric] = (),
-        params: Mapping[str, Any] | None = None,
-        tags: Mapping[str, str] | None = None,
+        metrics: Sequence[Metric],
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        status: str | None,
     ) -> None:
-        """Send what the run does not have yet, its planned params included, in one batch."""
-        self.check_params(params or {})
-        given = texts(self.planned) | texts(params or {})
+        """Send what the run does not have yet, its planned params included, in one batch, and end it with a status."""
+        self.check_params(params)
+        given = texts(self.planned) | texts(params)
         new = {name: value for name, value in given.items() if short_name(name) not in self.params}
+        batch = metrics, as_params(new), as_tags(tags)
         with self._unless_deleted():
             keep_whole(self.client, self.run_id, new)  # first: a param that is there is not sent again
-            sent = write_first(self.client, self.run_id, metrics, as_params(new))
-            if not sent:
-                self.client.log_batch(self.run_id, metrics, as_params(new), as_tags(tags or {}))
-            elif tags:
-                self.client.log_batch(self.run_id, tags=as_tags(tags))
+            if not write_first(self.client, self.run_id, *batch, status):
+                self.client.log_batch(self.run_id, *batch)
+                if status is not None:
+                    self.client.set_terminated(self.run_id, status)
+            self.status = status or self.status
         self.params |= shortened(new)
 
     def file(self, name: str, content: bytes) -> None:
@@ -119,14 +115,6 @@ class Child:
                 if not write_file(self.folder, name, content):
                     upload(self.client, self.run_id, name, content)
             self.logged.add(name)
-
-    def end(self, status: str) -> None:
-        """End the run."""
-        if self.status != DELETED:
-            with self._unless_deleted():
-                if not write_end(self.client, self.run_id, status):
-                    self.client.set_terminated(self.run_id, status)
-                self.status = status
 
     @contextmanager
     def _unless_deleted(self) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from mlflow import MlflowClient
@@ -95,9 +94,3 @@ def as_tags(values: Mapping[str, str]) -> list[RunTag]:
 def parameter_file(name: str) -> str:
     """The artifact that keeps the whole of a parameter whose value had to be shortened, as a JSON text."""
     return f"parameters/{short_name(name)}.json"
-
-
-def folder_in_run(name: str) -> str | None:
-    """The folder of an artifact, None at the top."""
-    folder = PurePosixPath(name).parent.as_posix()
-    return None if folder == "." else folder

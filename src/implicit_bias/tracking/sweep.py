@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -31,7 +31,6 @@ from implicit_bias.tracking.runs import (
     delete_twins,
     discard,
     find_runs,
-    folder_in_run,
     is_described_by_us,
     is_empty,
     note,
@@ -87,7 +86,6 @@ class TrackedSweep:
         self.client, self.experiment_id, self.plan = client, experiment_id, plan
         self.points: dict[str, Child] = {}
         self._summaries: set[str] = set()
-        self._started = now()
         self._horizon = 0.0  # the last step of any point
         self._steps_per_decade = int(plan.get("steps_per_decade") or 0)
         self._common = {
@@ -131,7 +129,7 @@ class TrackedSweep:
         self.description = redacted(str(plan.get("description", ""))) + (changes(plan, before[0]) if before else "")
         tags |= note(self.description) | {CREATION: uuid4().hex}
         cut = {name: short_value(value, NOTE) for name, value in tags.items()}
-        self.run_id = client.create_run(experiment_id, self._started, cut, self.name).info.run_id
+        self.run_id = client.create_run(experiment_id, now(), cut, self.name).info.run_id
         delete_twins(client, experiment_id, self.run_id, tags[CREATION])
 
     def _describe(self) -> None:
@@ -151,7 +149,7 @@ class TrackedSweep:
     def _go_on(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Take up a parent run whose process is gone: finished children stay, the others are given again."""
         run = self.client.get_run(run_id)
-        self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
+        self.run_id, self.name = run_id, str(run.info.run_name)
         self.description = redacted(str(self.plan.get("description", "")))
         self._known = dict(run.data.metrics)
         self._files = set(filter(None, run.data.tags.get(PICTURES, "").split(", ")))
@@ -169,12 +167,17 @@ class TrackedSweep:
         for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
             key, finished = child.data.tags[POINT], child.info.status == "FINISHED"
             if finished or key not in self.points:
-                planned, folder = self.plan["points"].get(key, {}), folder_at(self.client, child.info.artifact_uri)
-                point = Child(self.client, key, child.info.run_id, child.info.start_time, folder)
-                point.planned, point.params, point.status = planned.get("params", {}), dict(child.data.params), LEFT
-                if finished:
-                    point.status, point.listed = "FINISHED", False
-                self.points[key] = point
+                self.points[key] = Child(
+                    self.client,
+                    key,
+                    child.info.run_id,
+                    child.info.start_time,
+                    folder_at(self.client, child.info.artifact_uri),
+                    planned=self.plan["points"].get(key, {}).get("params", {}),
+                    params=dict(child.data.params),
+                    listed=not finished,
+                    status="FINISHED" if finished else LEFT,
+                )
         done = len(self.plan["points"]) - len(self.missing())
         logger.info("MLflow: %s goes on, %d of %d points are there", self.name, done, len(self.plan["points"]))
 
@@ -195,19 +198,16 @@ class TrackedSweep:
             check_record(point.trained)
             point.check_params(entries(record, "param/"))
             return
-        self._send(point, {part: record})
-        if part == "evaluation":
-            point.end("FINISHED")
+        self._send(point, {part: record}, {}, "FINISHED" if part == "evaluation" else None)
 
     def _send(
-        self, point: Child, parts: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str] | None = None
+        self, point: Child, parts: dict[str, Mapping[str, Any]], tags: dict[str, str], status: str | None
     ) -> None:
-        """Send parts of a point, after what its training has found, in one batch."""
+        """Send parts of a point, after what its training has found, in one batch, and end its run with a status."""
         metrics: dict[tuple[str, int], Metric] = {}
         params: dict[str, Any] = {}
-        tags = dict(tags or {})
         trained, point.trained = point.trained, {}
-        for part, record in ({"trajectory": trained} | dict(parts)).items():
+        for part, record in ({"trajectory": trained} | parts).items():
             new = {name: value for name, value in record.items() if name not in point.curves}
             if self._steps_per_decade:
                 new = on_common_steps(new, self._steps_per_decade, self._horizon)
@@ -217,14 +217,13 @@ class TrackedSweep:
             if skipped:
                 tags[f"{NON_FINITE}{part}"] = ", ".join(skipped)
             point.curves |= {name for name in new if name.startswith("curve/")} - {"curve/iteration"}
-        point.write(list(metrics.values()), params, tags)
+        point.write(list(metrics.values()), params, tags, status)
 
     def fail(self, key: str, error: str) -> None:
         """End a point that could not be computed."""
         point = self._point(key)
         if point.status == "RUNNING":
-            self._send(point, {}, {ERROR: first_line(error)})
-            point.end("FAILED")
+            self._send(point, {}, {ERROR: first_line(error)}, "FAILED")
 
     def point_file(self, key: str, name: str, content: bytes) -> None:
         """Keep a file with a point."""
@@ -248,8 +247,6 @@ class TrackedSweep:
         if path.is_dir():
             for part in sorted(part for part in path.rglob("*") if part.is_file()):
                 self.file(part, f"{name}/{part.relative_to(path).as_posix()}")
-        elif path.name == PurePosixPath(name).name:
-            self.client.log_artifact(self.run_id, str(path), folder_in_run(name))
         else:
             upload(self.client, self.run_id, name, path.read_bytes())
         if name.endswith(".png") and "/" not in name:
@@ -329,7 +326,7 @@ class TrackedSweep:
         if final != "KILLED":  # whoever ends a run does not wait; the next one gives it all again
             for point in self.points.values():
                 if point.trained and point.status == "RUNNING":
-                    self._send(point, {})
+                    self._send(point, {}, {}, None)
         self._discard_ghosts()
         tags = {ERROR: first_line(error)} if error else {}
         if self._files:
