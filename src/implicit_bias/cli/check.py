@@ -255,20 +255,14 @@ def tracking_fault(settings: Mapping[str, Any], project: "Path", loader: Any = N
 
     A database of the project that does not exist yet is not made.
     """
-    import re
-
-    from implicit_bias.tracking.connection import use_credentials
-    from implicit_bias.tracking.marks import checked_settings, experiment_of, ui_of, uri_of
+    from implicit_bias.tracking.marks import checked_settings, uri_of
     from implicit_bias.tracking.records import TrackingError
-    from implicit_bias.tracking.store import Store
+    from implicit_bias.tracking.store import Store, is_unmade
 
     try:
         settings = checked_settings(settings)
-        uri = uri_of(settings)
-        use_credentials(loader)
-        if (path := re.match(r"sqlite:///([^?]+)", uri)) and not (project / path[1]).exists():
-            return ""
-        Store(uri, project, ui_of(settings)).experiment_name(experiment_of(settings))
+        if not is_unmade(uri_of(settings), project):
+            Store.of(settings, project, loader)
     except (TrackingError, ValueError) as error:
         return f"tracking: {error}"
     return ""

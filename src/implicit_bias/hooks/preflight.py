@@ -103,7 +103,7 @@ def _refuse_runner(pipeline: "Pipeline", catalog: "Catalog") -> None:
     from kedro.io import SharedMemoryDataCatalog
 
     if isinstance(catalog, SharedMemoryDataCatalog) and (
-        any(map(is_ours, pipeline.nodes)) or marks_of(pipeline, catalog)
+        any(map(is_ours, pipeline.nodes)) or marks_of(catalog, pipeline)
     ):
         raise RunRefused(PARALLEL)
     context = click.get_current_context(silent=True)

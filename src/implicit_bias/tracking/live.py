@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from implicit_bias.tracking.closing import Outcome, closing_lines
+from implicit_bias.tracking.connection import first_line, impatient, is_outage
 from implicit_bias.tracking.marks import (
     ENDING,
     FILE_ROLES,
@@ -24,6 +25,7 @@ from implicit_bias.tracking.marks import (
     whole_plan,
 )
 from implicit_bias.tracking.outbox import Outbox
+from implicit_bias.tracking.provenance import plan_fingerprint
 
 if TYPE_CHECKING:
     from implicit_bias.tracking.marks import Catalog
@@ -71,8 +73,6 @@ class LiveSweep:
         """Begin anew: this run saves all of it again, and the last note of the plan stays until the store has that."""
         if self.outbox is None or self.plan is None:
             return
-        from implicit_bias.tracking.provenance import plan_fingerprint
-
         last, damaged = self.outbox.plan, self.outbox.damaged
         self.outbox.plan = plan_fingerprint(whole_plan(self.plan, self.name, experiment, self.dataset))
         if last == self.outbox.plan or damaged:
@@ -99,7 +99,7 @@ class LiveSweep:
         assert self.plan is not None
         plan = whole_plan(self.plan, self.name, experiment, self.dataset)
         if on_repeat == "skip" and plan.get("numerics") and not plan.get("fresh"):
-            self.run = store.repeated(plan)
+            self.run = store.rejoin(plan, "FINISHED")
             if self.run is not None:
                 logger.info("MLflow: %s is finished and unchanged: it stays as it is", self.run.name)
                 logger.info("  To track such a repetition as a run of its own: tracking.on_repeat: new")
@@ -254,8 +254,6 @@ class LiveRun:
         try:
             act(self._store, *arguments)
         except Exception as error:
-            from implicit_bias.tracking.connection import is_outage
-
             if not is_outage(error):
                 raise
             self._lose(error)
@@ -279,8 +277,6 @@ class LiveRun:
 
     def _lose(self, error: Exception) -> None:
         """Go on without the store."""
-        from implicit_bias.tracking.connection import first_line
-
         self._store = None
         logger.warning("The MLflow store is lost: %s", first_line(error))
         logger.warning("The results are safe in files. When it is back: %s", self._sync)
@@ -313,8 +309,6 @@ class LiveRun:
                 self._held.close()
 
     def _break_off(self, status: str, error: str) -> None:
-        from implicit_bias.tracking.connection import first_line, impatient
-
         try:
             with impatient():
                 for live in self._sweeps.values():
@@ -325,8 +319,6 @@ class LiveRun:
             self._keep_notes()
 
     def _end_well(self, store: "Store") -> list[str]:
-        from implicit_bias.tracking.connection import is_outage
-
         outcomes: list[Outcome] = []
         try:
             outcomes += [live.end(store) for live in self._sweeps.values() if live.run is not None]

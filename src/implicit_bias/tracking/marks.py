@@ -72,9 +72,10 @@ def is_marked(conf_catalog: Mapping[str, Any] | None) -> bool:
     return any(_metadata(entry) for entry in (conf_catalog or {}).values())
 
 
-def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:
-    """The marked datasets of a pipeline."""
-    return {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
+def marks_of(catalog: "Catalog", *pipelines: "Pipeline") -> dict[str, Mark]:
+    """The marked datasets of some pipelines."""
+    names = {name: None for pipeline in pipelines for name in pipeline.datasets()}
+    return {name: mark for name in names if (mark := _mark(name, catalog))}
 
 
 def _mark(name: str, catalog: "Catalog") -> Mark | None:

@@ -20,11 +20,10 @@ from implicit_bias.report.png import is_whole
 from implicit_bias.report.registry import section_kind, write_section
 from implicit_bias.report.section import Origin, Provenance, Section, Tracked
 from implicit_bias.tracking.addresses import shown
-from implicit_bias.tracking.database import file_of
 from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import WORKFLOW, find_runs, now, parameter_file
-from implicit_bias.tracking.store import Store, absolute
+from implicit_bias.tracking.store import Store, is_unmade
 from implicit_bias.tracking.tags import (
     CHILD_OF,
     COMMIT,
@@ -69,8 +68,8 @@ class Reader:
     """
 
     def __init__(self, uri: str, project: Path, experiment: str | None, ui: str = "", default: str = "") -> None:
-        if uri.startswith("sqlite:") and (path := file_of(absolute(uri, project.absolute()))) and not path.is_file():
-            raise TrackingError(f"There is no MLflow store {shown(uri)} in {project}")  # which MLflow would make
+        if is_unmade(uri, project):
+            raise TrackingError(f"There is no MLflow store {shown(uri)} in {project}")
         self.store = Store(uri, project, ui, reading=True)
         self.client = self.store.client
         experiment = experiment or self.store.experiment_name(default)

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 # MLflow reads these while it is imported.
@@ -20,8 +20,9 @@ from mlflow.entities import Experiment
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.addresses import shown
-from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet
-from implicit_bias.tracking.database import damage, is_archive, make, mend, one_at_a_time, one_writer, probe
+from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet, use_credentials
+from implicit_bias.tracking.database import damage, file_of, is_archive, make, mend, one_at_a_time, one_writer, probe
+from implicit_bias.tracking.marks import experiment_of, ui_of, uri_of
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
@@ -86,6 +87,22 @@ class Store:
         self.client = MlflowClient(self.uri)
         self.client.search_experiments(max_results=1)
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], project: Path, loader: Any) -> tuple[Self, str]:
+        """The store of the parameters `tracking` of a project, and the name of the experiment.
+
+        Args:
+            settings: as `marks.checked_settings` gives them.
+            project: its folder.
+            loader: its configuration loader, for the credentials.
+
+        Raises:
+            TrackingError: it cannot be used.
+        """
+        use_credentials(loader)
+        store = cls(uri_of(settings), project, ui_of(settings))
+        return store, store.experiment_name(experiment_of(settings))
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Set up a database of the project for one writer, for as long as it writes; leave others as they are."""
@@ -124,17 +141,12 @@ class Store:
             self._repair(experiment_id)
         return experiment_id
 
-    def rejoin(self, plan: Mapping[str, Any]) -> TrackedSweep | None:
-        """Go on with the last run of a plan from its folder, finished or not, for what later stages make of its points.
+    def rejoin(self, plan: Mapping[str, Any], *statuses: str) -> TrackedSweep | None:
+        """Go on with the last run of a plan from its folder, for what later stages make of its points.
 
-        None if there is no such run, or if it is still running.
+        None if there is no such run, if it is still running, or has ended in none of the given ways: by default any.
         """
-        last = self._last(self._repaired_experiment(plan), plan, *UNFINISHED, "FINISHED")
-        return None if last is None else self.open(plan, last)
-
-    def repeated(self, plan: Mapping[str, Any]) -> TrackedSweep | None:
-        """Go on with the last run of a plan from its folder if it is finished, which leaves it as it is."""
-        last = self._last(self._repaired_experiment(plan), plan, "FINISHED")
+        last = self._last(self._repaired_experiment(plan), plan, *(statuses or (*UNFINISHED, "FINISHED")))
         return None if last is None else self.open(plan, last)
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
@@ -165,18 +177,11 @@ class Store:
         Raises:
             TrackingError: it is deleted, or the environment names an experiment or a run that there is not.
         """
-        found = None
+        named, outer = os.environ.get("MLFLOW_EXPERIMENT_NAME"), os.environ.get("MLFLOW_RUN_ID")
         try:
-            if os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-                found = self.client.get_experiment_by_name(default)
-            elif number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-                found = self.client.get_experiment(number)
-            elif outer := os.environ.get("MLFLOW_RUN_ID"):
-                found = self.client.get_experiment(self.client.get_run(outer).info.experiment_id)
-            else:
-                found = self.client.get_experiment_by_name(default)
-            if outer := os.environ.get("MLFLOW_RUN_ID"):
-                self.client.get_run(outer)
+            around = self.client.get_run(outer).info.experiment_id if outer else None
+            number = None if named else os.environ.get("MLFLOW_EXPERIMENT_ID") or around
+            found = self.client.get_experiment(number) if number else self.client.get_experiment_by_name(default)
         except MlflowException as error:
             if is_outage(error):
                 raise
@@ -255,6 +260,12 @@ def absolute(uri: str, project: Path) -> str:
             f"run in the folder of the project, or set tracking.uri"
         )
     return f"sqlite:///{database}{question}{query}"
+
+
+def is_unmade(uri: str, project: Path) -> bool:
+    """Whether a store is a SQLite file that is not there, which MLflow would make."""
+    path = file_of(absolute(uri, project.absolute())) if uri.startswith("sqlite:") else None
+    return path is not None and not path.is_file()
 
 
 def _refuse_deleted(experiment: Experiment) -> None:
