@@ -4,7 +4,7 @@ import pandas as pd
 
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.registry import study_words
-from implicit_bias.report.facts import Facts, SectionKind, pictures
+from implicit_bias.report.facts import Facts, SectionKind, counted, pictures
 from implicit_bias.report.section import Column, FailedPoint, Section, SectionTable
 from implicit_bias.report.tables import data_table
 
@@ -32,7 +32,7 @@ def descent_section(facts: Facts) -> Section:
         f"{params.get('product', '?')}, by the flow and by gradient descent, each until the excess loss "
         f"is {params.get('depth', '?')} of the initial one.",
         outcome=f"{len(points):,} of {planned:,} starts studied" if missing else f"all {planned:,} starts studied",
-        faults=[f"{missing:,} start{'s are' if missing > 1 else ' is'} missing."] if missing else [],
+        faults=counted(missing, "start is missing", "starts are missing"),
         pictures=pictures(origin.images, study_words("descent"), points),
         tables=[table for table in (start_table(points), data_table(facts.datasets)) if table is not None],
         failures=[FailedPoint(point=key, reason=reason) for key, reason in facts.failures.items()],

@@ -50,6 +50,11 @@ class SectionKind:
     table: str = ""
 
 
+def counted(count: int, one: str, several: str) -> list[str]:
+    """A sentence on so many of something; none on nothing."""
+    return [f"{count:,} {one if count == 1 else several}."] if count else []
+
+
 def picture(image: bytes, words: Words, points: pd.DataFrame, title: str = "") -> Picture:
     """A picture with what is said of it.
 

@@ -9,7 +9,7 @@ import pandas as pd
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.registry import study_words
 from implicit_bias.figures.unconverged import at_a_limit
-from implicit_bias.report.facts import Facts, SectionKind, picture
+from implicit_bias.report.facts import Facts, SectionKind, counted, picture
 from implicit_bias.report.paper import reproduction
 from implicit_bias.report.paper_settings import beside_paper
 from implicit_bias.report.section import FailedPoint, Picture, Section
@@ -77,23 +77,21 @@ UNFINISHED = {
 
 def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     """What is not as it should be of the points."""
-    faults = [f"{missing:,} point{'s are' if missing > 1 else ' is'} missing."] if missing else []
+    faults = counted(missing, "point is missing", "points are missing")
     for name, bound in RUN_BOUNDS.items():
         if f"{name}_worst" not in points:
             continue
         met = points[f"met/{name}"] == 1 if f"met/{name}" in points else True
         broken = int(((points[f"{name}_worst"] > 1 + ROUNDING) & met).sum())
-        if broken:
-            faults.append(f"{broken:,} point{'s exceed' if broken > 1 else ' exceeds'} what is {bound.title}.")
-    if count := int(at_a_limit(columns(points)).sum()):
-        faults.append(f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance.")
-    if "loss_error" in points and (count := int((points["loss_error"] > LARGEST_LOSS_ERROR).sum())):
-        late = "have late losses" if count > 1 else "has late losses"
-        faults.append(f"{count:,} point{'s' if count > 1 else ''} {late} that may be wrong by more than 10 %.")
+        faults += counted(broken, f"point exceeds what is {bound.title}", f"points exceed what is {bound.title}")
+    limit = "reached the iteration limit before the tolerance"
+    faults += counted(at_a_limit(columns(points)).sum(), f"point {limit}", f"points {limit}")
+    if "loss_error" in points:
+        late = "late losses that may be wrong by more than 10 %"
+        faults += counted((points["loss_error"] > LARGEST_LOSS_ERROR).sum(), f"point has {late}", f"points have {late}")
     if "stop_reason" in points:
         for reason, said in UNFINISHED.items():
-            if count := int((points["stop_reason"] == reason).sum()):
-                faults.append(f"{count:,} point{'s' if count > 1 else ''} ended {said}.")
+            faults += counted((points["stop_reason"] == reason).sum(), f"point ended {said}", f"points ended {said}")
     return faults
 
 

@@ -13,7 +13,7 @@ from mlflow.entities import Metric
 from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload, write_file
 from implicit_bias.tracking.limits import short_name
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import as_params, as_tags, delete_tags, shortened, texts
+from implicit_bias.tracking.runs import as_params, as_tags, delete_tags, is_active, shortened, texts
 from implicit_bias.tracking.statements import write_first, write_run
 from implicit_bias.tracking.tags import ERROR
 
@@ -122,7 +122,7 @@ class Child:
         try:
             yield
         except MlflowException:
-            if self.client.get_run(self.run_id).info.lifecycle_stage == "active":
+            if is_active(self.client, self.run_id):
                 raise
             self.status = DELETED
             logger.warning("MLflow: point %s was deleted there, it stays missing: %s", self.key, self.run_id)

@@ -77,9 +77,6 @@ def use_credentials(loader: Mapping[str, Any] | None) -> None:
     """Let MLflow have the credentials `mlflow` of a Kedro project, where the environment does not say otherwise.
 
     They are called as in SECRETS, or as MLflow's environment variables. Others may be there for other plugins.
-
-    Args:
-        loader: the configuration loader of the project.
     """
     from kedro.config import MissingConfigException
 

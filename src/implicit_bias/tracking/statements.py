@@ -50,14 +50,7 @@ Found = TypeVar("Found")
 def write_run(
     client: MlflowClient, experiment_id: str, started: int, tags: Mapping[str, str], name: str
 ) -> tuple[str, str] | None:
-    """Start a run, as `MlflowClient.create_run` does.
-
-    Args:
-        client: the client of the store.
-        experiment_id: the experiment that it is in.
-        started: when, in milliseconds since the epoch.
-        tags: its tags; its name is not among them.
-        name: its name.
+    """Start a run at a time in ms since the epoch, as `MlflowClient.create_run` does; its name is not among its tags.
 
     Returns:
         its id and the address of its artifacts; None if it is not there and `create_run` has to do it.

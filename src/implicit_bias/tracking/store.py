@@ -26,9 +26,9 @@ from implicit_bias.tracking.marks import experiment_of, ui_of, uri_of
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import UNFINISHED, WORKFLOW, find_runs
+from implicit_bias.tracking.runs import UNFINISHED, WORKFLOW, children_of, find_runs, is_active
 from implicit_bias.tracking.sweep import TrackedSweep
-from implicit_bias.tracking.tags import CHILD_OF, PARENTS, PLACE, PLAN, PROCESS
+from implicit_bias.tracking.tags import PARENTS, PLACE, PLAN, PROCESS
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
@@ -89,16 +89,7 @@ class Store:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], project: Path, loader: Any) -> tuple[Self, str]:
-        """The store of the parameters `tracking` of a project, and the name of the experiment.
-
-        Args:
-            settings: as `marks.checked_settings` gives them.
-            project: its folder.
-            loader: its configuration loader, for the credentials.
-
-        Raises:
-            TrackingError: it cannot be used.
-        """
+        """The store of the parameters `tracking` of a project, with its credentials, and the name of the experiment."""
         use_credentials(loader)
         store = cls(uri_of(settings), project, ui_of(settings))
         return store, store.experiment_name(experiment_of(settings))
@@ -121,18 +112,9 @@ class Store:
         experiment_id = self._repaired_experiment(plan)
         if run_id is None and not plan.get("fresh"):
             run_id = self._last(experiment_id, plan, *UNFINISHED)
-        if run_id is not None and not self._is_there(run_id):
+        if run_id is not None and not is_active(self.client, run_id):
             run_id = self._last(experiment_id, plan, *UNFINISHED)
         return TrackedSweep(self.client, experiment_id, plan, self.project, run_id)
-
-    def _is_there(self, run_id: str) -> bool:
-        """Whether a run can be continued: a person may have deleted it, or it is of another store."""
-        try:
-            return str(self.client.get_run(run_id).info.lifecycle_stage) == "active"
-        except MlflowException as error:
-            if is_outage(error):
-                raise
-            return False
 
     def _repaired_experiment(self, plan: Mapping[str, Any]) -> str:
         experiment_id = self._experiment(str(plan["experiment"]))
@@ -198,7 +180,7 @@ class Store:
         for parent in find_runs(self.client, experiment_id, f"{PARENTS} AND attributes.status = 'RUNNING'"):
             if not is_dead(parent.data.tags[PROCESS]):
                 continue
-            children = find_runs(self.client, experiment_id, f"{CHILD_OF} = '{parent.info.run_id}'")
+            children = children_of(self.client, experiment_id, parent.info.run_id)
             last = max([parent.info.start_time, *(run.info.end_time or run.info.start_time for run in children)])
             for run in [*(child for child in children if child.info.status == "RUNNING"), parent]:
                 self.client.set_terminated(run.info.run_id, "KILLED", last)
