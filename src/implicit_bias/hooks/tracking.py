@@ -19,12 +19,12 @@ from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import is_ours, ours
 from implicit_bias.hooks.signals import Signals
 from implicit_bias.hooks.workers import start_workers
-from implicit_bias.tracking.live import LiveRun
-from implicit_bias.tracking.marks import checked_settings, experiment_of, is_marked, marks_of, on_repeat_of
+from implicit_bias.tracking.marks import checked_settings, experiment_of, is_marked, marks_of
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
+    from implicit_bias.tracking.live import LiveRun
     from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store
 
@@ -71,6 +71,8 @@ class TrackingHooks:
                 "Another run of this process is being tracked, and its datasets cannot be told from those of this one: "
                 "wait for its end, or start this one in a process of its own"
             )
+        from implicit_bias.tracking.live import LiveRun
+
         ours = logging.getLogger("implicit_bias")
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
@@ -81,7 +83,7 @@ class TrackingHooks:
         try:
             start_workers(pipeline, catalog)  # which get ready while the store is opened
             store, experiment = self._store(Path(run_params["project_path"]))
-            on_repeat = on_repeat_of(self._project.settings)
+            on_repeat = self._project.settings["on_repeat"]
             self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, self._sync, on_repeat)
         except BaseException:
             self._signals.release()
