@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from implicit_bias.sweeps.handover import failure_of
 from implicit_bias.tracking.closing import Outcome, closing_lines
 from implicit_bias.tracking.connection import first_line, impatient, is_outage
 from implicit_bias.tracking.marks import (
@@ -117,8 +118,6 @@ class LiveSweep:
 
     def pass_on(self, mark: Mark, name: str, data: Any, dataset: Any) -> None:
         """Send what a dataset has saved; with the first evaluation what an earlier run has trained."""
-        from implicit_bias.sweeps.handover import failure_of
-
         assert self.run is not None
         if mark.role == "trajectory":
             self.trained = {}  # in this run
