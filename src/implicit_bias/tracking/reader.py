@@ -146,13 +146,13 @@ class Reader:
                 logger.warning("%s: the picture %s is damaged in the store and left out", run.info.run_name, name)
             origin = Origin(params, _provenance(run), images, self._tracked(run))
             kinds = kinds_of(run)
-            names = {kind: section_kind(kind) for kind in kinds}
-            if table := names[kinds[0]].table:
+            main = next(iter(kinds))
+            if table := kinds[main].table:
                 if table not in files:
                     raise TrackingError(f"{run.info.run_name} has lost the table of its report, {table}")
                 errors = {"run": error} if (error := run.data.tags.get(tag.ERROR)) else {}
-                return {"": write_section(kinds[0], Facts(origin, pd.read_csv(files[table]), failures=errors))}
-        return self._sections(run, origin, names)
+                return {"": write_section(main, Facts(origin, pd.read_csv(files[table]), failures=errors))}
+        return self._sections(run, origin, kinds)
 
     def _sections(self, run: Run, origin: Origin, kinds: Mapping[str, SectionKind]) -> dict[str, Section]:
         """The sections of a run that has points; pictures that one of them speaks of are not those of the others."""
@@ -206,22 +206,20 @@ class Reader:
         return find_runs(self.client, self.experiment_id, f"attributes.run_name = {quote}{name}{quote}")
 
 
-def kinds_of(run: Run) -> list[str]:
-    """The kinds of the sections about a run, as its tag has them.
+def kinds_of(run: Run) -> dict[str, SectionKind]:
+    """The kinds of the sections about a run by their names, as its tag has them.
 
     Raises:
         OtherSweep: the report knows none of them.
     """
-    kinds: list[str] = run.data.tags.get(tag.REPORT, "").split()
-    known = []
-    for kind in kinds:
+    names: list[str] = run.data.tags.get(tag.REPORT, "").split()
+    known = {}
+    for name in names:
         try:
-            section_kind(kind)
+            known[name] = section_kind(name)
         except ValueError as error:
             logger.warning("%s: %s", run.info.run_name, error)
-        else:
-            known.append(kind)
-    if not kinds or known[:1] != kinds[:1]:
+    if not names or names[0] not in known:
         raise OtherSweep(f"{run.info.run_name}: a sweep of something else, of which the report knows nothing")
     return known
 

@@ -108,7 +108,7 @@ class TrackedSweep:
     def _start(self, tags: dict[str, str]) -> None:
         """Start the parent run."""
         client, experiment_id, plan = self.client, self.experiment_id, self.plan
-        before = find_runs(client, experiment_id, tag.of_sweep(plan["sweep"]))
+        before = find_runs(client, experiment_id, f"tags.`{tag.SWEEP}` = '{plan['sweep']}' AND {tag.PARENTS}")
         self.name = next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = redacted(str(plan.get("description", ""))) + (changes(plan, before[0]) if before else "")
         tags |= note(self.description) | {tag.CREATION: uuid4().hex}
