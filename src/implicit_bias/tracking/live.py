@@ -46,7 +46,6 @@ class LiveSweep:
         name: its name.
         roles: what the run makes of it.
         earlier: the dataset with its plan, if the run may be a later part of it; None once it has been looked for.
-        dataset: the dataset with its plan.
         plan: the points to compute.
         run: its run in MLflow; None before it has one.
         outbox: where to note what is saved of it; None if its plan is not in a file.
@@ -57,25 +56,24 @@ class LiveSweep:
     name: str
     roles: frozenset[str] = frozenset()
     earlier: str | None = None
-    dataset: Any = None
     plan: Mapping[str, Any] | None = None
     run: "TrackedSweep | None" = None
     outbox: Outbox | None = None
     pictures: dict[Path, None] = field(default_factory=dict)
     trained: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
-    def take_plan(self, plan: Mapping[str, Any], dataset: Any) -> None:
+    def take_plan(self, plan: Mapping[str, Any], experiment: str, dataset: Any) -> None:
         """Know the plan, and the note that the last run has left next to it."""
-        self.plan, self.dataset = plan, dataset
+        self.plan = whole_plan(plan, self.name, experiment, dataset)
         if self.outbox is None and getattr(dataset, "_filepath", None) is not None:
             self.outbox = Outbox.beside(Path(dataset._filepath))
 
-    def begin_note(self, experiment: str) -> None:
+    def begin_note(self) -> None:
         """Begin anew: this run saves all of it again, and the last note of the plan stays until the store has that."""
         if self.outbox is None or self.plan is None:
             return
         last, damaged = self.outbox.plan, self.outbox.damaged
-        self.outbox.plan = plan_fingerprint(whole_plan(self.plan, self.name, experiment, self.dataset))
+        self.outbox.plan = plan_fingerprint(self.plan)
         if last == self.outbox.plan or damaged:
             self.outbox.forget()
         else:
@@ -95,16 +93,15 @@ class LiveSweep:
         if self.outbox.saved and not self.outbox.kept:
             self.outbox.write()
 
-    def start(self, store: "Store", experiment: str, on_repeat: str) -> None:
+    def start(self, store: "Store", on_repeat: str) -> None:
         """Start its run, or continue one."""
         assert self.plan is not None
-        plan = whole_plan(self.plan, self.name, experiment, self.dataset)
-        if on_repeat == "skip" and plan.get("numerics") and not plan.get("fresh"):
-            self.run = store.rejoin(plan, "FINISHED")
+        if on_repeat == "skip" and self.plan.get("numerics") and not self.plan.get("fresh"):
+            self.run = store.rejoin(self.plan, "FINISHED")
             if self.run is not None:
                 logger.info("MLflow: %s is finished and unchanged: it stays as it is", self.run.name)
                 logger.info("  To track such a repetition as a run of its own: tracking.on_repeat: new")
-        self.run = self.run or store.open(plan)
+        self.run = self.run or store.open(self.plan)
 
     def rejoin(self, store: "Store", experiment: str, catalog: "Catalog") -> None:
         """Continue its last run, of which this one is a later part.
@@ -208,7 +205,8 @@ class LiveRun:
             return
         live = self._sweeps[mark.sweep]
         if mark.role == "plan" and live.plan is None:
-            live.take_plan(data | {"fresh": False}, self._catalog[name])  # the run that has made it started afresh
+            data = data | {"fresh": False}  # the run that has made it started afresh
+            live.take_plan(data, self._experiment, self._catalog[name])
         if mark.role == "trajectory" and "trajectory" not in live.roles and isinstance(data, Mapping):
             live.trained = data
 
@@ -235,8 +233,8 @@ class LiveRun:
         with self._lock:
             if mark.role == "plan":
                 live = self._sweeps[mark.sweep]
-                live.take_plan(data, self._catalog[name])
-                live.begin_note(self._experiment)
+                live.take_plan(data, self._experiment, self._catalog[name])
+                live.begin_note()
             for live in self._of(mark):
                 live.note(mark, name, data)
             self._try(self._send, mark, name, data)
@@ -263,7 +261,7 @@ class LiveRun:
 
     def _send(self, store: "Store", mark: Mark, name: str, data: Any) -> None:
         if mark.role in STARTING and (live := self._sweeps[mark.sweep]).plan is not None and live.run is None:
-            live.start(store, self._experiment, self._on_repeat)
+            live.start(store, self._on_repeat)
         if mark.role not in STARTING:
             self._rejoin(store, mark)
         running = [live for live in self._of(mark) if live.run is not None]
