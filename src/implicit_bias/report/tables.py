@@ -63,13 +63,10 @@ def result_table(
     ]
     titles = [*(GROUPS[name] for name in varied), "runs", *(measured[name] for name in metrics)]
     text = [name not in ("depth", "inner_gain", "width", "alpha") for name in varied] + [False] * (1 + len(metrics))
-    note = (
-        f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
-        if len(shown) < len(groups)
-        else ""
-    )
+    chosen = f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
     spread = ": mean ± standard deviation over the runs" if any(len(rows) > 1 for _, rows in shown) else ""
     columns = [Column(title=title, numeric=not is_text) for title, is_text in zip(titles, text, strict=True)]
+    note = chosen if len(shown) < len(groups) else ""
     return SectionTable(title=f"{name}{spread}", columns=columns, rows=rows, note=note)
 
 
