@@ -40,7 +40,6 @@ class TrackingHooks:
 
     def __init__(self) -> None:
         self._project = _Project()
-        self._sync = SYNC
         self._run: LiveRun | None = None
         self._pid = 0
         self._signals = Signals(lambda: self._pid == os.getpid())
@@ -76,15 +75,15 @@ class TrackingHooks:
         ours = logging.getLogger("implicit_bias")
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
-        self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
+        sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
         plans = _plans_of(pipeline, run_params.get("pipeline_names"), catalog)
         self._pid = os.getpid()
         self._signals.listen()
         try:
             start_workers(pipeline, catalog)  # which get ready while the store is opened
-            store, experiment = self._store(Path(run_params["project_path"]))
+            store, experiment = self._store(Path(run_params["project_path"]), sync)
             on_repeat = self._project.settings["on_repeat"]
-            self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, self._sync, on_repeat)
+            self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, sync, on_repeat)
         except BaseException:
             self._signals.release()
             raise
@@ -93,7 +92,7 @@ class TrackingHooks:
         self._once = Once()
         logging.getLogger(SAVING).addFilter(self._once)
 
-    def _store(self, project: Path) -> "tuple[Store | None, str]":
+    def _store(self, project: Path, sync: str) -> "tuple[Store | None, str]":
         """The store of a project, None if it cannot be used and need not, and the name of the experiment."""
         from implicit_bias.tracking.records import TrackingError
         from implicit_bias.tracking.store import Store
@@ -104,7 +103,7 @@ class TrackingHooks:
         except TrackingError as error:
             if not settings.get("optional"):
                 raise TrackingError(f"{error}. To run without it: tracking.optional: true") from error
-            logger.warning("%s. The run goes on without it; later: %s", error, self._sync)
+            logger.warning("%s. The run goes on without it; later: %s", error, sync)
             return None, experiment_of(settings)
 
     @hook_impl

@@ -82,13 +82,11 @@ def send(
         wanted = [key for key in sweep.missing() if key in there]
         try:
             for key, data in _contents(catalog[dataset], mark, wanted):
-                if data is None and key and key not in needed[dataset]:
-                    continue
-                if data is None and key:
+                if data is not None or not key:
+                    pass_on(mark, dataset, data, catalog[dataset], sweep)
+                elif key in needed[dataset]:
                     unread.add(key)
                     lost.append(f"{dataset} of {key}")
-                else:
-                    pass_on(mark, dataset, data, catalog[dataset], sweep)
         except DatasetError as error:
             logger.debug("%s", error)
             lost.append(dataset)
