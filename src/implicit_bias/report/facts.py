@@ -56,14 +56,7 @@ def counted(count: int, one: str, several: str) -> list[str]:
 
 
 def picture(image: bytes, words: Words, points: pd.DataFrame, title: str = "") -> Picture:
-    """A picture with what is said of it.
-
-    Args:
-        image: the bytes of a PNG file.
-        words: what is said.
-        points: one row per finished point.
-        title: its heading, where it is not that of the words.
-    """
+    """A picture, the bytes of a PNG file, with what is said of it; a title takes the place of that of the words."""
     title, alt = title or words.title, words.alt or words.finding
     finding, told = (say(points) if len(points) else "" for say in (words.finding, alt))
     return Picture.of(image, title, _joined(words.caption, finding), _joined(f"{title}.", told))
