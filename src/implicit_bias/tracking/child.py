@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric
 
-from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload, write_file
+from implicit_bias.tracking.artifacts import keep_whole, upload, write_file
 from implicit_bias.tracking.limits import short_name
 from implicit_bias.tracking.records import TrackingError
 from implicit_bias.tracking.runs import as_params, as_tags, delete_tags, is_active, shortened, texts
-from implicit_bias.tracking.statements import write_first, write_run
+from implicit_bias.tracking.statements import write_first
 from implicit_bias.tracking.tags import ERROR
 
 DELETED = "DELETED"  # by a person, while the sweep runs
@@ -51,25 +51,6 @@ class Child:
     trained: dict[str, Any] = field(default_factory=dict)
     status: str = "RUNNING"
 
-    @classmethod
-    def start(
-        cls,
-        client: MlflowClient,
-        experiment_id: str,
-        key: str,
-        name: str,
-        started: int,
-        tags: Mapping[str, str],
-        planned: Mapping[str, Any],
-    ) -> Self:
-        """Start the run of a point."""
-        made = write_run(client, experiment_id, started, tags, name)
-        if made is None:
-            info = client.create_run(experiment_id, started, dict(tags), name).info
-            made = info.run_id, info.artifact_uri
-        run_id, address = made
-        return cls(client, key, run_id, started, folder_at(client, address), planned)
-
     def go_on(self) -> None:
         """Take up a run that an earlier process has left."""
         if self.status == LEFT:
@@ -85,11 +66,7 @@ class Child:
                 raise TrackingError(f"Point {self.key!r}: param {name!r} is {value}, but was {before} before")
 
     def write(
-        self,
-        metrics: Sequence[Metric],
-        params: Mapping[str, Any],
-        tags: Mapping[str, str],
-        status: str | None,
+        self, metrics: Sequence[Metric], params: Mapping[str, Any], tags: Mapping[str, str], status: str | None
     ) -> None:
         """Send what the run does not have yet, its planned params included, in one batch, and end it with a status."""
         self.check_params(params)

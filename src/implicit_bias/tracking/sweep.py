@@ -39,6 +39,7 @@ from implicit_bias.tracking.runs import (
     now,
     texts,
 )
+from implicit_bias.tracking.statements import write_run
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
 COMPARED = 10  # runs in a comparison link: more are unreadable side by side
@@ -342,8 +343,13 @@ class TrackedSweep:
                 tags[tag.DESCRIPTION] = short_value(redacted(str(description)), NOTE)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
-            params = planned.get("params", {})
-            self.points[key] = Child.start(self.client, self.experiment_id, key, name, start, tags, params)
+            made = write_run(self.client, self.experiment_id, start, tags, name)
+            if made is None:
+                info = self.client.create_run(self.experiment_id, start, tags, name).info
+                made = info.run_id, info.artifact_uri
+            run_id, address = made
+            folder, params = folder_at(self.client, address), planned.get("params", {})
+            self.points[key] = Child(self.client, key, run_id, start, folder, params)
         point = self.points[key]
         point.go_on()
         return point
