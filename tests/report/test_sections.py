@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from implicit_bias.figures.numerals import number, spread
 from implicit_bias.report.descent import descent_section
-from implicit_bias.report.registry import study_section
+from implicit_bias.report.facts import Facts
+from implicit_bias.report.registry import write_section
 from implicit_bias.report.section import Origin
 from implicit_bias.report.tables import MOST_ROWS
 from tests.support.report import (
@@ -97,7 +98,8 @@ def starts() -> pd.DataFrame:
 def test_descent_beside_the_flow_is_read_in_numbers_and_words() -> None:
     params = {"title": "Descent", "width": "500", "product": "0.01", "depth": "1e-16"}
     origin = Origin(params, provenance(), {"gaps": png(), "steps": png()})
-    parsed = page(descent=descent_section(origin, 3, DATASETS, starts(), {"ratio=2": "ArithmeticError: lost"}))
+    facts = Facts(origin, starts(), 3, datasets=DATASETS, failures={"ratio=2": "ArithmeticError: lost"})
+    parsed = page(descent=descent_section(facts))
     gaps, steps = parsed.texts("figcaption")
     assert "order in the step is 1 (median)" in gaps
     assert "0.5 to 2 times what the kernel" in steps
@@ -113,7 +115,7 @@ def test_studies_say_what_they_have_found() -> None:
     lazy = table.assign(lin_loss=near, lin_dist=near, inf_loss=np.nan, inf_dist=np.nan, kernel_move=2 * near)
     lazy = lazy.assign(rate=4.0, limit_rate=np.where(table["width"] == 500, 9.0, 4.1))
     origin = Origin(PARAMS, provenance(), {"gaps": png(), "kernel": png(), "early": png()})
-    parsed = page(width_lazy=study_section("lazy", origin, len(table), lazy))
+    parsed = page(width_lazy=write_section("lazy", Facts(origin, lazy, len(table))))
     gaps, kernel = parsed.texts("figcaption")
     assert "linearised flow is off by 0.01 (h = 9,500) to 0.1 (h = 500) of the initial loss" in gaps
     assert "infinite-width" not in gaps.partition("relative to its start.")[2], "where no point has one"
@@ -121,7 +123,7 @@ def test_studies_say_what_they_have_found() -> None:
     assert any("all 4 points compared" in text for text in parsed.texts("span"))
     stopped = table.assign(ridge_gap=near, risk_best=[2.0, 2.0, 1.5, 1.5], risk_end=3.0, ridge_best=1.0)
     stopped.loc[0, ["ridge_gap", "risk_best"]] = np.nan
-    parsed = page(width_early=study_section("early", origin, len(table), stopped))
+    parsed = page(width_early=write_section("early", Facts(origin, stopped, len(table))))
     (caption,) = parsed.texts("figcaption")
     assert "At h = 9,500 a run, once started, leaves the ridge path by up to 0.01 times ‖Θ̂‖" in caption
     assert "1.5 times the test risk of the best ridge solution; at the end, 3 times" in caption

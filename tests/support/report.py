@@ -10,6 +10,7 @@ import pandas as pd
 from kedro.config import OmegaConfigLoader
 
 from implicit_bias.report.claims import claims_section
+from implicit_bias.report.facts import Facts
 from implicit_bias.report.page import render
 from implicit_bias.report.section import Origin, Provenance, Section
 from implicit_bias.report.sweeps import sweep_section
@@ -128,7 +129,7 @@ def section(**changes: Any) -> Section:
         "failures": {},
         "loss_at": lambda key, iteration: 1.0,
     }
-    return sweep_section(Origin(**told), **(entries | changes))
+    return sweep_section(Facts(Origin(**told), **(entries | changes)))
 
 
 def page(**sections: Section) -> Element:
@@ -153,4 +154,6 @@ def claims(violations: int = 0, errors: tuple[str, ...] = ()) -> Section:
         "note": np.nan,
     }
     params = {"problems": "2000", "seeds": "30", "draws": "25"}
-    return claims_section(Origin(params, provenance(), {"figure": png()}), pd.DataFrame([row]), errors)
+    failures = {str(number): error for number, error in enumerate(errors)}
+    origin = Origin(params, provenance(), {"figure": png()})
+    return claims_section(Facts(origin, pd.DataFrame([row]), failures=failures))

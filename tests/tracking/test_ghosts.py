@@ -16,7 +16,7 @@ from tests.support.tracking import KEYS, complete, plan, runs_of
 
 def lossy(store: Store, monkeypatch: pytest.MonkeyPatch, lost: Callable[[int], bool], gives_up: bool) -> None:
     """Lose answers to the creation of runs, as of a server: the client repeats the request, or gives up."""
-    monkeypatch.setattr("implicit_bias.tracking.child.write_run", lambda *_: None)
+    monkeypatch.setattr("implicit_bias.tracking.sweep.write_run", lambda *_: None)
     create, count = store.client.create_run, 0
 
     def create_run(*arguments: Any, **more: Any) -> Run:

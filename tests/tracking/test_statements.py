@@ -9,9 +9,9 @@ import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, RunTag
 
-from implicit_bias.tracking.statements import write_end, write_first, write_run
+from implicit_bias.tracking.statements import write_first, write_run
 
 NAMES = st.sampled_from(["loss", "curve/excess", "met/bound", "a b", "bound_final"])
 VALUES = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -144,17 +144,40 @@ def test_params_that_a_run_has_or_mlflow_would_change_are_left_to_it(database):
 def test_a_batch_is_written_whole_or_not_at_all(database):
     client, experiment, path = database
     run_id = client.create_run(experiment).info.run_id
-    same = Metric("loss", 1.0, 0, 0)
-    assert not write_first(client, run_id, [Metric("distance", 1.0, 0, 0), same, same])
+    before = dict(client.get_run(run_id).info), client.get_run(run_id).data.tags
+    same, tag = Metric("loss", 1.0, 0, 0), RunTag("ours", "told")
+    assert not write_first(client, run_id, [Metric("distance", 1.0, 0, 0), same, same], (), [tag], "FINISHED")
+    assert not write_first(client, run_id, [same], [Param("a", "1")] * 2, [tag], "FINISHED")
+    assert rows(path, run_id) == [[], []]
+    assert (dict(client.get_run(run_id).info), client.get_run(run_id).data.tags) == before
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(NAMES, TEXTS, max_size=4), st.dictionaries(NAMES, TEXTS, max_size=4))
+def test_tags_are_as_by_mlflow(database, before, given_now):
+    client, experiment, _ = database
+    ours, theirs = (client.create_run(experiment, tags=before).info.run_id for _ in range(2))
+    tags = [RunTag(name, text) for name, text in given_now.items()]
+    assert write_first(client, ours, [Metric("loss", 1.0, 0, 0)], (), tags)
+    client.log_batch(theirs, tags=tags)
+    mine, other = ({**client.get_run(run_id).data.tags, "mlflow.runName": ""} for run_id in (ours, theirs))
+    assert mine == other
+
+
+@pytest.mark.parametrize("tag", [RunTag("mlflow.runName", "a"), RunTag("a", "x" * 5001), RunTag("what?", "a")])
+def test_tags_that_mlflow_heeds_refuses_or_may_cut_are_left_to_it(database, tag):
+    client, experiment, path = database
+    run_id = client.create_run(experiment).info.run_id
+    assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0)], (), [tag])
     assert rows(path, run_id) == [[], []]
 
 
 def test_tables_that_are_not_known_are_left_to_mlflow(database, monkeypatch):
     client, experiment, _ = database
     run_id = client.create_run(experiment).info.run_id
-    monkeypatch.setattr("implicit_bias.tracking.statements.METRIC", {"key", "value"})
+    monkeypatch.setattr("implicit_bias.tracking.statements.METRIC", ("key", "value"))
     assert not write_first(client, run_id, [Metric("loss", 1.0, 0, 0)])
-    monkeypatch.setattr("implicit_bias.tracking.statements.RUN", {"run_uuid", "name"})
+    monkeypatch.setattr("implicit_bias.tracking.statements.RUN", ("run_uuid", "name"))
     assert write_run(client, experiment, 5, {}, "name") is None
 
 
@@ -162,7 +185,7 @@ def test_tables_that_are_not_known_are_left_to_mlflow(database, monkeypatch):
 def test_a_run_ends_as_by_mlflow(database, status):
     client, experiment, _ = database
     ours, theirs = (client.create_run(experiment, start_time=5).info.run_id for _ in range(2))
-    assert write_end(client, ours, status)
+    assert write_first(client, ours, [], status=status)
     client.set_terminated(theirs, status)
     mine, other = (dict(client.get_run(run_id).info) for run_id in (ours, theirs))
     assert 0 <= other["end_time"] - mine["end_time"] < 60_000
@@ -176,8 +199,8 @@ def test_a_run_that_is_deleted_or_not_there_is_not_ended(database):
     client, experiment, _ = database
     run_id = client.create_run(experiment).info.run_id
     client.delete_run(run_id)
-    assert not write_end(client, run_id, "FINISHED")
-    assert not write_end(client, "0" * 32, "FINISHED")
+    assert not write_first(client, run_id, [], status="FINISHED")
+    assert not write_first(client, "0" * 32, [], status="FINISHED")
     assert client.get_run(run_id).info.status == "RUNNING"
 
 
@@ -188,7 +211,6 @@ def test_other_stores_are_left_to_mlflow(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlalchemy.Engine, "begin", refuse)
     client = MlflowClient("http://127.0.0.1:9")
     assert not write_first(client, "0" * 32, [Metric("loss", 1.0, 0, 0)])
-    assert not write_end(client, "0" * 32, "FINISHED")
     assert write_run(client, "0", 5, {}, "name") is None
 
 
@@ -205,8 +227,7 @@ def test_a_fresh_connection_waits_for_a_lock_as_long_as_those_of_mlflow(database
     engine = client._tracking_client.store.engine
     sqlalchemy.event.listen(engine, "before_cursor_execute", note)
     try:
-        assert write_first(client, run_id, [Metric("loss", 1.0, 0, 0)])
-        assert write_end(client, run_id, "FINISHED")
+        assert write_first(client, run_id, [Metric("loss", 1.0, 0, 0)], status="FINISHED")
     finally:
         sqlalchemy.event.remove(engine, "before_cursor_execute", note)
     assert len(waited) >= 3

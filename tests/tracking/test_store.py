@@ -232,7 +232,7 @@ def test_sections_are_chosen_by_the_tag_alone(store: Store, caplog: pytest.LogCa
         sweep = store.open(plan(sweep=name, **changes))
         store.client.log_text(sweep.run_id, "claim", "claims.csv")
         store.client.log_text(sweep.run_id, "", f"{name}_gaps.png")
-        return kinds_of(read(store, sweep.run_id))
+        return list(kinds_of(read(store, sweep.run_id)))
 
     assert kinds("a", report="sweep") == ["sweep"]
     assert kinds("b", report="sweep no.such:SECTION early") == ["sweep", "early"]

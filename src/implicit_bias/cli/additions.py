@@ -17,11 +17,13 @@ def requirement() -> str:
 
 def additions(project: Path) -> dict[Path, str]:
     """File -> what it will be with the lines it lacks, for those that lack some."""
-    changed = {}
-    for path, content in (_with_dependency(project), _with_ignored(project)):
-        if content and (not path.exists() or content != path.read_text(encoding="utf-8")):
-            changed[path] = content
-    return changed
+    wanted = _with_dependency(project), _with_ignored(project)
+    return {path: content for path, content in wanted if content != text_of(path)}
+
+
+def text_of(path: Path) -> str:
+    """What a file holds, "" if it is not there."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def _with_dependency(project: Path) -> tuple[Path, str]:
@@ -31,7 +33,7 @@ def _with_dependency(project: Path) -> tuple[Path, str]:
     listed = re.search(r"(?m)^\[project\]\n(?:(?!\[).*\n)*?dependencies\s*=\s*\[", text)
     if listed is None:
         path = project / "requirements.txt"
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = text_of(path)
     if re.search(rf"(?i)(^|[\"'\s]){PACKAGE.replace('-', '[-_.]')}\b", text, re.MULTILINE):
         return path, text
     if listed is None:
@@ -41,7 +43,7 @@ def _with_dependency(project: Path) -> tuple[Path, str]:
 
 def _with_ignored(project: Path) -> tuple[Path, str]:
     path = project / ".gitignore"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    text = text_of(path)
     there = {line.strip().lstrip("/").rstrip("*/") for line in text.splitlines()}
     new = [line for line in IGNORED if line.lstrip("/").rstrip("*/") not in there]
     return path, _ended(text) + "".join(f"{line}\n" for line in new) if new else text

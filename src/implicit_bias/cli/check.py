@@ -59,10 +59,12 @@ def command(namespace: str | None, pipelines: str, **configuration: Any) -> None
         parameters = context.config_loader["parameters"]
         found = find_instances({name: every[name] for name in named} if named else every)
         chosen = _chosen(found, namespace)
-        wanted = found.keys() if namespace or named else find_instances(_default(every)).keys()
+        default = {name: every[name] for name in every if name == "__default__"}  # what kedro run runs without a name
+        wanted = found if namespace or named else find_instances(default)
         failed = 0
         for instance in chosen:
-            if instance.namespace not in wanted and not _has_parameters(instance, parameters):
+            given = any(name.startswith(f"{instance.namespace}.") for name, _ in _named(parameters))
+            if instance.namespace not in wanted and not given:
                 click.echo(f"{instance.namespace}: not of this environment, which has no parameters of it (--env)")
                 continue
             try:
@@ -84,15 +86,6 @@ def command(namespace: str | None, pipelines: str, **configuration: Any) -> None
 
 class NotYetMade(ImplicitBiasError, LookupError):
     """A table is made by the run itself."""
-
-
-def _default(every: "Mapping[str, Pipeline]") -> "dict[str, Pipeline]":
-    """What kedro run runs without a name."""
-    return {name: pipeline for name, pipeline in every.items() if name == "__default__"}
-
-
-def _has_parameters(instance: Instance, parameters: Mapping[str, Any]) -> bool:
-    return any(name.startswith(f"{instance.namespace}.") for name, _ in _named(parameters))
 
 
 def find_instances(pipelines: "Mapping[str, Pipeline]") -> dict[str, Instance]:
@@ -133,13 +126,12 @@ def _chosen(found: dict[str, Instance], namespace: str | None) -> list[Instance]
 
 def _loader(context: Any, instance: Instance, every: "Mapping[str, Pipeline]") -> Any:
     """A function from the name of a dataset to its table."""
-
     project = context.project_path.name
 
     def load(argument: str, dataset: str) -> Any:
         makers = [name for name, pipeline in every.items() if dataset in pipeline.all_outputs()]
         if dataset not in context.catalog or (makers and not context.catalog.exists(dataset)):
-            if any(_runs(every[name], instance) for name in makers):
+            if any(str(node.namespace) == instance.namespace for name in makers for node in every[name].nodes):
                 raise NotYetMade(f"{argument}: dataset {dataset!r} is made by the same run")
             if makers:
                 command = f"kedro run --pipelines={min(makers)}"
@@ -148,11 +140,6 @@ def _loader(context: Any, instance: Instance, every: "Mapping[str, Pipeline]") -
         return load_dataset(context.catalog, project, argument, dataset)
 
     return load
-
-
-def _runs(pipeline: "Pipeline", instance: Instance) -> bool:
-    """Whether a pipeline has the nodes of an instance."""
-    return any(str(node.namespace) == instance.namespace for node in pipeline.nodes)
 
 
 def check_instance(instance: Instance, parameters: Mapping[str, Any], load: Any) -> list[str]:
@@ -255,20 +242,14 @@ def tracking_fault(settings: Mapping[str, Any], project: "Path", loader: Any = N
 
     A database of the project that does not exist yet is not made.
     """
-    import re
-
-    from implicit_bias.tracking.connection import use_credentials
-    from implicit_bias.tracking.marks import checked_settings, experiment_of, ui_of, uri_of
+    from implicit_bias.tracking.marks import checked_settings, uri_of
     from implicit_bias.tracking.records import TrackingError
-    from implicit_bias.tracking.store import Store
+    from implicit_bias.tracking.store import Store, is_unmade
 
     try:
         settings = checked_settings(settings)
-        uri = uri_of(settings)
-        use_credentials(loader)
-        if (path := re.match(r"sqlite:///([^?]+)", uri)) and not (project / path[1]).exists():
-            return ""
-        Store(uri, project, ui_of(settings)).experiment_name(experiment_of(settings))
+        if not is_unmade(uri_of(settings), project):
+            Store.of(settings, project, loader)
     except (TrackingError, ValueError) as error:
         return f"tracking: {error}"
     return ""

@@ -9,6 +9,8 @@ import click
 
 from implicit_bias.cli.columns import aligned
 from implicit_bias.cli.tracked import open_reader, store_options
+from implicit_bias.figures.numerals import number, spread
+from implicit_bias.tracking.limits import contrast
 
 TITLES = {"distance": "Distance to the min-norm solution"}
 
@@ -130,15 +132,11 @@ def _by_group(name: str, groups: list[dict[str, Any]]) -> Iterator[str]:
 
 def _contrast(values: list[str | None]) -> tuple[str, str]:
     """The two values of a parameter, so far shortened that they are seen to differ; --json has them whole."""
-    from implicit_bias.tracking.limits import contrast
-
     first, second = ("–" if value is None else value for value in values)
     return contrast(first, second)
 
 
 def _spread(values: dict[str, Any] | None) -> str:
-    from implicit_bias.figures.numerals import number, spread
-
     if values is None:
         return "–"
     return number(values["mean"], 4) if values["sd"] is None else spread(values["mean"], values["sd"])
@@ -149,6 +147,4 @@ def _label(group: dict[str, Any]) -> str:
 
 
 def _ratio(first: dict[str, Any], second: dict[str, Any]) -> str:
-    from implicit_bias.figures.numerals import number
-
     return number(second["mean"] / first["mean"], 4) if first["mean"] else "–"

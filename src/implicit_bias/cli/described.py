@@ -77,14 +77,7 @@ def sweep_lines(problem: "Problem", record: "DataFields", sweep: "Sweep") -> tup
 
 
 def run_line(problem: "Problem", record: "DataFields", reading: float, costs: Sequence["Cost"]) -> str:
-    """What the whole run will take, with the start of Kedro and MLflow and a new database.
-
-    Args:
-        problem: the reparametrised problem.
-        record: the data set.
-        reading: seconds it took to read the tables.
-        costs: of its sweeps.
-    """
+    """What the whole run will take, with the start of Kedro, MLflow and a new database, and `reading` in seconds."""
     from implicit_bias.sweeps.cost import START
     from implicit_bias.sweeps.disk import DATABASE, data_bytes
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from implicit_bias.cli.additions import additions
+from implicit_bias.cli.additions import additions, text_of
 from implicit_bias.pipelines.reserved import is_reserved
 from implicit_bias.project import catalog, rendered
 
@@ -181,15 +181,15 @@ def _take_back(files: dict[Path, bytes | None]) -> None:
 
 def _missing(path: Path, content: str) -> list[str]:
     """The lines that a file of the project lacks."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [line.strip() for line in content.splitlines() if line not in before.splitlines()]
+    before = text_of(path).splitlines()
+    return [line.strip() for line in content.splitlines() if line not in before]
 
 
 def _say_next(project: "ProjectMetadata", env: str, namespace: str, tables: list[str]) -> None:
     option = "" if env == "base" else f" --env={env}"
     click.echo("")
     registry = Path(project.source_dir) / project.package_name / "pipeline_registry.py"
-    if not registry.exists() or "find_pipelines" not in registry.read_text(encoding="utf-8"):
+    if "find_pipelines" not in text_of(registry):
         click.echo(
             f"Your pipeline_registry.py does not use find_pipelines(): register the pipeline {namespace!r} there,"
         )

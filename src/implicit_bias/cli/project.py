@@ -4,6 +4,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ import click
 
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
+
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def log_to_stderr() -> None:
@@ -40,19 +44,9 @@ def current_project() -> "ProjectMetadata":
     return bootstrap_project(path)
 
 
-def project_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of kedro run that say which configuration is used: `env`, `params`, `conf_source`."""
-    for option in (
-        click.option(
-            "--conf-source",
-            type=click.Path(exists=True, resolve_path=True),
-            help="Folder or archive with the configuration, as for kedro run.  [default: conf/ of the project]",
-        ),
-        click.option("--params", default="", callback=_params, help="Parameters to override, as for kedro run."),
-        click.option("--env", "-e", help="Environment of the configuration.  [default: KEDRO_ENV, or local]"),
-    ):
-        command = option(command)
-    return command
+def options(*given: Option) -> Option:
+    """Several options of commands as one, in the order in which they are shown."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(given), command)
 
 
 def _params(context: click.Context, parameter: click.Parameter, value: str) -> dict[str, Any]:
@@ -61,6 +55,18 @@ def _params(context: click.Context, parameter: click.Parameter, value: str) -> d
 
     given: dict[str, Any] = _split_params(context, parameter, value)
     return given
+
+
+project_options = options(
+    click.option("--env", "-e", help="Environment of the configuration.  [default: KEDRO_ENV, or local]"),
+    click.option("--params", default="", callback=_params, help="Parameters to override, as for kedro run."),
+    click.option(
+        "--conf-source",
+        type=click.Path(exists=True, resolve_path=True),
+        help="Folder or archive with the configuration, as for kedro run.  [default: conf/ of the project]",
+    ),
+)
+"""The options of kedro run that say which configuration is used: `env`, `params`, `conf_source`."""
 
 
 @contextmanager

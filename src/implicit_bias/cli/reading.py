@@ -1,19 +1,21 @@
 """Tables that commands are given, by the name of a file or of a dataset, and the options that say how to read them."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from implicit_bias.cli.project import open_context, options
+
 if TYPE_CHECKING:
     from implicit_bias.own_data.files import Format
     from implicit_bias.sweeps.data import Reparametrization
     from implicit_bias.sweeps.handover import DataFields
 
-OPTIONS = (
+reading_options = options(
     click.option("--columns", multiple=True, help="Columns of X, names or patterns; may be repeated.  [default: all]"),
     click.option("--targets", "--target", multiple=True, help="Columns of Y; may be repeated.  [default: all]"),
     click.option("--drop", multiple=True, help="Columns of X and Y to leave out, names or patterns; may be repeated."),
@@ -28,13 +30,8 @@ OPTIONS = (
     click.option("--rank", type=int, help="The rank of X.  [default: by its rounding]"),
     click.option("--env", help="Environment of the catalog, as for kedro run.  [default: local]"),
 )
-
-
-def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of `read_data` to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+"""The options of `read_data`."""
+notes = logging.getLogger("implicit_bias.own_data")
 
 
 def read_data(
@@ -86,7 +83,7 @@ def read_data(
     Y = None if y_name == x_name else load_table("Y", y_name, form, env)
     inputs, outputs = read_tables(X, Y, own_data)
     for said in filter(None, map(said_of_row_numbers, (inputs, outputs))):
-        logging.getLogger(__name__).warning("%s", said)
+        notes.warning("%s", said)
     data = prepare(inputs, outputs, own_data)
     data.pop("X_test")
     if test_name is not None:
@@ -95,7 +92,7 @@ def read_data(
         rows = to_matrix("X_test", read_rows("X_test", table, inputs, own_data, width))
         data["X_test"] = (rows.numbers - data["x_shift"]) / data["x_size"]
     if said := said_of_rank(reparametrized(data, rule), data, rule):
-        logging.getLogger(__name__).warning("%s", said)
+        notes.warning("%s", said)
     return data, rule
 
 
@@ -117,8 +114,6 @@ def load_table(argument: str, name: str, form: "Format", env: str | None) -> Any
         raise click.BadParameter(
             f"{name!r} is no file and no dataset of a catalog", param_hint=f"'--{argument.lower()}'"
         )
-    from implicit_bias.cli.project import open_context
-
     with open_context(env) as context:
         return load_dataset(context.catalog, context.project_path.name, argument, name)
 
@@ -152,20 +147,16 @@ def _cause(error: BaseException) -> str:
 @contextmanager
 def notes_shown() -> Iterator[None]:
     """Show on standard error what is logged of tables."""
-    handler = _Notes()
-    loggers = [logging.getLogger(name) for name in ("implicit_bias.own_data", __name__)]
-    before = [(each.level, each.propagate) for each in loggers]
-    for each in loggers:
-        each.addHandler(handler)
-        each.setLevel(logging.INFO)
-        each.propagate = False
+    handler, level, propagate = _Notes(), notes.level, notes.propagate
+    notes.addHandler(handler)
+    notes.setLevel(logging.INFO)
+    notes.propagate = False
     try:
         yield
     finally:
-        for each, (level, propagate) in zip(loggers, before, strict=True):
-            each.removeHandler(handler)
-            each.setLevel(level)
-            each.propagate = propagate
+        notes.removeHandler(handler)
+        notes.setLevel(level)
+        notes.propagate = propagate
 
 
 class _Notes(logging.Handler):

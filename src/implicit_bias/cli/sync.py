@@ -24,7 +24,7 @@ def command(**configuration: Any) -> None:
     from kedro.framework.project import pipelines
 
     from implicit_bias.hooks.lock import FolderInUse, lock
-    from implicit_bias.tracking.marks import checked_settings, experiment_of, ui_of, uri_of
+    from implicit_bias.tracking.marks import checked_settings
     from implicit_bias.tracking.sync import send, unsent
 
     with open_context(**configuration) as context, ExitStack() as held:
@@ -33,17 +33,14 @@ def command(**configuration: Any) -> None:
         if not waiting:
             click.echo("Nothing to send: the store has missed nothing of the last runs.")
             return
-        from implicit_bias.tracking.connection import use_credentials
         from implicit_bias.tracking.records import TrackingError
         from implicit_bias.tracking.store import Store
 
-        use_credentials(context.config_loader)
         try:
             for folder in {outbox.path.parent for outbox in waiting.values()}:
                 held.callback(lock(folder).release)  # no run notes anything meanwhile
-            store = Store(uri_of(settings), context.project_path, ui_of(settings))
+            store, experiment = Store.of(settings, context.project_path, context.config_loader)
             held.enter_context(store.writing())
-            experiment = store.experiment_name(experiment_of(settings))
         except (FolderInUse, TrackingError) as error:
             raise click.ClickException(str(error)) from None
         left: list[str] = []

@@ -1,31 +1,28 @@
 """What the commands on tracked runs share: where the store is, and its options."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from implicit_bias.cli.project import open_context, project_options
+from implicit_bias.cli.project import open_context, options, project_options
 
 if TYPE_CHECKING:
     from implicit_bias.tracking.reader import Reader
 
 
-def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say where runs are tracked."""
-    command = project_options(command)
-    for option in (
-        click.option(
-            "--experiment", help="Name of the MLflow experiment.  [default: that of the environment or the parameters]"
-        ),
-        click.option(
-            "--uri", help="MLflow tracking URI.  [default: MLFLOW_TRACKING_URI, or that of the project's parameters]"
-        ),
-    ):
-        command = option(command)
-    return command
+store_options = options(
+    click.option(
+        "--uri", help="MLflow tracking URI.  [default: MLFLOW_TRACKING_URI, or that of the project's parameters]"
+    ),
+    click.option(
+        "--experiment", help="Name of the MLflow experiment.  [default: that of the environment or the parameters]"
+    ),
+    project_options,
+)
+"""The options that say where runs are tracked."""
 
 
 @contextmanager

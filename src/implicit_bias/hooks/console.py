@@ -83,12 +83,9 @@ def _invalid(text: str) -> str:
 
 def faults(name: str, error: Any) -> list[str]:
     """What a pydantic error says of the parameters of a name, one line for each fault."""
-    return [_fault(name, fault) for fault in error.errors()]
-
-
-def _fault(name: str, fault: dict[str, object]) -> str:
-    location = fault["loc"]
-    path = ".".join([name, *map(str, location if isinstance(location, tuple) else ())])
-    given = fault["input"]
-    value = f", got {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return f"{path}: {str(fault['msg']).removeprefix('Value error, ')}{value}"
+    lines = []
+    for fault in error.errors():
+        path, given = ".".join([name, *map(str, fault["loc"])]), fault["input"]
+        value = f", got {given!r}" if isinstance(given, str | int | float | bool) else ""
+        lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}{value}")
+    return lines

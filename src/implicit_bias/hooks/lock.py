@@ -56,7 +56,7 @@ class ExclusiveHooks:
     def before_pipeline_run(self, pipeline: "Pipeline", catalog: "Catalog") -> None:
         self._release()  # of a run that was interrupted, in a process that lives on
         parts = (pipeline, *siblings(pipeline).values()) if self._marked else ()
-        plans = {name for part in parts for name, mark in marks_of(part, catalog).items() if mark.role == "plan"}
+        plans = {name for name, mark in marks_of(catalog, *parts).items() if mark.role == "plan"}
         if not plans:
             return
         patience = _patience()

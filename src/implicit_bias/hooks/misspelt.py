@@ -18,7 +18,12 @@ def read_by(of: "Callable[[Node], bool]" = lambda _: True) -> set[str]:
     from kedro.framework.project import pipelines
 
     nodes = {node for pipeline in dict(pipelines).values() for node in pipeline.nodes if of(node)}
-    return {name.removeprefix(PARAMETERS) for node in nodes for name in node.inputs if name.startswith(PARAMETERS)}
+    return parameters_among(name for node in nodes for name in node.inputs)
+
+
+def parameters_among(names: Iterable[str]) -> set[str]:
+    """The names of parameters among those of datasets."""
+    return {name.removeprefix(PARAMETERS) for name in names if name.startswith(PARAMETERS)}
 
 
 def blocks(names: Iterable[str]) -> set[str]:
@@ -35,7 +40,7 @@ def unread(catalog: Iterable[str], read: Iterable[str]) -> list[str]:
     """
     there = [*read, *READ_BY_HOOKS]
     around = blocks(there)
-    given = blocks(name.removeprefix(PARAMETERS) for name in catalog if name.startswith(PARAMETERS))
+    given = blocks(parameters_among(catalog))
     dead = {
         name for name in given - around if name[0] != "_" and not any(name.startswith(f"{each}.") for each in there)
     }
@@ -54,10 +59,7 @@ def meant_by(name: str, catalog: Iterable[str], read: Iterable[str]) -> str:
         its name, or several; "" if there is none like it.
     """
     outer, _, last = name.rpartition(".")
-    known, given = (
-        blocks(read),
-        blocks(each.removeprefix(PARAMETERS) for each in catalog if each.startswith(PARAMETERS)),
-    )
+    known, given = blocks(read), blocks(parameters_among(catalog))
     beside = {each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == outer}
     if similar := get_close_matches(last, sorted(beside), n=1, cutoff=CLOSE):
         return f"{outer}.{similar[0]}".lstrip(".")

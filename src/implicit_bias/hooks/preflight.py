@@ -37,13 +37,14 @@ class InputHooks:
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: "Pipeline", catalog: "Catalog") -> None:
-        if any(map(is_ours, pipeline.nodes)):
+        involved = any(map(is_ours, pipeline.nodes))
+        if involved:
             speak_any_encoding()
-        _refuse_runner(pipeline, catalog)
+        _refuse_runner(pipeline, catalog, involved)
         _refuse_misspelt(catalog, run_params.get("runtime_params") or ())
         _refuse_kinds(pipeline, catalog)
         missing = sorted(name for name in pipeline.inputs() if name not in catalog)
-        if missing and any(map(is_ours, pipeline.nodes)):
+        if missing and involved:
             raise RunRefused(_message(run_params, missing))
         if unmade := _unmade(pipeline, catalog):
             env = f" --env={run_params['env']}" if run_params["env"] else ""
@@ -98,16 +99,14 @@ def _refuse_misspelt(catalog: "Catalog", given: Iterable[str]) -> None:
             raise RunRefused(f"nothing reads the parameters {name}: did you mean {meant}?")
 
 
-def _refuse_runner(pipeline: "Pipeline", catalog: "Catalog") -> None:
+def _refuse_runner(pipeline: "Pipeline", catalog: "Catalog", involved: bool) -> None:
     """Refuse runners that cannot run our nodes, or whose saving cannot be tracked."""
     from kedro.io import SharedMemoryDataCatalog
 
-    if isinstance(catalog, SharedMemoryDataCatalog) and (
-        any(map(is_ours, pipeline.nodes)) or marks_of(pipeline, catalog)
-    ):
+    if isinstance(catalog, SharedMemoryDataCatalog) and (involved or marks_of(catalog, pipeline)):
         raise RunRefused(PARALLEL)
     context = click.get_current_context(silent=True)
-    if context is not None and context.params.get("is_async") and any(map(is_ours, pipeline.nodes)):
+    if context is not None and context.params.get("is_async") and involved:
         raise RunRefused(ASYNC)
 
 

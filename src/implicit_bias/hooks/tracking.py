@@ -19,20 +19,12 @@ from implicit_bias.hooks.notebook import after_this_cell
 from implicit_bias.hooks.siblings import is_ours, ours
 from implicit_bias.hooks.signals import Signals
 from implicit_bias.hooks.workers import start_workers
-from implicit_bias.tracking.live import LiveRun
-from implicit_bias.tracking.marks import (
-    checked_settings,
-    experiment_of,
-    is_marked,
-    marks_of,
-    on_repeat_of,
-    ui_of,
-    uri_of,
-)
+from implicit_bias.tracking.marks import checked_settings, experiment_of, is_marked, marks_of
 
 if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
+    from implicit_bias.tracking.live import LiveRun
     from implicit_bias.tracking.marks import Catalog
     from implicit_bias.tracking.store import Store
 
@@ -48,7 +40,6 @@ class TrackingHooks:
 
     def __init__(self) -> None:
         self._project = _Project()
-        self._sync = SYNC
         self._run: LiveRun | None = None
         self._pid = 0
         self._signals = Signals(lambda: self._pid == os.getpid())
@@ -70,7 +61,7 @@ class TrackingHooks:
             self._end(status="KILLED")
         if not self._project.marked:
             return
-        marks = marks_of(pipeline, catalog)
+        marks = marks_of(catalog, pipeline)
         outputs = [marks[name] for name in pipeline.all_outputs() & marks.keys()]
         if not outputs:
             return
@@ -79,43 +70,41 @@ class TrackingHooks:
                 "Another run of this process is being tracked, and its datasets cannot be told from those of this one: "
                 "wait for its end, or start this one in a process of its own"
             )
+        from implicit_bias.tracking.live import LiveRun
+
         ours = logging.getLogger("implicit_bias")
         if ours.level == logging.NOTSET:  # a project that says nothing about it shows warnings only
             ours.setLevel(logging.INFO)
-        self._sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
+        sync = SYNC + (f" --env={env}" if (env := run_params.get("env")) else "")
         plans = _plans_of(pipeline, run_params.get("pipeline_names"), catalog)
         self._pid = os.getpid()
         self._signals.listen()
         try:
             start_workers(pipeline, catalog)  # which get ready while the store is opened
-            store, experiment = self._store(Path(run_params["project_path"]))
-            on_repeat = on_repeat_of(self._project.settings)
-            self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, self._sync, on_repeat)
+            store, experiment = self._store(Path(run_params["project_path"]), sync)
+            on_repeat = self._project.settings["on_repeat"]
+            self._run = LiveRun(store, catalog, marks, outputs, plans, experiment, sync, on_repeat)
         except BaseException:
             self._signals.release()
             raise
         atexit.register(self._leave)
         after_this_cell(partial(self._end, status="KILLED"))
-        self._once.forget()
+        self._once = Once()
         logging.getLogger(SAVING).addFilter(self._once)
 
-    def _store(self, project: Path) -> "tuple[Store | None, str]":
+    def _store(self, project: Path, sync: str) -> "tuple[Store | None, str]":
         """The store of a project, None if it cannot be used and need not, and the name of the experiment."""
-        from implicit_bias.tracking.connection import use_credentials
         from implicit_bias.tracking.records import TrackingError
         from implicit_bias.tracking.store import Store
 
         settings = self._project.settings
-        use_credentials(self._project.configuration)
-        experiment = experiment_of(settings)
         try:
-            store = Store(uri_of(settings), project, ui_of(settings))
-            return store, store.experiment_name(experiment)
+            return Store.of(settings, project, self._project.configuration)
         except TrackingError as error:
             if not settings.get("optional"):
                 raise TrackingError(f"{error}. To run without it: tracking.optional: true") from error
-            logger.warning("%s. The run goes on without it; later: %s", error, self._sync)
-            return None, experiment
+            logger.warning("%s. The run goes on without it; later: %s", error, sync)
+            return None, experiment_of(settings)
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -166,10 +155,6 @@ class Once(logging.Filter):
         super().__init__()
         self._said: set[str] = set()
 
-    def forget(self) -> None:
-        """Let every message through again."""
-        self._said.clear()
-
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         new = record.levelno > logging.INFO or text not in self._said
@@ -184,10 +169,9 @@ class AnotherRun(ImplicitBiasError, RuntimeError):
 class _Project(threading.local):
     """What is known of the project before a run of it begins, in the thread that opens it."""
 
-    def __init__(self) -> None:
-        self.marked = False
-        self.settings: dict[str, Any] = {}
-        self.configuration: Mapping[str, Any] | None = None
+    marked = False
+    settings: Mapping[str, Any] = {}
+    configuration: Mapping[str, Any] | None = None
 
 
 def _say(line: str) -> None:
@@ -217,8 +201,7 @@ def _plans_of(pipeline: "Pipeline", names: Iterable[str] | None, catalog: "Catal
         return {}
     registered = dict(pipelines)
     whole = [registered[name] for name in names or ["__default__"] if name in registered]
-    marks = {name: mark for each in whole for name, mark in marks_of(ours(each), catalog).items()}
-    return {mark.sweep: name for name, mark in marks.items() if mark.role == "plan"}
+    return {mark.sweep: name for name, mark in marks_of(catalog, *map(ours, whole)).items() if mark.role == "plan"}
 
 
 hooks = TrackingHooks()

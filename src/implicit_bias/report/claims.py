@@ -1,15 +1,12 @@
 """The section of the claims, from the table of what was checked."""
 
-from collections.abc import Sequence
 from typing import Any
-
-import pandas as pd
 
 from implicit_bias.figures.findings import violations
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.registry import study_words
-from implicit_bias.report.facts import SectionKind, picture
-from implicit_bias.report.section import Column, Origin, Section, SectionTable
+from implicit_bias.report.facts import Facts, SectionKind, picture
+from implicit_bias.report.section import Column, Section, SectionTable
 
 NOTE = (
     "Hypotheses met: the problems on which a claim says anything. Held: those of them on which it was true; one that "
@@ -32,14 +29,9 @@ MOST_ERRORS = 20
 WORDS = ("statement", "source", "kind", "note")
 
 
-def claims_section(origin: Origin, claims: pd.DataFrame, errors: Sequence[str]) -> Section:
-    """What the report says of a verification.
-
-    Args:
-        origin: the run, and its figure.
-        claims: one row per claim, as `implicit_bias.theory.claims.table.claim_rows` gives them.
-        errors: what could not be checked, and why.
-    """
+def claims_section(facts: Facts) -> Section:
+    """What the report says of a verification: its points are the rows of `theory.claims.table.claim_rows`."""
+    origin, claims, errors = facts.origin, facts.points, list(facts.failures.values())
     words = study_words("claims")["claims"]
     violated = claims[claims["violations"] > 0]
     rows = [[_cell(column, row[column]) for column in COLUMNS] for row in claims.to_dict("records")]
@@ -66,8 +58,4 @@ def _cell(column: str, value: Any) -> str:
     return number(float(value), 2 if column in ("tight", "typical") else 6)
 
 
-CLAIMS_SECTION = SectionKind(
-    lambda facts: claims_section(facts.origin, facts.points, list(facts.failures.values())),
-    study_words("claims"),
-    "claims.csv",
-)
+CLAIMS_SECTION = SectionKind(claims_section, study_words("claims"), "claims.csv")

@@ -1,14 +1,11 @@
 """The section on gradient descent compared with the flow, from one row per start."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import pandas as pd
 
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.registry import study_words
-from implicit_bias.report.facts import SectionKind, pictures
-from implicit_bias.report.section import Column, FailedPoint, Origin, Section, SectionTable
+from implicit_bias.report.facts import Facts, SectionKind, counted, pictures
+from implicit_bias.report.section import Column, FailedPoint, Section, SectionTable
 from implicit_bias.report.tables import data_table
 
 COLUMNS = {
@@ -24,22 +21,9 @@ COLUMNS = {
 }
 
 
-def descent_section(
-    origin: Origin,
-    planned: int,
-    datasets: Sequence[Mapping[str, Any]],
-    points: pd.DataFrame,
-    failures: Mapping[str, str],
-) -> Section:
-    """What the report says of gradient descent compared with the flow.
-
-    Args:
-        origin: the run, and its pictures "gaps" and "steps".
-        planned: how many starts were planned.
-        datasets: `name`, `n`, `D`, `m`, `r`, `cond` of the data set.
-        points: one row per finished start.
-        failures: start -> reason of every one that failed.
-    """
+def descent_section(facts: Facts) -> Section:
+    """What the report says of gradient descent compared with the flow: a point is a start."""
+    origin, points, planned = facts.origin, facts.points, facts.planned
     missing = planned - len(points)
     params = {key: str(value) for key, value in origin.params.items()}
     return Section(
@@ -48,10 +32,10 @@ def descent_section(
         f"{params.get('product', '?')}, by the flow and by gradient descent, each until the excess loss "
         f"is {params.get('depth', '?')} of the initial one.",
         outcome=f"{len(points):,} of {planned:,} starts studied" if missing else f"all {planned:,} starts studied",
-        faults=[f"{missing:,} start{'s are' if missing > 1 else ' is'} missing."] if missing else [],
+        faults=counted(missing, "start is missing", "starts are missing"),
         pictures=pictures(origin.images, study_words("descent"), points),
-        tables=[table for table in (start_table(points), data_table(datasets)) if table is not None],
-        failures=[FailedPoint(point=key, reason=reason) for key, reason in failures.items()],
+        tables=[table for table in (start_table(points), data_table(facts.datasets)) if table is not None],
+        failures=[FailedPoint(point=key, reason=reason) for key, reason in facts.failures.items()],
         params=params,
         provenance=origin.provenance,
         tracked=origin.tracked,
@@ -66,7 +50,4 @@ def start_table(points: pd.DataFrame) -> SectionTable | None:
     return SectionTable(title="Starts", columns=columns, rows=rows) if rows else None
 
 
-DESCENT_SECTION = SectionKind(
-    lambda facts: descent_section(facts.origin, facts.planned, facts.datasets, facts.points, facts.failures),
-    study_words("descent"),
-)
+DESCENT_SECTION = SectionKind(descent_section, study_words("descent"))

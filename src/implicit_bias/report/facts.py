@@ -50,15 +50,13 @@ class SectionKind:
     table: str = ""
 
 
-def picture(image: bytes, words: Words, points: pd.DataFrame, title: str = "") -> Picture:
-    """A picture with what is said of it.
+def counted(count: int, one: str, several: str) -> list[str]:
+    """A sentence on so many of something; none on nothing."""
+    return [f"{count:,} {one if count == 1 else several}."] if count else []
 
-    Args:
-        image: the bytes of a PNG file.
-        words: what is said.
-        points: one row per finished point.
-        title: its heading, where it is not that of the words.
-    """
+
+def picture(image: bytes, words: Words, points: pd.DataFrame, title: str = "") -> Picture:
+    """A picture, the bytes of a PNG file, with what is said of it; a title takes the place of that of the words."""
     title, alt = title or words.title, words.alt or words.finding
     finding, told = (say(points) if len(points) else "" for say in (words.finding, alt))
     return Picture.of(image, title, _joined(words.caption, finding), _joined(f"{title}.", told))

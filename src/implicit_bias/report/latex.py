@@ -20,7 +20,7 @@ SPECIAL = {
     ">": r"$>$",
     "|": r"$|$",
 }
-TEXT = {"–": "--", "—": "---", "…": r"\dots{}", "“": "``", "”": "''", "’": "'", "\N{NO-BREAK SPACE}": "~"}
+PUNCTUATION = {"–": "--", "—": "---", "…": r"\dots{}", "“": "``", "”": "''", "’": "'", "\N{NO-BREAK SPACE}": "~"}
 SIGNS = {
     "−": "-",
     "±": r"\pm ",
@@ -34,6 +34,7 @@ SIGNS = {
     "≈": r"\approx ",
     "→": r"\to ",
 }
+WRITTEN = SPECIAL | PUNCTUATION | {sign: f"${command}$" for sign, command in SIGNS.items()}
 RAISED, LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ", "₀₁₂₃₄₅₆₇₈₉"
 HAT = "\N{COMBINING CIRCUMFLEX ACCENT}"
 LETTERS = (
@@ -75,12 +76,8 @@ def _written(part: str) -> str:
     if len(part) > 1 and part[0] == "‖":
         inside = (_written(piece).strip("$ ") for piece in re.findall(_PART, part[1:-1], re.DOTALL))
         return rf"$\|{' '.join(filter(None, inside))}\|$"
-    if part in SPECIAL:
-        return SPECIAL[part]
-    if part in TEXT:
-        return TEXT[part]
-    if part in SIGNS:
-        return f"${SIGNS[part]}$"
+    if part in WRITTEN:
+        return WRITTEN[part]
     if part[0] in RAISED + LOWERED:
         digits = unicodedata.normalize("NFKC", part).replace("\N{MINUS SIGN}", "-").replace("T", r"\top ").strip()
         return f"${'^' if part[0] in RAISED else '_'}{{{digits}}}$"

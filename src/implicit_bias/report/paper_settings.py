@@ -120,17 +120,17 @@ def beside_paper(params: Mapping[str, str], datasets: Sequence[Mapping[str, Any]
     if "data.spectrum" not in params:
         return Comparison("", [f"Not compared with the paper's {figure}: the data are others."])
     settings = SETTINGS[figure]
-    other = {name: params.get(name, "unknown") for name, each in settings.items() if not _fits(each, params.get(name))}
+    other = {
+        name: params.get(name, "unknown")
+        for name, each in settings.items()
+        if name not in params or not each.fits(params[name])
+    }
     telling = [_said(name, other[name], settings) for name in other if settings[name].telling]
     if ranks := sorted({entry["r"] for entry in datasets if entry["r"] != RANK}):
         telling.append(f"the rank of X is {ranks[0]}, in the paper {RANK}")
     if telling:
         return Comparison("", [f"Not compared with the paper's {figure}: {'; '.join(telling)}."])
     return Comparison(figure, [f"{_said(name, value, settings)}." for name, value in other.items()])
-
-
-def _fits(setting: Setting, value: str | None) -> bool:
-    return value is not None and setting.fits(value)
 
 
 def _said(name: str, value: str, settings: Mapping[str, Setting]) -> str:

@@ -3,12 +3,10 @@
 The tag `implicit_bias.report` of a tracked run names the kinds of its sections; the first one is about the run itself.
 """
 
-import pandas as pd
-
 from implicit_bias.report.claims import CLAIMS_SECTION
 from implicit_bias.report.descent import DESCENT_SECTION
 from implicit_bias.report.facts import Facts, SectionKind
-from implicit_bias.report.section import Origin, Section
+from implicit_bias.report.section import Section
 from implicit_bias.report.studies import EARLY_SECTION, LAZY_SECTION
 from implicit_bias.report.sweeps import SWEEP_SECTION
 from implicit_bias.theory.named import named
@@ -35,15 +33,3 @@ def section_kind(name: str) -> SectionKind:
 def write_section(name: str, facts: Facts) -> Section:
     """The section of a kind; see `section_kind` for its name."""
     return section_kind(name).write(facts).model_copy(update={"kind": name})
-
-
-def study_section(name: str, origin: Origin, planned: int, points: pd.DataFrame) -> Section:
-    """What the report says of a study of a sweep.
-
-    Args:
-        name: of its kind.
-        origin: the run of the sweep, and the study's pictures.
-        planned: how many points the sweep has planned.
-        points: one row per finished point of the sweep, the metrics of the study among them.
-    """
-    return write_section(name, Facts(origin, points, planned))

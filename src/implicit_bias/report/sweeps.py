@@ -9,10 +9,10 @@ import pandas as pd
 from implicit_bias.figures.numerals import number
 from implicit_bias.figures.registry import study_words
 from implicit_bias.figures.unconverged import at_a_limit
-from implicit_bias.report.facts import SectionKind, picture
-from implicit_bias.report.paper import LossAt, reproduction
+from implicit_bias.report.facts import Facts, SectionKind, counted, picture
+from implicit_bias.report.paper import reproduction
 from implicit_bias.report.paper_settings import beside_paper
-from implicit_bias.report.section import FailedPoint, Origin, Picture, Section
+from implicit_bias.report.section import FailedPoint, Picture, Section
 from implicit_bias.report.tables import data_table, result_table
 from implicit_bias.sweeps.figure import COMPANION, Words, columns_of, known_figure
 from implicit_bias.theory.bounds.registry import RUN_BOUNDS
@@ -28,30 +28,13 @@ UNKNOWN = Words("Figure", "")
 """What is said of the figure of a sweep of which nothing is known."""
 
 
-def sweep_section(
-    origin: Origin,
-    planned: int,
-    names: Mapping[str, str],
-    datasets: Sequence[Mapping[str, Any]],
-    points: pd.DataFrame,
-    failures: Mapping[str, str],
-    loss_at: LossAt,
-) -> Section:
-    """What the report says of a sweep.
-
-    Args:
-        origin: the run, and its pictures "figure", "companion", "questions".
-        planned: how many points were planned.
-        names: key -> name of its points.
-        datasets: `name`, `n`, `D`, `m`, `r`, `cond` of each data set.
-        points: one row per finished point: params and metrics.
-        failures: key -> reason of every point that failed.
-        loss_at: the loss of a finished point on the way.
-    """
+def sweep_section(facts: Facts) -> Section:
+    """What the report says of a sweep; its pictures are "figure", "companion", "questions", and what else there is."""
+    origin, points, planned, datasets = facts.origin, facts.points, facts.planned, facts.datasets
     params = {key: str(value) for key, value in origin.params.items()}
     results = result_table(points)
     paper = beside_paper(params, datasets)
-    beside, far = reproduction(paper.figure, points, loss_at) if paper.figure and len(points) else (None, [])
+    beside, far = reproduction(paper.figure, points, facts.loss_at) if paper.figure and len(points) else (None, [])
     missing = planned - len(points)
     outcome = f"{len(points):,} of {planned:,} points finished" if missing else f"all {planned:,} points finished"
     return Section(
@@ -63,7 +46,7 @@ def sweep_section(
         deviations=paper.deviations + far,
         pictures=_pictures(origin.images, params.get("figure", ""), points, paper.figure),
         tables=[table for table in (results, beside, data_table(datasets)) if table is not None],
-        failures=_failures(names, failures),
+        failures=_failures(facts.names, facts.failures),
         params={key: _brief(value) for key, value in params.items() if value not in ("", "None")},
         provenance=origin.provenance,
         tracked=origin.tracked,
@@ -94,23 +77,21 @@ UNFINISHED = {
 
 def _faults(points: pd.DataFrame, missing: int) -> list[str]:
     """What is not as it should be of the points."""
-    faults = [f"{missing:,} point{'s are' if missing > 1 else ' is'} missing."] if missing else []
+    faults = counted(missing, "point is missing", "points are missing")
     for name, bound in RUN_BOUNDS.items():
         if f"{name}_worst" not in points:
             continue
         met = points[f"met/{name}"] == 1 if f"met/{name}" in points else True
         broken = int(((points[f"{name}_worst"] > 1 + ROUNDING) & met).sum())
-        if broken:
-            faults.append(f"{broken:,} point{'s exceed' if broken > 1 else ' exceeds'} what is {bound.title}.")
-    if count := int(at_a_limit(columns_of(points)).sum()):
-        faults.append(f"{count:,} point{'s' if count > 1 else ''} reached the iteration limit before the tolerance.")
-    if "loss_error" in points and (count := int((points["loss_error"] > LARGEST_LOSS_ERROR).sum())):
-        late = "have late losses" if count > 1 else "has late losses"
-        faults.append(f"{count:,} point{'s' if count > 1 else ''} {late} that may be wrong by more than 10 %.")
+        faults += counted(broken, f"point exceeds what is {bound.title}", f"points exceed what is {bound.title}")
+    limit = "reached the iteration limit before the tolerance"
+    faults += counted(at_a_limit(columns_of(points)).sum(), f"point {limit}", f"points {limit}")
+    if "loss_error" in points:
+        late = "late losses that may be wrong by more than 10 %"
+        faults += counted((points["loss_error"] > LARGEST_LOSS_ERROR).sum(), f"point has {late}", f"points have {late}")
     if "stop_reason" in points:
         for reason, said in UNFINISHED.items():
-            if count := int((points["stop_reason"] == reason).sum()):
-                faults.append(f"{count:,} point{'s' if count > 1 else ''} ended {said}.")
+            faults += counted((points["stop_reason"] == reason).sum(), f"point ended {said}", f"points ended {said}")
     return faults
 
 
@@ -143,8 +124,4 @@ def _brief(value: str) -> str:
     return value if len(words) <= MOST_WORDS else f"{' '.join(words[:2])} … {words[-1]} ({len(words)} values)"
 
 
-SWEEP_SECTION = SectionKind(
-    lambda facts: sweep_section(
-        facts.origin, facts.planned, facts.names, facts.datasets, facts.points, facts.failures, facts.loss_at
-    )
-)
+SWEEP_SECTION = SectionKind(sweep_section)

@@ -1,13 +1,15 @@
 """Tables of the report: the results of points, in groups of what varies, and the data sets."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from implicit_bias.figures.numerals import number, spread
 from implicit_bias.report.section import Column, SectionTable
+
+Entry = TypeVar("Entry")
 
 MOST_ROWS = 40
 """Rows of results shown; of more groups so many are chosen evenly."""
@@ -21,6 +23,7 @@ GROUPS = {
     "initialization": "entries",
     "solver": "solver",
 }
+"""Params by which the points of a sweep are grouped, what a sweep may vary other than seeds, and their titles."""
 MEASURED = {
     "frozen_deviation": "deviation from the frozen law's mean",
     "frozen_rms": "frozen law (rms)",
@@ -53,20 +56,17 @@ def result_table(
         varied.sort(key=lambda name: name != "case")
         metrics.sort(key=lambda name: name != "imbalance_c")
     groups = list(points.groupby(varied, sort=False, dropna=False))
-    shown = [groups[i] for i in _evenly(len(groups), MOST_ROWS)]
+    shown = evenly(groups, MOST_ROWS)
     rows = [
         [*(_cell(value) for value in key), str(len(rows)), *(_spread(rows[name]) for name in metrics)]
         for key, rows in shown
     ]
     titles = [*(GROUPS[name] for name in varied), "runs", *(measured[name] for name in metrics)]
     text = [name not in ("depth", "inner_gain", "width", "alpha") for name in varied] + [False] * (1 + len(metrics))
-    note = (
-        f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
-        if len(shown) < len(groups)
-        else ""
-    )
+    chosen = f"{len(shown)} of {len(groups)} rows, evenly chosen; the table of points has all."
     spread = ": mean ± standard deviation over the runs" if any(len(rows) > 1 for _, rows in shown) else ""
     columns = [Column(title=title, numeric=not is_text) for title, is_text in zip(titles, text, strict=True)]
+    note = chosen if len(shown) < len(groups) else ""
     return SectionTable(title=f"{name}{spread}", columns=columns, rows=rows, note=note)
 
 
@@ -75,13 +75,13 @@ def data_table(datasets: Sequence[Mapping[str, Any]]) -> SectionTable | None:
     facts = {"n": "samples n", "D": "inputs D", "m": "outputs m", "r": "rank r", "cond": "condition number of Σx"}
     rows = [[str(entry["name"]), *(number(float(entry[fact]), 4) for fact in facts)] for entry in datasets]
     columns = [Column(title="data set", numeric=False), *(Column(title=title) for title in facts.values())]
-    shown = [rows[i] for i in _evenly(len(rows), MOST_ROWS)]
-    return SectionTable(title="Data", columns=columns, rows=shown) if rows else None
+    return SectionTable(title="Data", columns=columns, rows=evenly(rows, MOST_ROWS)) if rows else None
 
 
-def _evenly(count: int, most: int) -> list[int]:
-    """Indices of at most so many of `count` entries, the first and the last among them."""
-    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))}) if count else []
+def evenly(entries: Sequence[Entry], most: int) -> list[Entry]:
+    """At most so many of some entries, the first and the last among them."""
+    count = len(entries)
+    return [entries[i] for i in sorted({round(i) for i in np.linspace(0, count - 1, min(count, most))})]
 
 
 def _cell(value: Any) -> str:

@@ -5,14 +5,14 @@ import re
 import tempfile
 import uuid
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from implicit_bias.tracking.database import sqlite_engine
 from implicit_bias.tracking.limits import short_value
-from implicit_bias.tracking.runs import folder_in_run, parameter_file
+from implicit_bias.tracking.runs import parameter_file
 
 PLAIN = re.compile(r"\w[\w\-. ]*")
 """Names of files that every system takes."""
@@ -20,10 +20,11 @@ PLAIN = re.compile(r"\w[\w\-. ]*")
 
 def upload(client: MlflowClient, run_id: str, name: str, content: bytes) -> None:
     """Keep a file with a run under a name, which may have folders."""
+    inside, _, own = name.rpartition("/")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, PurePosixPath(name).name)
+        path = Path(folder, own)
         path.write_bytes(content)
-        client.log_artifact(run_id, str(path), folder_in_run(name))
+        client.log_artifact(run_id, str(path), inside or None)
 
 
 def keep_whole(client: MlflowClient, run_id: str, params: Mapping[str, str]) -> None:

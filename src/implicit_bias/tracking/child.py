@@ -5,22 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Metric
 
-from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload, write_file
+from implicit_bias.tracking.artifacts import keep_whole, upload, write_file
 from implicit_bias.tracking.limits import short_name
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import (
-    as_params,
-    as_tags,
-    delete_tags,
-    shortened,
-    texts,
-)
-from implicit_bias.tracking.statements import write_end, write_first, write_run
+from implicit_bias.tracking.runs import as_params, as_tags, delete_tags, is_active, shortened, texts
+from implicit_bias.tracking.statements import write_first
 from implicit_bias.tracking.tags import ERROR
 
 DELETED = "DELETED"  # by a person, while the sweep runs
@@ -57,25 +51,6 @@ class Child:
     trained: dict[str, Any] = field(default_factory=dict)
     status: str = "RUNNING"
 
-    @classmethod
-    def start(
-        cls,
-        client: MlflowClient,
-        experiment_id: str,
-        key: str,
-        name: str,
-        started: int,
-        tags: Mapping[str, str],
-        planned: Mapping[str, Any],
-    ) -> Self:
-        """Start the run of a point."""
-        made = write_run(client, experiment_id, started, tags, name)
-        if made is None:
-            info = client.create_run(experiment_id, started, dict(tags), name).info
-            made = info.run_id, info.artifact_uri
-        run_id, address = made
-        return cls(client, key, run_id, started, folder_at(client, address), planned)
-
     def go_on(self) -> None:
         """Take up a run that an earlier process has left."""
         if self.status == LEFT:
@@ -91,22 +66,20 @@ class Child:
                 raise TrackingError(f"Point {self.key!r}: param {name!r} is {value}, but was {before} before")
 
     def write(
-        self,
-        metrics: Sequence[Metric] = (),
-        params: Mapping[str, Any] | None = None,
-        tags: Mapping[str, str] | None = None,
+        self, metrics: Sequence[Metric], params: Mapping[str, Any], tags: Mapping[str, str], status: str | None
     ) -> None:
-        """Send what the run does not have yet, its planned params included, in one batch."""
-        self.check_params(params or {})
-        given = texts(self.planned) | texts(params or {})
+        """Send what the run does not have yet, its planned params included, in one batch, and end it with a status."""
+        self.check_params(params)
+        given = texts(self.planned) | texts(params)
         new = {name: value for name, value in given.items() if short_name(name) not in self.params}
+        batch = metrics, as_params(new), as_tags(tags)
         with self._unless_deleted():
             keep_whole(self.client, self.run_id, new)  # first: a param that is there is not sent again
-            sent = write_first(self.client, self.run_id, metrics, as_params(new))
-            if not sent:
-                self.client.log_batch(self.run_id, metrics, as_params(new), as_tags(tags or {}))
-            elif tags:
-                self.client.log_batch(self.run_id, tags=as_tags(tags))
+            if not write_first(self.client, self.run_id, *batch, status):
+                self.client.log_batch(self.run_id, *batch)
+                if status is not None:
+                    self.client.set_terminated(self.run_id, status)
+            self.status = status or self.status
         self.params |= shortened(new)
 
     def file(self, name: str, content: bytes) -> None:
@@ -120,21 +93,13 @@ class Child:
                     upload(self.client, self.run_id, name, content)
             self.logged.add(name)
 
-    def end(self, status: str) -> None:
-        """End the run."""
-        if self.status != DELETED:
-            with self._unless_deleted():
-                if not write_end(self.client, self.run_id, status):
-                    self.client.set_terminated(self.run_id, status)
-                self.status = status
-
     @contextmanager
     def _unless_deleted(self) -> Iterator[None]:
         """Go on without the run if a person has deleted it meanwhile."""
         try:
             yield
         except MlflowException:
-            if self.client.get_run(self.run_id).info.lifecycle_stage == "active":
+            if is_active(self.client, self.run_id):
                 raise
             self.status = DELETED
             logger.warning("MLflow: point %s was deleted there, it stays missing: %s", self.key, self.run_id)

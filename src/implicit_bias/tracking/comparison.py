@@ -4,15 +4,13 @@ from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any
 
-import numpy as np
 from mlflow.entities import Run
 
+from implicit_bias.report.tables import GROUPS, evenly
 from implicit_bias.tracking.reader import Reader, points_table
 from implicit_bias.tracking.spreads import Spread, agreement, grouped, moments
 from implicit_bias.tracking.tags import POINT
 
-GROUPS = ("activation", "depth", "inner_gain", "width", "alpha", "case", "initialization", "solver")
-"""Params by which the points of a sweep are grouped: what a sweep may vary, other than seeds."""
 DATA = ("n", "D", "m", "r")
 DRAWN = 3
 """Points of a sweep whose curves are drawn."""
@@ -60,7 +58,7 @@ def compare(reader: Reader, references: Sequence[str]) -> dict[str, Any]:
             {
                 "label": run.info.run_name,
                 "points": {name: table[name].tolist() for name in ("width", "distance", "law_rms") if name in table},
-                "curves": [_curves(reader, child) for child in _evenly(sorted(children, key=_key), DRAWN)],
+                "curves": [_curves(reader, child) for child in evenly(sorted(children, key=_key), DRAWN)],
             }
             for run, children, table in zip(runs, finished, tables, strict=True)
         ],
@@ -102,12 +100,6 @@ def _metrics(run: Run, points: Sequence[Run], sweeps: bool) -> dict[str, Spread]
 def _key(point: Run) -> str:
     """By which points are in the same order in every run, whichever of them was done first."""
     return str(point.data.tags.get(POINT, ""))
-
-
-def _evenly(points: Sequence[Run], most: int) -> list[Run]:
-    """At most so many points, the first and the last among them."""
-    indices = np.linspace(0, len(points) - 1, min(len(points), most)).round().astype(int)
-    return [points[i] for i in np.unique(indices)]
 
 
 def _curves(reader: Reader, point: Run) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
-import sqlalchemy
-
 from implicit_bias.tracking.addresses import redacted
 
 logger = logging.getLogger(__name__)
@@ -40,13 +38,6 @@ OUTAGES = frozenset(
 )
 """Codes of MLflow's errors that blame the store, or the way to it: those of HTTP 5xx, 429, 401 and 403 among them."""
 
-DATABASE_OUTAGES = (
-    sqlalchemy.exc.OperationalError,  # closed, locked, full, gone
-    sqlalchemy.exc.InterfaceError,
-    sqlalchemy.exc.InternalError,
-    sqlalchemy.exc.TimeoutError,
-)
-
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error means that the store cannot be used now, whatever it is given.
@@ -55,15 +46,23 @@ def is_outage(error: BaseException) -> bool:
     what it has wrapped decides, if anything.
     """
     from mlflow.exceptions import MlflowException, RestException
+    from sqlalchemy import exc
 
     wrapped = error.__cause__ or error.__context__
     if isinstance(error, MlflowException):
         if wrapped is None or isinstance(error, RestException):
             return error.error_code in OUTAGES
         return is_outage(wrapped)
-    if type(error) is sqlalchemy.exc.DatabaseError:  # the file is no database; subclasses have causes of their own
+    if type(error) is exc.DatabaseError:  # the file is no database; subclasses have causes of their own
         return True
-    return isinstance(error, (OSError, *DATABASE_OUTAGES)) and not isinstance(error, FileNotFoundError)
+    gone = (
+        OSError,
+        exc.OperationalError,
+        exc.InterfaceError,
+        exc.InternalError,
+        exc.TimeoutError,
+    )  # locked or full, too
+    return isinstance(error, gone) and not isinstance(error, FileNotFoundError)
 
 
 SECRETS = {
@@ -78,9 +77,6 @@ def use_credentials(loader: Mapping[str, Any] | None) -> None:
     """Let MLflow have the credentials `mlflow` of a Kedro project, where the environment does not say otherwise.
 
     They are called as in SECRETS, or as MLflow's environment variables. Others may be there for other plugins.
-
-    Args:
-        loader: the configuration loader of the project.
     """
     from kedro.config import MissingConfigException
 

@@ -49,11 +49,9 @@ def changes(plan: Mapping[str, Any], before: Run) -> str:
     pairs = {key: contrast(old.get(key, "–"), value) for key, value in new.items() if old.get(key) != value}
     changed = [f"{key} {' → '.join(pair)}" for key, pair in pairs.items()]
     more = ", …" if len(changed) > MOST_CHANGES else ""
-    return (
-        f"\n\nSince {name}: {', '.join(changed[:MOST_CHANGES])}{more}."
-        if changed
-        else f"\n\nOther data or code than {name}."
-    )
+    if not changed:
+        return f"\n\nOther data or code than {name}."
+    return f"\n\nSince {name}: {', '.join(changed[:MOST_CHANGES])}{more}."
 
 
 def dataset(entry: Mapping[str, Any]) -> Dataset:

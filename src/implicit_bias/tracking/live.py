@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from implicit_bias.sweeps.handover import failure_of
 from implicit_bias.tracking.closing import Outcome, closing_lines
+from implicit_bias.tracking.connection import first_line, impatient, is_outage
 from implicit_bias.tracking.marks import (
     ENDING,
     FILE_ROLES,
@@ -24,6 +26,7 @@ from implicit_bias.tracking.marks import (
     whole_plan,
 )
 from implicit_bias.tracking.outbox import Outbox
+from implicit_bias.tracking.provenance import plan_fingerprint
 
 if TYPE_CHECKING:
     from implicit_bias.tracking.marks import Catalog
@@ -43,7 +46,6 @@ class LiveSweep:
         name: its name.
         roles: what the run makes of it.
         earlier: the dataset with its plan, if the run may be a later part of it; None once it has been looked for.
-        dataset: the dataset with its plan.
         plan: the points to compute.
         run: its run in MLflow; None before it has one.
         outbox: where to note what is saved of it; None if its plan is not in a file.
@@ -54,27 +56,24 @@ class LiveSweep:
     name: str
     roles: frozenset[str] = frozenset()
     earlier: str | None = None
-    dataset: Any = None
     plan: Mapping[str, Any] | None = None
     run: "TrackedSweep | None" = None
     outbox: Outbox | None = None
     pictures: dict[Path, None] = field(default_factory=dict)
     trained: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
-    def take_plan(self, plan: Mapping[str, Any], dataset: Any) -> None:
+    def take_plan(self, plan: Mapping[str, Any], experiment: str, dataset: Any) -> None:
         """Know the plan, and the note that the last run has left next to it."""
-        self.plan, self.dataset = plan, dataset
+        self.plan = whole_plan(plan, self.name, experiment, dataset)
         if self.outbox is None and getattr(dataset, "_filepath", None) is not None:
             self.outbox = Outbox.beside(Path(dataset._filepath))
 
-    def begin_note(self, experiment: str) -> None:
+    def begin_note(self) -> None:
         """Begin anew: this run saves all of it again, and the last note of the plan stays until the store has that."""
         if self.outbox is None or self.plan is None:
             return
-        from implicit_bias.tracking.provenance import plan_fingerprint
-
         last, damaged = self.outbox.plan, self.outbox.damaged
-        self.outbox.plan = plan_fingerprint(whole_plan(self.plan, self.name, experiment, self.dataset))
+        self.outbox.plan = plan_fingerprint(self.plan)
         if last == self.outbox.plan or damaged:
             self.outbox.forget()
         else:
@@ -94,16 +93,15 @@ class LiveSweep:
         if self.outbox.saved and not self.outbox.kept:
             self.outbox.write()
 
-    def start(self, store: "Store", experiment: str, on_repeat: str) -> None:
+    def start(self, store: "Store", on_repeat: str) -> None:
         """Start its run, or continue one."""
         assert self.plan is not None
-        plan = whole_plan(self.plan, self.name, experiment, self.dataset)
-        if on_repeat == "skip" and plan.get("numerics") and not plan.get("fresh"):
-            self.run = store.repeated(plan)
+        if on_repeat == "skip" and self.plan.get("numerics") and not self.plan.get("fresh"):
+            self.run = store.rejoin(self.plan, "FINISHED")
             if self.run is not None:
                 logger.info("MLflow: %s is finished and unchanged: it stays as it is", self.run.name)
                 logger.info("  To track such a repetition as a run of its own: tracking.on_repeat: new")
-        self.run = self.run or store.open(plan)
+        self.run = self.run or store.open(self.plan)
 
     def rejoin(self, store: "Store", experiment: str, catalog: "Catalog") -> None:
         """Continue its last run, of which this one is a later part.
@@ -117,8 +115,6 @@ class LiveSweep:
 
     def pass_on(self, mark: Mark, name: str, data: Any, dataset: Any) -> None:
         """Send what a dataset has saved; with the first evaluation what an earlier run has trained."""
-        from implicit_bias.sweeps.handover import failure_of
-
         assert self.run is not None
         if mark.role == "trajectory":
             self.trained = {}  # in this run
@@ -209,7 +205,8 @@ class LiveRun:
             return
         live = self._sweeps[mark.sweep]
         if mark.role == "plan" and live.plan is None:
-            live.take_plan(data | {"fresh": False}, self._catalog[name])  # the run that has made it started afresh
+            data = data | {"fresh": False}  # the run that has made it started afresh
+            live.take_plan(data, self._experiment, self._catalog[name])
         if mark.role == "trajectory" and "trajectory" not in live.roles and isinstance(data, Mapping):
             live.trained = data
 
@@ -236,8 +233,8 @@ class LiveRun:
         with self._lock:
             if mark.role == "plan":
                 live = self._sweeps[mark.sweep]
-                live.take_plan(data, self._catalog[name])
-                live.begin_note(self._experiment)
+                live.take_plan(data, self._experiment, self._catalog[name])
+                live.begin_note()
             for live in self._of(mark):
                 live.note(mark, name, data)
             self._try(self._send, mark, name, data)
@@ -254,8 +251,6 @@ class LiveRun:
         try:
             act(self._store, *arguments)
         except Exception as error:
-            from implicit_bias.tracking.connection import is_outage
-
             if not is_outage(error):
                 raise
             self._lose(error)
@@ -266,7 +261,7 @@ class LiveRun:
 
     def _send(self, store: "Store", mark: Mark, name: str, data: Any) -> None:
         if mark.role in STARTING and (live := self._sweeps[mark.sweep]).plan is not None and live.run is None:
-            live.start(store, self._experiment, self._on_repeat)
+            live.start(store, self._on_repeat)
         if mark.role not in STARTING:
             self._rejoin(store, mark)
         running = [live for live in self._of(mark) if live.run is not None]
@@ -279,8 +274,6 @@ class LiveRun:
 
     def _lose(self, error: Exception) -> None:
         """Go on without the store."""
-        from implicit_bias.tracking.connection import first_line
-
         self._store = None
         logger.warning("The MLflow store is lost: %s", first_line(error))
         logger.warning("The results are safe in files. When it is back: %s", self._sync)
@@ -313,8 +306,6 @@ class LiveRun:
                 self._held.close()
 
     def _break_off(self, status: str, error: str) -> None:
-        from implicit_bias.tracking.connection import first_line, impatient
-
         try:
             with impatient():
                 for live in self._sweeps.values():
@@ -325,8 +316,6 @@ class LiveRun:
             self._keep_notes()
 
     def _end_well(self, store: "Store") -> list[str]:
-        from implicit_bias.tracking.connection import is_outage
-
         outcomes: list[Outcome] = []
         try:
             outcomes += [live.end(store) for live in self._sweeps.values() if live.run is not None]

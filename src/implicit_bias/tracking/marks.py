@@ -72,9 +72,10 @@ def is_marked(conf_catalog: Mapping[str, Any] | None) -> bool:
     return any(_metadata(entry) for entry in (conf_catalog or {}).values())
 
 
-def marks_of(pipeline: "Pipeline", catalog: "Catalog") -> dict[str, Mark]:
-    """The marked datasets of a pipeline."""
-    return {name: mark for name in pipeline.datasets() if (mark := _mark(name, catalog))}
+def marks_of(catalog: "Catalog", *pipelines: "Pipeline") -> dict[str, Mark]:
+    """The marked datasets of some pipelines."""
+    names = {name: None for pipeline in pipelines for name in pipeline.datasets()}
+    return {name: mark for name in names if (mark := _mark(name, catalog))}
 
 
 def _mark(name: str, catalog: "Catalog") -> Mark | None:
@@ -170,16 +171,11 @@ def checked_settings(settings: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         ValueError: one of them is unknown, or has a value that it cannot have.
     """
-    given = dict(settings or {})
+    given = {"on_repeat": ON_REPEAT[0], **(settings or {})}
     _refuse_unknown("tracking", given, SETTINGS)
-    if on_repeat_of(given) not in ON_REPEAT:
+    if given["on_repeat"] not in ON_REPEAT:
         raise ValueError(f"tracking.on_repeat must be {' or '.join(ON_REPEAT)}, got {given['on_repeat']!r}")
     return given
-
-
-def on_repeat_of(settings: Mapping[str, Any]) -> str:
-    """What becomes of a sweep that is finished and unchanged."""
-    return str(settings.get("on_repeat", ON_REPEAT[0]))
 
 
 def uri_of(settings: Mapping[str, Any]) -> str:

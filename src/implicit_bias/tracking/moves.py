@@ -5,6 +5,8 @@ from pathlib import Path
 
 import sqlalchemy
 
+from implicit_bias.tracking.database import file_of
+
 ARTIFACTS = "mlruns"
 """Folder of a project with the artifacts of a database in it."""
 
@@ -18,10 +20,8 @@ def artifacts_of(project: Path) -> str:
 
 def is_within(uri: str, project: Path) -> bool:
     """Whether a store is a SQLite file in a project, which moves with it."""
-    url = sqlalchemy.make_url(uri)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return False
-    return Path(str(url.database)).absolute().is_relative_to(project)
+    path = file_of(uri)
+    return path is not None and path.absolute().is_relative_to(project)
 
 
 def follow(uri: str, project: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from implicit_bias.sweeps.datasets import replacing
+
 
 @dataclass
 class Outbox:
@@ -66,8 +68,6 @@ class Outbox:
 
     def write(self) -> None:
         """Keep what is remembered, and from now on what is added."""
-        from implicit_bias.sweeps.datasets import replacing
-
         with replacing(self.path) as file:
             said = {"parent": self.parent, "plan": self.plan, "saved": self.saved}
             file.write(json.dumps(said | ({"damaged": True} if self.damaged else {})).encode() + b"\n")

@@ -4,8 +4,9 @@ import os
 import sys
 from typing import Any
 
-from mlflow import MlflowClient, MlflowException
+from mlflow import MlflowClient
 
+from implicit_bias.tracking.runs import is_active
 from implicit_bias.tracking.tags import BESIDE, PARENT, PREFIX
 
 
@@ -13,7 +14,7 @@ def outer_tags(client: MlflowClient) -> dict[str, str]:
     """What a run of ours says of the runs around it."""
     tags = {}
     for tag, run_id in ((PARENT, os.environ.get("MLFLOW_RUN_ID")), (BESIDE, _active())):
-        if run_id and _is_there(client, run_id):
+        if run_id and is_active(client, run_id):
             tags[tag] = run_id
     return tags
 
@@ -30,10 +31,3 @@ def _active() -> str:
     mlflow: Any = sys.modules.get("mlflow")
     run = mlflow.active_run() if mlflow is not None else None
     return str(run.info.run_id) if run is not None else ""
-
-
-def _is_there(client: MlflowClient, run_id: str) -> bool:
-    try:
-        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
-    except MlflowException:  # it is in another store
-        return False

@@ -1,7 +1,6 @@
 """Where a run comes from: what it computes, which process, user, versions and commit."""
 
 import getpass
-import hashlib
 import json
 import os
 import platform
@@ -12,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from implicit_bias.tracking.limits import short_digest
 from implicit_bias.tracking.tags import COMMIT, DIRTY
 
 QUERY, NO_SUCH_PROCESS = 0x1000, 87
@@ -41,7 +41,7 @@ def plan_fingerprint(plan: Mapping[str, Any]) -> str:
     """A digest of what a plan computes, whatever it is called."""
     points = {key: point.get("params", {}) for key, point in plan["points"].items()}
     content = [plan["sweep"], plan.get("params", {}), points, plan.get("datasets", []), plan.get("numerics")]
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(content, sort_keys=True, default=str))
 
 
 def process_tag() -> str:
@@ -49,14 +49,10 @@ def process_tag() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
 
 
-def place(folder: Path) -> str:
-    """A short name for a folder of this host, which says neither."""
-    return hashlib.sha256(f"{socket.gethostname()}:{folder.absolute()}".encode()).hexdigest()[:16]
-
-
 def place_of(plan: Mapping[str, Any], project: Path) -> str:
-    """The place of a plan: the folder it is kept in, or else that of the project."""
-    return place(Path(plan.get("folder") or project))
+    """A short name for the folder that a plan is kept in, or that of the project, which says neither host nor path."""
+    folder = Path(plan.get("folder") or project).absolute()
+    return short_digest(f"{socket.gethostname()}:{folder}")
 
 
 def is_dead(tag: str) -> bool:

@@ -19,27 +19,12 @@ from implicit_bias.report.paper import on_the_way
 from implicit_bias.report.png import is_whole
 from implicit_bias.report.registry import section_kind, write_section
 from implicit_bias.report.section import Origin, Provenance, Section, Tracked
+from implicit_bias.tracking import tags as tag
 from implicit_bias.tracking.addresses import shown
-from implicit_bias.tracking.database import file_of
 from implicit_bias.tracking.limits import SHORTENED
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import WORKFLOW, find_runs, now, parameter_file
-from implicit_bias.tracking.store import Store, absolute
-from implicit_bias.tracking.tags import (
-    CHILD_OF,
-    COMMIT,
-    DESCRIPTION,
-    DIRTY,
-    ERROR,
-    MISSING,
-    PARENTS,
-    PICTURES,
-    PLACE,
-    POINT,
-    REPORT,
-    SWEEP,
-    VERSION,
-)
+from implicit_bias.tracking.runs import WORKFLOW, children_of, find_runs, now, parameter_file
+from implicit_bias.tracking.store import Store, is_unmade
 
 NUMBERS = ("width", "depth", "seed", "alpha", "inner_gain", "sigma_u", "sigma_v", "tolerance")
 """Params of a point that are numbers."""
@@ -69,8 +54,8 @@ class Reader:
     """
 
     def __init__(self, uri: str, project: Path, experiment: str | None, ui: str = "", default: str = "") -> None:
-        if uri.startswith("sqlite:") and (path := file_of(absolute(uri, project.absolute()))) and not path.is_file():
-            raise TrackingError(f"There is no MLflow store {shown(uri)} in {project}")  # which MLflow would make
+        if is_unmade(uri, project):
+            raise TrackingError(f"There is no MLflow store {shown(uri)} in {project}")
         self.store = Store(uri, project, ui, reading=True)
         self.client = self.store.client
         experiment = experiment or self.store.experiment_name(default)
@@ -106,17 +91,16 @@ class Reader:
 
     def parents(self) -> list[Run]:
         """The sweeps, newest first."""
-        return find_runs(self.client, self.experiment_id, PARENTS)
+        return find_runs(self.client, self.experiment_id, tag.PARENTS)
 
     def newest(self) -> list[Run]:
         """The newest run of each sweep in each folder of results, such as those of two environments; newest first."""
-        newest = {(run.data.tags[SWEEP], run.data.tags.get(PLACE)): run for run in reversed(self.parents())}
+        newest = {(run.data.tags[tag.SWEEP], run.data.tags.get(tag.PLACE)): run for run in reversed(self.parents())}
         return sorted(newest.values(), key=lambda run: run.info.start_time, reverse=True)
 
     def children(self, run: Run) -> list[Run]:
         """The points of a sweep, in the order in which they were started."""
-        query = f"{CHILD_OF} = '{run.info.run_id}'"
-        return find_runs(self.client, run.info.experiment_id, query)[::-1]
+        return children_of(self.client, run.info.experiment_id, run.info.run_id)[::-1]
 
     def params(self, run: Run) -> dict[str, str]:
         """The parameters of a run, those that had to be shortened from the files that keep them whole."""
@@ -144,7 +128,7 @@ class Reader:
         Raises:
             TrackingError: the run is not that of a sweep.
         """
-        if SWEEP not in run.data.tags or POINT in run.data.tags:
+        if tag.SWEEP not in run.data.tags or tag.POINT in run.data.tags:
             raise TrackingError(
                 f"Run {run.info.run_name!r} is not that of a sweep, but of a point, of something else or of an earlier "
                 "version"
@@ -152,7 +136,7 @@ class Reader:
         with tempfile.TemporaryDirectory() as folder:
             files = self._files(run, Path(folder))
             images = {
-                picture_name(run.data.tags[SWEEP], name): path.read_bytes()
+                picture_name(run.data.tags[tag.SWEEP], name): path.read_bytes()
                 for name, path in files.items()
                 if name.endswith(".png")
             }
@@ -162,19 +146,19 @@ class Reader:
                 logger.warning("%s: the picture %s is damaged in the store and left out", run.info.run_name, name)
             origin = Origin(params, _provenance(run), images, self._tracked(run))
             kinds = kinds_of(run)
-            names = {kind: section_kind(kind) for kind in kinds}
-            if table := names[kinds[0]].table:
+            main = next(iter(kinds))
+            if table := kinds[main].table:
                 if table not in files:
                     raise TrackingError(f"{run.info.run_name} has lost the table of its report, {table}")
-                errors = {"run": error} if (error := run.data.tags.get(ERROR)) else {}
-                return {"": write_section(kinds[0], Facts(origin, pd.read_csv(files[table]), failures=errors))}
-        return self._sections(run, origin, names)
+                errors = {"run": error} if (error := run.data.tags.get(tag.ERROR)) else {}
+                return {"": write_section(main, Facts(origin, pd.read_csv(files[table]), failures=errors))}
+        return self._sections(run, origin, kinds)
 
     def _sections(self, run: Run, origin: Origin, kinds: Mapping[str, SectionKind]) -> dict[str, Section]:
         """The sections of a run that has points; pictures that one of them speaks of are not those of the others."""
-        keys = {child.data.tags[POINT]: child for child in self.children(run)}
+        keys = {child.data.tags[tag.POINT]: child for child in self.children(run)}
         points = points_table([child for child in keys.values() if child.info.status == "FINISHED"])
-        counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get(MISSING, ""))
+        counted = re.fullmatch(r"\d+ of (\d+)", run.data.tags.get(tag.MISSING, ""))
 
         def loss_at(key: str, iteration: int) -> float:
             return on_the_way(*self.curve(keys[key], "excess"), iteration)
@@ -186,7 +170,7 @@ class Reader:
             names={key: str(child.info.run_name) for key, child in keys.items()},
             datasets=_datasets(run),
             failures={
-                key: child.data.tags.get(ERROR, child.info.status.lower())
+                key: child.data.tags.get(tag.ERROR, child.info.status.lower())
                 for key, child in keys.items()
                 if child.info.status != "FINISHED"
             },
@@ -207,10 +191,10 @@ class Reader:
     def lost_pictures(self, run: Run) -> list[str]:
         """The pictures that a sweep was given and that are not among its artifacts any more."""
         there = {file.path for file in self.client.list_artifacts(run.info.run_id)}
-        return [name for name in run.data.tags.get(PICTURES, "").split(", ") if name and name not in there]
+        return [name for name in run.data.tags.get(tag.PICTURES, "").split(", ") if name and name not in there]
 
     def _tracked(self, run: Run) -> Tracked:
-        described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get(DESCRIPTION, ""))
+        described = re.findall(r"\[([^\]]+)\]\((#/[^)\s]+)\)", run.data.tags.get(tag.DESCRIPTION, ""))
         page = {"This run": f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{WORKFLOW}"}
         links = {title: self.store.address(view) for title, view in (page | dict(described)).items()}
         return Tracked(name=str(run.info.run_name), run_id=run.info.run_id, links=links, ui=self.store.told_command())
@@ -222,22 +206,20 @@ class Reader:
         return find_runs(self.client, self.experiment_id, f"attributes.run_name = {quote}{name}{quote}")
 
 
-def kinds_of(run: Run) -> list[str]:
-    """The kinds of the sections about a run, as its tag has them.
+def kinds_of(run: Run) -> dict[str, SectionKind]:
+    """The kinds of the sections about a run by their names, as its tag has them.
 
     Raises:
         OtherSweep: the report knows none of them.
     """
-    kinds: list[str] = run.data.tags.get(REPORT, "").split()
-    known = []
-    for kind in kinds:
+    names: list[str] = run.data.tags.get(tag.REPORT, "").split()
+    known = {}
+    for name in names:
         try:
-            section_kind(kind)
+            known[name] = section_kind(name)
         except ValueError as error:
             logger.warning("%s: %s", run.info.run_name, error)
-        else:
-            known.append(kind)
-    if not kinds or known[:1] != kinds[:1]:
+    if not names or names[0] not in known:
         raise OtherSweep(f"{run.info.run_name}: a sweep of something else, of which the report knows nothing")
     return known
 
@@ -248,7 +230,7 @@ def points_table(children: Sequence[Run]) -> pd.DataFrame:
     for child in children:
         params = {name: _number(name, value) for name, value in child.data.params.items()}
         metrics = {name: value for name, value in child.data.metrics.items() if "/" not in name}
-        rows.append({"point": child.data.tags.get(POINT, ""), **params, **metrics})
+        rows.append({"point": child.data.tags.get(tag.POINT, ""), **params, **metrics})
     return pd.DataFrame(rows, columns=None if rows else ["point"])
 
 
@@ -273,7 +255,7 @@ def _provenance(run: Run) -> Provenance:
     ended = run.info.end_time or now()
     return Provenance(
         finished=datetime.fromtimestamp(ended / 1000, UTC),
-        versions={key.removeprefix(VERSION): tags[key] for key in sorted(tags) if key.startswith(VERSION)},
-        commit=tags.get(COMMIT, ""),
-        dirty=tags.get(DIRTY) == "true",
+        versions={key.removeprefix(tag.VERSION): tags[key] for key in sorted(tags) if key.startswith(tag.VERSION)},
+        commit=tags.get(tag.COMMIT, ""),
+        dirty=tags.get(tag.DIRTY) == "true",
     )

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, MlflowException
 from mlflow.entities import Param, Run, RunTag
 
 from implicit_bias.tracking.addresses import redacted
+from implicit_bias.tracking.connection import is_outage
 from implicit_bias.tracking.limits import NOTE, short_digest, short_name, short_value
-from implicit_bias.tracking.tags import CREATION, DESCRIBED, DESCRIPTION
+from implicit_bias.tracking.tags import CHILD_OF, CREATION, DESCRIBED, DESCRIPTION
 
 WORKFLOW = "workflowType=machine_learning"  # without it the page opens on traces, not on runs
 UNFINISHED = ("FAILED", "KILLED", "SCHEDULED")
@@ -28,6 +28,21 @@ def find_runs(client: MlflowClient, experiment_id: str, query: str) -> list[Run]
         token = page.token
         if not token:
             return runs
+
+
+def children_of(client: MlflowClient, experiment_id: str, run_id: str, more: str = "") -> list[Run]:
+    """The points of a sweep, the newest first; more may be asked of them."""
+    return find_runs(client, experiment_id, f"{CHILD_OF} = '{run_id}'{more}")
+
+
+def is_active(client: MlflowClient, run_id: str) -> bool:
+    """Whether a run is there: a person may have deleted it, or it is of another store."""
+    try:
+        return str(client.get_run(run_id).info.lifecycle_stage) == "active"
+    except MlflowException as error:
+        if is_outage(error):
+            raise
+        return False
 
 
 def delete_twins(client: MlflowClient, experiment_id: str, run_id: str, creation: str | None) -> None:
@@ -95,9 +110,3 @@ def as_tags(values: Mapping[str, str]) -> list[RunTag]:
 def parameter_file(name: str) -> str:
     """The artifact that keeps the whole of a parameter whose value had to be shortened, as a JSON text."""
     return f"parameters/{short_name(name)}.json"
-
-
-def folder_in_run(name: str) -> str | None:
-    """The folder of an artifact, None at the top."""
-    folder = PurePosixPath(name).parent.as_posix()
-    return None if folder == "." else folder

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 # MLflow reads these while it is imported.
@@ -20,14 +20,15 @@ from mlflow.entities import Experiment
 from mlflow.store.db.db_types import DATABASE_ENGINES
 
 from implicit_bias.tracking.addresses import shown
-from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet
-from implicit_bias.tracking.database import damage, is_archive, make, mend, one_at_a_time, one_writer, probe
+from implicit_bias.tracking.connection import first_line, impatient, is_outage, quiet, use_credentials
+from implicit_bias.tracking.database import damage, file_of, is_archive, make, mend, one_at_a_time, one_writer, probe
+from implicit_bias.tracking.marks import experiment_of, ui_of, uri_of
 from implicit_bias.tracking.moves import artifacts_of, follow, is_within
 from implicit_bias.tracking.provenance import is_dead, place_of, plan_fingerprint
 from implicit_bias.tracking.records import TrackingError
-from implicit_bias.tracking.runs import UNFINISHED, WORKFLOW, find_runs
+from implicit_bias.tracking.runs import UNFINISHED, WORKFLOW, children_of, find_runs, is_active
 from implicit_bias.tracking.sweep import TrackedSweep
-from implicit_bias.tracking.tags import CHILD_OF, PARENTS, PLACE, PLAN, PROCESS
+from implicit_bias.tracking.tags import PARENTS, PLACE, PLAN, PROCESS
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 EXPERIMENT_NOTE = "[All sweeps]({page}): the description of each links to views of its points, which are its children."
@@ -86,6 +87,13 @@ class Store:
         self.client = MlflowClient(self.uri)
         self.client.search_experiments(max_results=1)
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], project: Path, loader: Any) -> tuple[Self, str]:
+        """The store of the parameters `tracking` of a project, with its credentials, and the name of the experiment."""
+        use_credentials(loader)
+        store = cls(uri_of(settings), project, ui_of(settings))
+        return store, store.experiment_name(experiment_of(settings))
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Set up a database of the project for one writer, for as long as it writes; leave others as they are."""
@@ -104,18 +112,9 @@ class Store:
         experiment_id = self._repaired_experiment(plan)
         if run_id is None and not plan.get("fresh"):
             run_id = self._last(experiment_id, plan, *UNFINISHED)
-        if run_id is not None and not self._is_there(run_id):
+        if run_id is not None and not is_active(self.client, run_id):
             run_id = self._last(experiment_id, plan, *UNFINISHED)
         return TrackedSweep(self.client, experiment_id, plan, self.project, run_id)
-
-    def _is_there(self, run_id: str) -> bool:
-        """Whether a run can be continued: a person may have deleted it, or it is of another store."""
-        try:
-            return str(self.client.get_run(run_id).info.lifecycle_stage) == "active"
-        except MlflowException as error:
-            if is_outage(error):
-                raise
-            return False
 
     def _repaired_experiment(self, plan: Mapping[str, Any]) -> str:
         experiment_id = self._experiment(str(plan["experiment"]))
@@ -124,17 +123,12 @@ class Store:
             self._repair(experiment_id)
         return experiment_id
 
-    def rejoin(self, plan: Mapping[str, Any]) -> TrackedSweep | None:
-        """Go on with the last run of a plan from its folder, finished or not, for what later stages make of its points.
+    def rejoin(self, plan: Mapping[str, Any], *statuses: str) -> TrackedSweep | None:
+        """Go on with the last run of a plan from its folder, for what later stages make of its points.
 
-        None if there is no such run, or if it is still running.
+        None if there is no such run, if it is still running, or has ended in none of the given ways: by default any.
         """
-        last = self._last(self._repaired_experiment(plan), plan, *UNFINISHED, "FINISHED")
-        return None if last is None else self.open(plan, last)
-
-    def repeated(self, plan: Mapping[str, Any]) -> TrackedSweep | None:
-        """Go on with the last run of a plan from its folder if it is finished, which leaves it as it is."""
-        last = self._last(self._repaired_experiment(plan), plan, "FINISHED")
+        last = self._last(self._repaired_experiment(plan), plan, *(statuses or (*UNFINISHED, "FINISHED")))
         return None if last is None else self.open(plan, last)
 
     def _last(self, experiment_id: str, plan: Mapping[str, Any], *statuses: str) -> str | None:
@@ -165,18 +159,11 @@ class Store:
         Raises:
             TrackingError: it is deleted, or the environment names an experiment or a run that there is not.
         """
-        found = None
+        named, outer = os.environ.get("MLFLOW_EXPERIMENT_NAME"), os.environ.get("MLFLOW_RUN_ID")
         try:
-            if os.environ.get("MLFLOW_EXPERIMENT_NAME"):
-                found = self.client.get_experiment_by_name(default)
-            elif number := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-                found = self.client.get_experiment(number)
-            elif outer := os.environ.get("MLFLOW_RUN_ID"):
-                found = self.client.get_experiment(self.client.get_run(outer).info.experiment_id)
-            else:
-                found = self.client.get_experiment_by_name(default)
-            if outer := os.environ.get("MLFLOW_RUN_ID"):
-                self.client.get_run(outer)
+            around = self.client.get_run(outer).info.experiment_id if outer else None
+            number = None if named else os.environ.get("MLFLOW_EXPERIMENT_ID") or around
+            found = self.client.get_experiment(number) if number else self.client.get_experiment_by_name(default)
         except MlflowException as error:
             if is_outage(error):
                 raise
@@ -193,7 +180,7 @@ class Store:
         for parent in find_runs(self.client, experiment_id, f"{PARENTS} AND attributes.status = 'RUNNING'"):
             if not is_dead(parent.data.tags[PROCESS]):
                 continue
-            children = find_runs(self.client, experiment_id, f"{CHILD_OF} = '{parent.info.run_id}'")
+            children = children_of(self.client, experiment_id, parent.info.run_id)
             last = max([parent.info.start_time, *(run.info.end_time or run.info.start_time for run in children)])
             for run in [*(child for child in children if child.info.status == "RUNNING"), parent]:
                 self.client.set_terminated(run.info.run_id, "KILLED", last)
@@ -255,6 +242,12 @@ def absolute(uri: str, project: Path) -> str:
             f"run in the folder of the project, or set tracking.uri"
         )
     return f"sqlite:///{database}{question}{query}"
+
+
+def is_unmade(uri: str, project: Path) -> bool:
+    """Whether a store is a SQLite file that is not there, which MLflow would make."""
+    path = file_of(absolute(uri, project.absolute())) if uri.startswith("sqlite:") else None
+    return path is not None and not path.is_file()
 
 
 def _refuse_deleted(experiment: Experiment) -> None:

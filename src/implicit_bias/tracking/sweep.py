@@ -5,15 +5,16 @@ import logging
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from mlflow import MlflowClient
 from mlflow.entities import DatasetInput, Metric
 
 from implicit_bias.sweeps.handover import entries
+from implicit_bias.tracking import tags as tag
 from implicit_bias.tracking.addresses import redacted
 from implicit_bias.tracking.artifacts import folder_at, keep_whole, upload
 from implicit_bias.tracking.child import DELETED, LEFT, Child
@@ -28,35 +29,18 @@ from implicit_bias.tracking.runs import (
     WORKFLOW,
     as_params,
     as_tags,
+    children_of,
     delete_tags,
     delete_twins,
     discard,
     find_runs,
-    folder_in_run,
     is_described_by_us,
     is_empty,
     note,
     now,
     texts,
 )
-from implicit_bias.tracking.tags import (
-    CHILD_OF,
-    CREATION,
-    DESCRIPTION,
-    ERROR,
-    MISSING,
-    NON_FINITE,
-    PARENT,
-    PICTURES,
-    PLACE,
-    PLAN,
-    POINT,
-    PROCESS,
-    REPORT,
-    SWEEP,
-    VERSION,
-    of_sweep,
-)
+from implicit_bias.tracking.statements import write_run
 from implicit_bias.tracking.views import TAG, oldest_views, saved_view, view_of_groups, view_of_points
 
 COMPARED = 10  # runs in a comparison link: more are unreadable side by side
@@ -88,11 +72,10 @@ class TrackedSweep:
         self.client, self.experiment_id, self.plan = client, experiment_id, plan
         self.points: dict[str, Child] = {}
         self._summaries: set[str] = set()
-        self._started = now()
         self._horizon = 0.0  # the last step of any point
         self._steps_per_decade = int(plan.get("steps_per_decade") or 0)
         self._common = {
-            SWEEP: str(plan["sweep"]),
+            tag.SWEEP: str(plan["sweep"]),
             "mlflow.user": user(),
             "mlflow.source.name": project.name,
             "mlflow.source.type": "LOCAL",
@@ -101,11 +84,11 @@ class TrackedSweep:
         self._known: dict[str, float] = {}  # metrics that the parent has
         tags = {
             **self._common,
-            PLAN: plan_fingerprint(plan),
-            PLACE: self._place,
-            PROCESS: process_tag(),
-            **({REPORT: str(plan["report"])} if plan.get("report") else {}),
-            **{f"{VERSION}{name}": number for name, number in versions().items()},
+            tag.PLAN: plan_fingerprint(plan),
+            tag.PLACE: self._place,
+            tag.PROCESS: process_tag(),
+            **({tag.REPORT: str(plan["report"])} if plan.get("report") else {}),
+            **{f"{tag.VERSION}{name}": number for name, number in versions().items()},
             **git_tags(project),
             **outer_tags(client),
         }
@@ -122,18 +105,18 @@ class TrackedSweep:
             with suppress(Exception):  # of a store that is lost
                 client.set_terminated(self.run_id, "FAILED")
             raise
-        link_back(client, tags, self._common[SWEEP], self.run_id)
+        link_back(client, tags, self._common[tag.SWEEP], self.run_id)
 
     def _start(self, tags: dict[str, str]) -> None:
         """Start the parent run."""
         client, experiment_id, plan = self.client, self.experiment_id, self.plan
-        before = find_runs(client, experiment_id, of_sweep(plan["sweep"]))
+        before = find_runs(client, experiment_id, f"tags.`{tag.SWEEP}` = '{plan['sweep']}' AND {tag.PARENTS}")
         self.name = next_name(str(plan["name"]), [str(run.info.run_name) for run in before])
         self.description = redacted(str(plan.get("description", ""))) + (changes(plan, before[0]) if before else "")
-        tags |= note(self.description) | {CREATION: uuid4().hex}
+        tags |= note(self.description) | {tag.CREATION: uuid4().hex}
         cut = {name: short_value(value, NOTE) for name, value in tags.items()}
-        self.run_id = client.create_run(experiment_id, self._started, cut, self.name).info.run_id
-        delete_twins(client, experiment_id, self.run_id, tags[CREATION])
+        self.run_id = client.create_run(experiment_id, now(), cut, self.name).info.run_id
+        delete_twins(client, experiment_id, self.run_id, tags[tag.CREATION])
 
     def _describe(self) -> None:
         """Give the parent run its parameters, data sets and views."""
@@ -141,41 +124,45 @@ class TrackedSweep:
         params = texts(plan.get("params", {}))
         keep_whole(client, self.run_id, params)
         client.log_batch(self.run_id, params=as_params(params))
-        datasets = [dataset(entry) for entry in plan.get("datasets", ())]
         if told := plan.get("metrics"):
             upload(client, self.run_id, METRICS, as_csv(told))
-        if datasets:
-            client.log_inputs(self.run_id, [DatasetInput(dataset) for dataset in datasets])
+        if datasets := [DatasetInput(dataset(entry)) for entry in plan.get("datasets", ())]:
+            client.log_inputs(self.run_id, datasets)
         if plan.get("compare"):
             self._save_views()
 
     def _go_on(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Take up a parent run whose process is gone: finished children stay, the others are given again."""
         run = self.client.get_run(run_id)
-        self.run_id, self.name, self._started = run_id, str(run.info.run_name), run.info.start_time
+        self.run_id, self.name = run_id, str(run.info.run_name)
         self.description = redacted(str(self.plan.get("description", "")))
         self._known = dict(run.data.metrics)
-        self._files = set(filter(None, run.data.tags.get(PICTURES, "").split(", ")))
+        self._files = set(filter(None, run.data.tags.get(tag.PICTURES, "").split(", ")))
         self.before = str(run.info.status)
         if self.before == "FINISHED":  # its results are of the versions and of the commit that it says
-            tags = {PROCESS: tags[PROCESS]}
-        tags = {**tags, PLACE: run.data.tags.get(PLACE, self._place)}
-        self._sections = run.data.tags.get(REPORT, "").split()
+            tags = {tag.PROCESS: tags[tag.PROCESS]}
+        tags = {**tags, tag.PLACE: run.data.tags.get(tag.PLACE, self._place)}
+        self._sections = run.data.tags.get(tag.REPORT, "").split()
         if self._sections:
-            tags.pop(REPORT, None)
-        delete_twins(self.client, self.experiment_id, run_id, run.data.tags.get(CREATION))
+            tags.pop(tag.REPORT, None)
+        delete_twins(self.client, self.experiment_id, run_id, run.data.tags.get(tag.CREATION))
         self.client.log_batch(run_id, tags=as_tags(tags))
         self.client.update_run(run_id, "RUNNING")  # after it has a living process: another one repairs what has none
-        delete_tags(self.client, run, ERROR, MISSING)
-        for child in find_runs(self.client, self.experiment_id, f"{CHILD_OF} = '{run_id}'"):
-            key, finished = child.data.tags[POINT], child.info.status == "FINISHED"
+        delete_tags(self.client, run, tag.ERROR, tag.MISSING)
+        for child in children_of(self.client, self.experiment_id, run_id):
+            key, finished = child.data.tags[tag.POINT], child.info.status == "FINISHED"
             if finished or key not in self.points:
-                planned, folder = self.plan["points"].get(key, {}), folder_at(self.client, child.info.artifact_uri)
-                point = Child(self.client, key, child.info.run_id, child.info.start_time, folder)
-                point.planned, point.params, point.status = planned.get("params", {}), dict(child.data.params), LEFT
-                if finished:
-                    point.status, point.listed = "FINISHED", False
-                self.points[key] = point
+                self.points[key] = Child(
+                    self.client,
+                    key,
+                    child.info.run_id,
+                    child.info.start_time,
+                    folder_at(self.client, child.info.artifact_uri),
+                    planned=self.plan["points"].get(key, {}).get("params", {}),
+                    params=dict(child.data.params),
+                    listed=not finished,
+                    status="FINISHED" if finished else LEFT,
+                )
         done = len(self.plan["points"]) - len(self.missing())
         logger.info("MLflow: %s goes on, %d of %d points are there", self.name, done, len(self.plan["points"]))
 
@@ -196,19 +183,16 @@ class TrackedSweep:
             check_record(point.trained)
             point.check_params(entries(record, "param/"))
             return
-        self._send(point, {part: record})
-        if part == "evaluation":
-            point.end("FINISHED")
+        self._send(point, {part: record}, {}, "FINISHED" if part == "evaluation" else None)
 
     def _send(
-        self, point: Child, parts: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str] | None = None
+        self, point: Child, parts: dict[str, Mapping[str, Any]], tags: dict[str, str], status: str | None
     ) -> None:
-        """Send parts of a point, after what its training has found, in one batch."""
+        """Send parts of a point, after what its training has found, in one batch, and end its run with a status."""
         metrics: dict[tuple[str, int], Metric] = {}
         params: dict[str, Any] = {}
-        tags = dict(tags or {})
         trained, point.trained = point.trained, {}
-        for part, record in ({"trajectory": trained} | dict(parts)).items():
+        for part, record in ({"trajectory": trained} | parts).items():
             new = {name: value for name, value in record.items() if name not in point.curves}
             if self._steps_per_decade:
                 new = on_common_steps(new, self._steps_per_decade, self._horizon)
@@ -216,16 +200,15 @@ class TrackedSweep:
             metrics |= {(metric.key, metric.step): metric for metric in found}
             params |= entries(record, "param/")
             if skipped:
-                tags[f"{NON_FINITE}{part}"] = ", ".join(skipped)
+                tags[f"{tag.NON_FINITE}{part}"] = ", ".join(skipped)
             point.curves |= {name for name in new if name.startswith("curve/")} - {"curve/iteration"}
-        point.write(list(metrics.values()), params, tags)
+        point.write(list(metrics.values()), params, tags, status)
 
     def fail(self, key: str, error: str) -> None:
         """End a point that could not be computed."""
         point = self._point(key)
         if point.status == "RUNNING":
-            self._send(point, {}, {ERROR: first_line(error)})
-            point.end("FAILED")
+            self._send(point, {}, {tag.ERROR: first_line(error)}, "FAILED")
 
     def point_file(self, key: str, name: str, content: bytes) -> None:
         """Keep a file with a point."""
@@ -249,8 +232,6 @@ class TrackedSweep:
         if path.is_dir():
             for part in sorted(part for part in path.rglob("*") if part.is_file()):
                 self.file(part, f"{name}/{part.relative_to(path).as_posix()}")
-        elif path.name == PurePosixPath(name).name:
-            self.client.log_artifact(self.run_id, str(path), folder_in_run(name))
         else:
             upload(self.client, self.run_id, name, path.read_bytes())
         if name.endswith(".png") and "/" not in name:
@@ -260,7 +241,7 @@ class TrackedSweep:
         """Say that the report has a section of a kind about this sweep."""
         if kind and kind not in self._sections:
             self._sections.append(kind)
-            self.client.set_tag(self.run_id, REPORT, " ".join(self._sections))
+            self.client.set_tag(self.run_id, tag.REPORT, " ".join(self._sections))
 
     def missing(self) -> list[str]:
         """The points of the plan that are not FINISHED."""
@@ -287,16 +268,13 @@ class TrackedSweep:
             views["All points"] = f"{page}&searchFilter={quote(self._mine())}"
         runs = [self.points[key].run_id for key in self.plan["points"] if key in self.points]
         if len(runs) > 1:
-            chosen, experiments = runs[:: -(-len(runs) // COMPARED)], [self.experiment_id]
-            query = "&".join(
-                f"{name}={quote(json.dumps(ids, separators=(',', ':')))}"
-                for name, ids in {"runs": chosen, "experiments": experiments}.items()
-            )
-            views["Side by side"] = f"#/compare-runs?{query}&{WORKFLOW}"
+            compared = {"runs": runs[:: -(-len(runs) // COMPARED)], "experiments": [self.experiment_id]}
+            query = {name: json.dumps(ids, separators=(",", ":")) for name, ids in compared.items()}
+            views["Side by side"] = f"#/compare-runs?{urlencode(query, quote_via=quote)}&{WORKFLOW}"
         return views
 
     def _mine(self) -> str:
-        return f"tags.`{PARENT}` = '{self.run_id}'"
+        return f"tags.`{tag.PARENT}` = '{self.run_id}'"
 
     def _view_keys(self) -> tuple[str, str]:
         """Under which the views of the groups and of the points are saved."""
@@ -305,17 +283,12 @@ class TrackedSweep:
 
     def _save_views(self) -> None:
         """Save the views of the points with the experiment, and forget the oldest ones of earlier runs."""
-        client, compare = self.client, self.plan["compare"]
-        compared, points = self._view_keys()
-        states = {
-            compared: view_of_groups(compare, self._mine(), self.run_id),
-            points: view_of_points(compare, self._mine(), self.run_id),
-        }
-        for key, state in states.items():
-            name = self.name if key == compared else f"{self.name}, points"
+        client, names, views = self.client, (self.name, f"{self.name}, points"), (view_of_groups, view_of_points)
+        for key, name, view in zip(self._view_keys(), names, views, strict=True):
+            state = view(self.plan["compare"], self._mine(), self.run_id)
             client.set_experiment_tag(self.experiment_id, TAG + key, saved_view(name, state, now()))
-        for tag in oldest_views(client.get_experiment(self.experiment_id).tags, KEPT_VIEWS):
-            client.delete_experiment_tag(self.experiment_id, tag)
+        for old in oldest_views(client.get_experiment(self.experiment_id).tags, KEPT_VIEWS):
+            client.delete_experiment_tag(self.experiment_id, old)
 
     def close(self, status: str | None = None, error: str = "") -> str:
         """End the parent and whatever is still open, and return the parent's status.
@@ -330,17 +303,18 @@ class TrackedSweep:
         if final != "KILLED":  # whoever ends a run does not wait; the next one gives it all again
             for point in self.points.values():
                 if point.trained and point.status == "RUNNING":
-                    self._send(point, {})
+                    self._send(point, {}, {}, None)
         self._discard_ghosts()
-        tags = {ERROR: first_line(error)} if error else {}
+        tags = {tag.ERROR: first_line(error)} if error else {}
         if self._files:
-            tags[PICTURES] = ", ".join(sorted(self._files))
+            tags[tag.PICTURES] = ", ".join(sorted(self._files))
         if missing:
-            tags[MISSING] = f"{len(missing)} of {len(self.plan['points'])}"
-            still_open = f"{CHILD_OF} = '{self.run_id}' AND attributes.status = 'RUNNING'"
-            for run in find_runs(self.client, self.experiment_id, still_open):
+            tags[tag.MISSING] = f"{len(missing)} of {len(self.plan['points'])}"
+            still_open = " AND attributes.status = 'RUNNING'"
+            for run in children_of(self.client, self.experiment_id, self.run_id, still_open):
                 if final not in WELL:
-                    self.client.set_tag(run.info.run_id, ERROR, first_line(error) or "the run ended before this point")
+                    reason = first_line(error) or "the run ended before this point"
+                    self.client.set_tag(run.info.run_id, tag.ERROR, reason)
                 self.client.set_terminated(run.info.run_id, final)
         links = " · ".join(f"[{title}]({view})" for title, view in self.views().items())
         first, _, rest = self.description.partition("\n\n")  # the page folds all but the beginning
@@ -353,9 +327,9 @@ class TrackedSweep:
     def _discard_ghosts(self) -> None:
         """Delete children that a server has made without its answer having arrived."""
         known = {point.run_id for point in self.points.values()}
-        unfinished = f"{CHILD_OF} = '{self.run_id}' AND attributes.status != 'FINISHED'"
-        for run in find_runs(self.client, self.experiment_id, unfinished):
-            if run.info.run_id not in known and run.data.tags[POINT] in self.points and is_empty(run):
+        unfinished = " AND attributes.status != 'FINISHED'"
+        for run in children_of(self.client, self.experiment_id, self.run_id, unfinished):
+            if run.info.run_id not in known and run.data.tags[tag.POINT] in self.points and is_empty(run):
                 discard(self.client, run)
 
     def _point(self, key: str, record: Mapping[str, Any] | None = None) -> Child:
@@ -365,13 +339,18 @@ class TrackedSweep:
                 raise TrackingError(f"Point {key!r} is not in the plan of sweep {self.plan['sweep']!r}")
             planned = self.plan["points"][key]
             name = short_name(str(planned.get("name", key)))
-            tags = {**self._common, PARENT: self.run_id, POINT: key}
+            tags = {**self._common, tag.PARENT: self.run_id, tag.POINT: key}
             if description := planned.get("description"):
-                tags[DESCRIPTION] = short_value(redacted(str(description)), NOTE)
+                tags[tag.DESCRIPTION] = short_value(redacted(str(description)), NOTE)
             seconds = float((record or {}).get("metric/seconds", 0))
             start = now() - round(1000 * seconds if math.isfinite(seconds) else 0)
-            params = planned.get("params", {})
-            self.points[key] = Child.start(self.client, self.experiment_id, key, name, start, tags, params)
+            made = write_run(self.client, self.experiment_id, start, tags, name)
+            if made is None:
+                info = self.client.create_run(self.experiment_id, start, tags, name).info
+                made = info.run_id, info.artifact_uri
+            run_id, address = made
+            folder, params = folder_at(self.client, address), planned.get("params", {})
+            self.points[key] = Child(self.client, key, run_id, start, folder, params)
         point = self.points[key]
         point.go_on()
         return point

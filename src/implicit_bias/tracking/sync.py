@@ -27,7 +27,7 @@ ORDER = ("trajectory", "point_figure", "evaluation", "failure", "summary", "sect
 
 def unsent(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Outbox]:
     """Plan -> outbox of every sweep that the store has missed something of."""
-    plans = [name for name, mark in _marks(catalog, pipelines).items() if mark.role == "plan"]
+    plans = [name for name, mark in marks_of(catalog, *pipelines.values()).items() if mark.role == "plan"]
     outboxes = {
         name: Outbox.beside(Path(catalog[name]._filepath))
         for name in sorted(plans)
@@ -61,7 +61,7 @@ def send(
     anew.
     """
     lost = [str(outbox.path)] if outbox.damaged else []
-    marks = _marks(catalog, pipelines)
+    marks = marks_of(catalog, *pipelines.values())
     try:
         whole = whole_plan(catalog[plan].load(), marks[plan].sweep, experiment, catalog[plan])
         fingerprint = plan_fingerprint(whole)
@@ -82,13 +82,11 @@ def send(
         wanted = [key for key in sweep.missing() if key in there]
         try:
             for key, data in _contents(catalog[dataset], mark, wanted):
-                if data is None and key and key not in needed[dataset]:
-                    continue
-                if data is None and key:
+                if data is not None or not key:
+                    pass_on(mark, dataset, data, catalog[dataset], sweep)
+                elif key in needed[dataset]:
                     unread.add(key)
                     lost.append(f"{dataset} of {key}")
-                else:
-                    pass_on(mark, dataset, data, catalog[dataset], sweep)
         except DatasetError as error:
             logger.debug("%s", error)
             lost.append(dataset)
@@ -116,13 +114,6 @@ def _to_send(noted: dict[str, list[str]], marks: dict[str, Mark]) -> tuple[dict[
             if mark.role == "trajectory":
                 needed[dataset] = saved[dataset]
     return saved, {dataset: needed.get(dataset, set()) for dataset in saved}
-
-
-def _marks(catalog: "Catalog", pipelines: dict[str, "Pipeline"]) -> dict[str, Mark]:
-    marks: dict[str, Mark] = {}
-    for pipeline in pipelines.values():
-        marks |= marks_of(pipeline, catalog)
-    return marks
 
 
 def _place(mark: Mark) -> int:

@@ -28,8 +28,3 @@ PARENTS = f"tags.`{PROCESS}` LIKE '%' AND tags.`{PLAN}` LIKE '%' AND tags.`{SWEE
 """Selects sweeps: an experiment may have other runs."""
 CHILD_OF = f"tags.`{POINT}` LIKE '%' AND tags.`{PARENT}`"
 """Selects points of a sweep, and not what a person has put under it."""
-
-
-def of_sweep(name: str) -> str:
-    """Selects sweeps of a name."""
-    return f"tags.`{SWEEP}` = '{name}' AND {PARENTS}"

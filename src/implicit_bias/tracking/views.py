@@ -19,6 +19,8 @@ BOUNDS = ("curve/bound", "curve/certified")
 """Bounds of the loss, in its chart where runs are shown one by one."""
 COLUMNS = ("distance", "law_rms", "iterations", "imbalance_c", "loss")
 COLUMN_WIDTH = 130
+FLAT: dict[str, Any] = {"groupBy": None, "orderByAsc": True}
+"""Runs one by one, the smallest result first."""
 WIDE, PAIRS = "parallel coordinates", "comparison"
 CHART_SECTIONS: Mapping[str, Mapping[str, int]] = {
     WIDE: {"columns": 1, "cardHeight": 420},  # axes need room for their names
@@ -41,7 +43,7 @@ def view_of_groups(compare: Mapping[str, Any], searched: str, parent: str) -> di
     charts = [*lines, *(_scatter(str(compare["axis"]), result) for result in compare["results"])]
     state = _state(compare, searched, parent, charts)
     if not compare["group_by"]:
-        return state | _flat(compare)
+        return state | FLAT
     keys = [{"mode": "param", "groupByData": name} for name in compare["group_by"]]
     return state | {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
 
@@ -54,16 +56,8 @@ def view_of_points(compare: Mapping[str, Any], searched: str, parent: str) -> di
         pairs, metrics = [("law_rms", "distance"), *((start, result) for result in results)], [start]
     else:
         pairs, metrics = [(str(compare["axis"]), result) for result in results], []
-    charts = [
-        _parallel(list(compare["axes"]), [*metrics, *results]),
-        *(_scatter(x, y) for x, y in pairs),
-    ]
-    return _state(compare, searched, parent, charts) | _flat(compare)
-
-
-def _flat(compare: Mapping[str, Any]) -> dict[str, Any]:
-    """Runs one by one, the smallest result first."""
-    return {"groupBy": None, "orderByAsc": True}
+    charts = [_parallel(list(compare["axes"]), [*metrics, *results]), *(_scatter(x, y) for x, y in pairs)]
+    return _state(compare, searched, parent, charts) | FLAT
 
 
 def saved_view(name: str, state: Mapping[str, Any], created: int) -> str:
@@ -114,11 +108,10 @@ def _state(
 
 
 def _line(metric: str, *more: str) -> dict[str, Any]:
-    scale = "log" if metric in LOGARITHMIC else "linear"
     return _chart("LINE", metric) | {
         "metricKey": metric,
         "selectedMetricKeys": [metric, *more],
-        "scaleType": scale,
+        "scaleType": "log" if metric in LOGARITHMIC else "linear",
         "xAxisKey": "step",
         "xAxisScaleType": "linear",
         "lineSmoothness": 0,
@@ -126,9 +119,8 @@ def _line(metric: str, *more: str) -> dict[str, Any]:
 
 
 def _scatter(x: str, y: str) -> dict[str, Any]:
-    axis = {"key": x, "type": "METRIC" if x in COLUMNS else "PARAM"}
     return _chart("SCATTER", f"{x}-{y}") | {
-        "xaxis": axis,
+        "xaxis": {"key": x, "type": "METRIC" if x in COLUMNS else "PARAM"},
         "yaxis": {"key": y, "type": "METRIC"},
         "runsCountToCompare": 100,
     }
