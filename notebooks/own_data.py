@@ -59,7 +59,7 @@ print(f"width for distance 0.05: {width_for_distance(problem, 0.05, 0.05):,.0f}"
 
 # %%
 h = 10_000
-state = scaled(standard_normal(problem, h, rng), h**-0.5, h**-0.5)
+state = scaled(standard_normal(problem, h, np.random.default_rng(1)), h**-0.5, h**-0.5)
 run = gradient_flow(problem, state, [], Stop())
 result = evaluate(problem, state, run, h**-0.5, h**-0.5, alpha=0.5, delta=0.05)
 print(f"trained: {result.metrics['distance']:.4f}, in {run.steps} steps of the flow")
