@@ -202,6 +202,15 @@ def test_a_zip_bomb_is_not_unpacked(path: Path) -> None:
     assert_refused(path, "declares 20000000 bytes, more than max_bytes = 15000000", max_bytes=15_000_000)
 
 
+def test_sizes_that_differ_from_what_is_there_are_refused(path: Path) -> None:
+    path.parent.mkdir()
+    np.savez(path, a=np.zeros(1000))
+    whole = path.read_bytes()
+    entry = whole.rindex(b"PK\1\2")  # of the directory; its bytes 24 to 28 are the size that is announced
+    path.write_bytes(whole[: entry + 24] + bytes(4) + whole[entry + 28 :])
+    assert_refused(path, "damaged", max_bytes=10)
+
+
 def test_a_header_cannot_ask_for_more_than_there_is(path: Path) -> None:
     path.parent.mkdir()
     stream = io.BytesIO()

@@ -224,6 +224,7 @@ def _stored(file: IO[bytes], member: zipfile.ZipInfo) -> bytes:
     file.seek(int.from_bytes(header[28:30], "little"), os.SEEK_CUR)
     content = file.read(member.compress_size)
     whole = header[:4] == b"PK\3\4" and header[30:] == name and zlib.crc32(content) == member.CRC
+    whole = whole and member.compress_size == member.file_size
     if member.compress_type or not whole:
         raise ValueError(f"{member.filename} is {'compressed' if member.compress_type else 'damaged'}")
     return content

@@ -13,15 +13,12 @@ IMPORTING = (1_000_000, 20, 50)
 
 
 def search_hardly() -> None:
-    """Spare this process the search while it imports modules."""
+    """Next to never search, as long as modules are imported."""
     _search(IMPORTING)
 
 
 def search_rarely() -> None:
-    """Spare this process most of the time that it would spend on the search, of which half comes after all is done.
-
-    What is there by now stays, and is not searched.
-    """
+    """Search rarely from now on, not among the objects that are there by now, and not when the process ends."""
     _search(THRESHOLDS)
     gc.freeze()
     atexit.unregister(gc.freeze)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2
+from scipy.stats import norm as norm_distribution
 
 from implicit_bias.theory.law.chi_square import MixedLaw, norm_law, saddle
 from tests.support.laws import (
@@ -141,3 +142,52 @@ def test_saddle_points_are_roots_of_the_slope(exponents, dof, share, upper):
 
     gap = 1e-4 * (min(-s, s + 0.5) if upper else s)  # the slope rises between its poles
     assert slope(s - gap) < 0 < slope(s + gap)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e160, 1e300])
+def test_weights_may_be_of_any_size(scale):
+    for law, unit in (
+        (norm_law(np.array([1, 0.5]) * scale, 2), norm_law([1, 0.5], 2)),
+        (MixedLaw(norm_law(np.array([1, 0.5]) * scale, 2), 0.1), MixedLaw(norm_law([1, 0.5], 2), 0.1)),
+    ):
+        assert law.quantile(0.95) == pytest.approx(np.sqrt(scale) * unit.quantile(0.95), rel=1e-13)
+        assert law.upper(1e-9) == pytest.approx(np.sqrt(scale) * unit.upper(1e-9), rel=1e-13)
+
+
+@pytest.mark.parametrize(("dof", "variance"), [(20_000, 0.02), (1_000_000, 0.002), (2000, 4.0), (300, 1.5)])
+def test_a_norm_narrower_than_its_scale_is_integrated_to_the_end(dof, variance):
+    law = MixedLaw(norm_law([1.0], dof), variance)
+
+    x = dof + np.sqrt(2 * dof) * np.linspace(-12, 12, 4001)
+    density = chi2.pdf(x, dof) * (x[1] - x[0])
+
+    def probability(norm):
+        """Over N in place of S: P(S <= norm / N), the density of N^2 being scipy's, by the trapezoidal rule."""
+        below = (2 * np.log(norm) - np.log(x) + variance / 2) / np.sqrt(variance)
+        return density @ norm_distribution.cdf(below)
+
+    for p in (0.025, 0.5, 0.975):
+        assert probability(law.quantile(p)) == pytest.approx(p, rel=1e-9)
+
+
+def test_quantiles_keep_their_digits_where_the_law_is_narrow():
+    weights, dof = np.linspace(1, 0.3, 40), 10**7
+    law = norm_law(weights, dof)
+    for p in (1e-12, 0.3, 1 - 1e-9):
+        assert float(law.cdf(law.quantile(p))) == pytest.approx(p, rel=1e-8)
+
+
+@pytest.mark.parametrize("p", [1e-310, 1e-305])
+def test_probabilities_that_cannot_be_told_from_0_are_refused(p):
+    for law in (norm_law([1, 0.5], 1), MixedLaw(norm_law([1, 0.5], 1), 0.01)):
+        for ask in (law.quantile, law.upper):
+            with pytest.raises(ValueError, match="the probability must be so large"):
+                ask(p)
+
+
+def test_quantiles_next_to_0_are_right_or_refused():
+    law = norm_law([1, 0.5], 1)  # P(N^2 <= x) = x / (2 (1/2)^(1/2)) to first order
+    assert law.quantile(1e-90) == pytest.approx(np.sqrt(1e-90 * np.sqrt(2)), rel=1e-12)
+    with pytest.raises(ValueError, match="the probability must be so large"):
+        law.quantile(1e-105)
+    assert float(law.cdf(1e-55)) == 0

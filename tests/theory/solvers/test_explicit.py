@@ -46,6 +46,23 @@ def test_a_step_far_too_large_is_seen_in_its_estimate() -> None:
         assert not run.error(1e9, np.ones_like(run.start))[1] <= 1.0
 
 
+@pytest.mark.parametrize("tol", [0.4, 0.2, 0.05, 1e-3, 1e-8, 1e-9, 1e-10, 1e-12])
+@pytest.mark.parametrize("seed", range(6))
+def test_samples_keep_the_tolerance(tol: float, seed: int) -> None:
+    """At thirds of steps, where they move fastest and last; each reached from the step before by a tight run."""
+    rng = np.random.default_rng(seed)
+    r, m = int(rng.integers(1, 6)), int(rng.integers(1, 4))
+    problem = conditioned_problem(r, m, 10 ** rng.uniform(0, 2))
+    R = gaussian_state(r, m, 20) * 10 ** rng.uniform(-0.5, 0.5)
+    steps = [step for step in explicit_steps(problem, R, tol) if step.t1 < np.inf]
+    for step in [*steps[:6], *steps[-2:]]:
+        start = step.at(step.t0)
+        for share in (1 / 3, 2 / 3):
+            exact = tight_flow(problem, start, np.array([share * (step.t1 - step.t0)]))[0]
+            found = step.at(step.t0 + share * (step.t1 - step.t0))
+            assert np.linalg.norm(found - exact) <= max(tol, 3e-13) * np.linalg.norm(R)
+
+
 @pytest.mark.parametrize("tol", [1e-5, 1e-7, 1e-9, 1e-11])
 def test_the_error_along_the_run_is_below_the_tolerance(tol: float) -> None:
     steps = list(explicit_steps(PROBLEM, START, tol))

@@ -15,8 +15,10 @@ from implicit_bias.theory.law.roots import newton
 from implicit_bias.theory.problem import Array
 
 TINY = 1e-300
-MOST_NODES = 101
-"""Of the quadrature over the scale of a mixed law."""
+SMALLEST = 1e-100
+"""Over the largest weight, of the values whose distribution is computed; they are less likely than it."""
+MOST_NODES, FARTHEST = 101, 12.0
+"""Most nodes of Gauss and Hermite's rule over the scale of a mixed law; the ends of the trapezoidal rule for more."""
 NODES = 101
 """Of the inversion integral: 81 give 12 digits."""
 BLOCK = 3000
@@ -54,7 +56,7 @@ class NormLaw:
         """The value N stays below with probability p in (0, 1).
 
         Raises:
-            ValueError: p is outside (0, 1).
+            ValueError: p is outside (0, 1), or beyond what can be computed (1e-100 for two degrees of freedom).
         """
         return self._solve(probability("p", p), upper=False)
 
@@ -62,7 +64,7 @@ class NormLaw:
         """The value N exceeds with probability delta in (0, 1), precise for tiny delta.
 
         Raises:
-            ValueError: delta is outside (0, 1).
+            ValueError: delta is outside (0, 1), or below 1e-300.
         """
         return self._solve(probability("delta", delta), upper=True)
 
@@ -91,12 +93,13 @@ class NormLaw:
 
     def span(self, p: float, upper: bool) -> tuple[float, float, float]:
         """The value exceeded, or not, with probability p: an estimate (Satterthwaite 1946), and two ends around it."""
-        total, top = np.sum(self.weights), self.weights[0]
-        evenness = total**2 / np.sum(self.weights**2)  # 1 to q
+        weights = self.weights / self.weights[0]
+        total = np.sum(weights)
+        evenness = total**2 / np.sum(weights**2)  # 1 to q
         dofs = self.dof * np.array([evenness, 1.0, self.weights.size])
-        scales = np.array([total / evenness, top, top])
-        found = np.sqrt(scales * (chdtri(dofs, p) if upper else 2 * gammaincinv(dofs / 2, p)))
-        return float(found[0]), float(found[1]), float(found[2])
+        squares = np.array([total / evenness, 1.0, 1.0]) * (chdtri(dofs, p) if upper else 2 * gammaincinv(dofs / 2, p))
+        start, low, high = map(float, np.sqrt(squares) * sqrt(self.weights[0]))
+        return start, low, high
 
     def _solve(self, p: float, upper: bool) -> float:
         if not self.weights.size:
@@ -104,15 +107,19 @@ class NormLaw:
         start, low, high = self.span(p, upper)
         if self.weights[-1] == self.weights[0]:
             return high
-        return _solve(self.tails, p, upper, start, low, high)
+        return _solve(self.tails, p, upper, start, low, high, least=sqrt(SMALLEST) * sqrt(self.weights[0]))
 
 
 Tails = Callable[[float, bool], tuple[Any, Any]]
 """(norm, upper) -> P(N <= norm), or P(N > norm) if `upper`, and its derivative by log norm."""
 
 
-def _solve(tails: Tails, p: float, upper: bool, start: float, low: float, high: float) -> float:
-    """The norm in [low, high] that is exceeded with probability p if `upper`, else not exceeded: by the rarer tail."""
+def _solve(tails: Tails, p: float, upper: bool, start: float, low: float, high: float, least: float) -> float:
+    """The norm in [low, high] that is exceeded with probability p if `upper`, else not exceeded: by the rarer tail.
+
+    Raises:
+        ValueError: a tail is below TINY, or the norm below `least`.
+    """
     above = (p > 0.5) != upper
     target = log1p(-p) if p > 0.5 else log(p)
 
@@ -121,7 +128,13 @@ def _solve(tails: Tails, p: float, upper: bool, start: float, low: float, high: 
         likely = max(float(tail), TINY)
         return log(likely) - target, float(moved) / likely
 
-    return exp(newton(miss, log(start), log(low) - 1e-9, log(high) + 1e-9, rising=not above))
+    found = 0.0
+    if target >= log(TINY) and high > least:
+        ends = log(max(low, least)) - 1e-9, log(high) + 1e-9
+        found = exp(newton(miss, log(start) if start > 0 else ends[0], *ends, rising=not above))
+    if found <= least:
+        raise ValueError(f"the probability must be so large that its quantile can be computed, got {p}")
+    return found
 
 
 def concentration(weights: Array, dof: int, delta: float) -> Array:
@@ -164,7 +177,7 @@ class MixedLaw:
         """The value S N stays below with probability p in (0, 1).
 
         Raises:
-            ValueError: p is outside (0, 1).
+            ValueError: p is outside (0, 1), or beyond what can be computed (1e-100 for two degrees of freedom).
         """
         return self._solve(probability("p", p), upper=False)
 
@@ -172,18 +185,22 @@ class MixedLaw:
         """The value S N exceeds with probability delta in (0, 1), precise for tiny delta.
 
         Raises:
-            ValueError: delta is outside (0, 1).
+            ValueError: delta is outside (0, 1), or below 1e-300.
         """
         return self._solve(probability("delta", delta), upper=True)
 
     def _mixture(self) -> tuple[Array, Array]:
-        w = self.given.weights
-        if not w.size:
+        if not self.given.weights.size:
             return np.ones(1), np.ones(1)
+        w = self.given.weights / self.given.weights[0]
         spread = np.sqrt(np.sum(w**2) / (2 * self.given.dof)) / np.sum(w)  # of log N
         share = sqrt(self.variance) / spread
-        count = min(3 + 2 * int(np.ceil(8 * share)), MOST_NODES) if share > 1e-3 else 1
-        nodes, weights = _gauss_hermite(count)
+        count = 3 + 2 * ceil(8 * share) if share > 1e-3 else 1
+        if count <= MOST_NODES:
+            nodes, weights = _gauss_hermite(count)
+        else:  # N is so much narrower than S that its distribution is nearly a step, of width 2 / share in the nodes
+            nodes = np.linspace(-FARTHEST, FARTHEST, ceil(2 * FARTHEST * share))
+            weights = np.exp(-(nodes**2) / 2) * (nodes[1] - nodes[0])
         return np.exp(sqrt(self.variance) * nodes / 2 - self.variance / 4), weights / sqrt(2 * pi)
 
     def _tails(self, norm: float, upper: bool) -> tuple[float, float]:
@@ -196,7 +213,8 @@ class MixedLaw:
             return 0.0
         scales, _ = self._mixture()
         start, low, high = self.given.span(p, upper)
-        return _solve(self._tails, p, upper, start, low * scales[0], high * scales[-1])
+        least = sqrt(SMALLEST) * sqrt(self.given.weights[0]) * scales[-1]
+        return _solve(self._tails, p, upper, start, low * scales[0], high * scales[-1], least)
 
 
 _gauss_hermite = cache(np.polynomial.hermite_e.hermegauss)
@@ -221,14 +239,14 @@ def chi_square_mix(x: Array, weights: Array, dof: int, upper: bool) -> tuple[Arr
 
     The Laplace inversion integral of E exp(-s Q) / s = prod_j (1 + 2 w_j s)^{-dof/2} / s along a parabola near its
     saddle point, s > 0 for the lower tail and -1/2 < s < 0 for the upper one, by the trapezoidal rule: relative
-    precision in both tails. The tail that holds the mean comes from its complement; tails below 1e-300 are 0. The
-    density is the same integral without 1 / s (docs/law.md section 3).
+    precision in both tails. The tail that holds the mean comes from its complement; tails below 1e-300, and P(Q <= x)
+    for x below 1e-100, are 0. The density is the same integral without 1 / s (docs/law.md section 3).
     """
     total, right = dof * weights.size, x > dof * weights.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         negligible = x - total - total * np.log(x / total) > -2 * log(TINY)
     tail, density = np.zeros((2, x.size))  # of the side of the mean that x is on
-    for some, above in (((x > 0) & ~right, False), (right & np.isfinite(x) & ~(negligible & (x > total)), True)):
+    for some, above in (((x > SMALLEST) & ~right, False), (right & np.isfinite(x) & ~(negligible & (x > total)), True)):
         for part in np.array_split(np.flatnonzero(some), ceil(x.size * weights.size / BLOCK)):
             if part.size:
                 tail[part], density[part] = _integrals(x[part], weights, dof, above)

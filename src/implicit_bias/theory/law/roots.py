@@ -8,8 +8,8 @@ from implicit_bias.theory.problem import Array
 
 MOST_STEPS = 200
 ROUNDING = 2 * float(np.finfo(float).eps)
-LAST = 1e-8
-"""Step of Newton's method after which none is made."""
+CLOSE = 1e-6
+"""Value of a function from which a step of Newton's method leaves about its square."""
 
 
 def roots(f: Callable[[Array], Array], low: Array, high: Array, precision: float = ROUNDING) -> Array:
@@ -39,9 +39,9 @@ def roots(f: Callable[[Array], Array], low: Array, high: Array, precision: float
 
 
 def newton(f: Callable[[float], tuple[float, float]], start: float, low: float, high: float, *, rising: bool) -> float:
-    """The root in [low, high] of a monotone f: x -> (value, slope), by Newton's steps; one that leaves is a bisection.
+    """The root in [low, high] of a monotone f: x -> (value, slope), values of about 1 being large.
 
-    The step that is shorter than LAST is the last one, since the next would be about its square.
+    Newton's steps; one that leaves the bracket is a bisection. The step from a value below CLOSE is the last one.
     """
     x = min(max(start, low), high)
     for _ in range(MOST_STEPS):
@@ -52,7 +52,7 @@ def newton(f: Callable[[float], tuple[float, float]], start: float, low: float, 
         before, x = x, x - value / slope if slope else np.inf
         if not low <= x <= high:
             x = (low + high) / 2
-        elif abs(x - before) < LAST:
+        elif abs(value) < CLOSE or x == before:
             break
         if high - low <= ROUNDING * max(abs(low), abs(high)):
             break

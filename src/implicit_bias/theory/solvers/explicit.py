@@ -1,6 +1,7 @@
 """The gradient flow by an explicit Runge-Kutta method: best where the problem is well conditioned."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from scipy.linalg.blas import dnrm2
@@ -16,7 +17,8 @@ from implicit_bias.theory.solvers.trajectory import Step, residual, velocity
 
 _STABLE = 5.0  # lambda_max(K) h up to which a step is stable, and its dense output of the size of its error
 _ARRIVAL = 0.1  # ||X|| left to go for the last step, over what it may be at most
-_EARLY = 0.25  # error of a step at the largest speed, over tol: the dense output, of one order less, needs the rest
+_EARLY = 0.25  # error of a step over tol while the flow is fastest; that of the dense output, of order 7, is larger
+_INTERPOLATED = 1e-9, 0.05  # tolerances that the dense output keeps; for others a step is made to each time asked for
 _LOOSE = 0.05  # of lambda_max(K)^{1/2}, by which a bound may exceed it
 _MOST_REJECTIONS = 60
 _MOST_STEPS = 1000
@@ -69,6 +71,7 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
     t, accuracy, near, checked = 0.0, max(tol / 100, 1e-13), _ARRIVAL * np.sqrt(min(tol, LOOSEST)), np.inf
     run, errors = RungeKutta8(field(problem), R), Errors(problem, R)
     speed = fastest = _norm(run.velocity)
+    smooth = _INTERPOLATED[0] <= tol <= _INTERPOLATED[1]
     slow = tol * speed
     h, fast = tol ** (1 / 8) / max(_rate(problem, R), 1e-300), Fastest(problem, R)
     for _ in range(_MOST_STEPS):
@@ -92,8 +95,8 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
                 break
         else:
             raise ArithmeticError(f"the explicit flow failed at t = {t:.6g}: no step meets tol = {tol:g}")
-        R, output = run.end.copy(), Dense(problem, R, t, made, run)
-        yield Step(t, t + made, R, output.at)
+        before, R, output = R, run.end.copy(), Dense(problem, R, t, made, run)
+        yield Step(t, t + made, R, output.at if smooth else partial(_at, problem, before, t))
         output.leave()
         t += made
         run.restart(R)
@@ -101,6 +104,13 @@ def _steps(problem: Problem, R: Array, tol: float) -> Iterator[Step]:
         fastest = max(fastest, speed)
     for later in exponential_steps(problem, R, tol, accuracy):
         yield later.delayed(t)
+
+
+def _at(problem: Problem, R: Array, t0: float, t: float) -> Array:
+    """State at time t by a step from R, the state at t0."""
+    run = RungeKutta8(field(problem), R)
+    run.step(t - t0)
+    return run.end
 
 
 class Dense:
@@ -149,7 +159,7 @@ class Fastest:
         self._R, self._root = R, np.sqrt(max(kernel_largest(self._problem, R), 1e-300))
 
     def longest(self, R: Array, h: float) -> float:
-        """A stable step from R: at least h if the bound allows it, else as long as there may be."""
+        """Size of the longest step from R that is stable; a bound below it, if that is h or more."""
         way = self._problem.sigma[0] * _norm(R - self._R)
         if h * (self._root + way) ** 2 > _STABLE and way > _LOOSE * self._root:
             self._look(R)

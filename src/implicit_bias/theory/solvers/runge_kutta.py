@@ -28,8 +28,7 @@ DENSE = np.stack([_MOVED, _FIRST - _MOVED, 2 * _MOVED - _LAST - _FIRST, *DOP853.
 
 
 def shares(theta: float) -> Array:
-    """(7,) theta, theta (1 - theta), theta^2 (1 - theta), ...: what the dense output at the share theta of a step has
-    of each coefficient."""
+    """(7,) theta, theta (1 - theta), theta^2 (1 - theta), ...: factors of the coefficients at theta in [0, 1]."""
     factors = np.full(len(DENSE), theta)
     factors[1::2] = 1 - theta
     return np.cumprod(factors)
