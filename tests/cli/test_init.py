@@ -39,7 +39,8 @@ def init(*arguments: str, answer: str = "") -> Result:
 
 
 def contents(project: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(project)): path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    files = (path for path in project.rglob("*") if path.is_file() and path.suffix != ".pyc")  # of Python's own
+    return {str(path.relative_to(project)): path.read_bytes() for path in files}
 
 
 def test_three_files_are_added_and_none_is_changed(project: Path) -> None:
