@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import ceil, exp, log, log1p, pi, sqrt
 from typing import Any
 
@@ -189,7 +189,9 @@ class MixedLaw:
         """
         return self._solve(probability("delta", delta), upper=True)
 
+    @cached_property
     def _mixture(self) -> tuple[Array, Array]:
+        """Values of S, and their shares."""
         if not self.given.weights.size:
             return np.ones(1), np.ones(1)
         w = self.given.weights / self.given.weights[0]
@@ -204,14 +206,14 @@ class MixedLaw:
         return np.exp(sqrt(self.variance) * nodes / 2 - self.variance / 4), weights / sqrt(2 * pi)
 
     def _tails(self, norm: float, upper: bool) -> tuple[float, float]:
-        scales, shares = self._mixture()
+        scales, shares = self._mixture
         tail, moved = self.given.tails(norm / scales, upper)
         return float(shares @ tail), float(shares @ moved)
 
     def _solve(self, p: float, upper: bool) -> float:
         if not self.given.weights.size:
             return 0.0
-        scales, _ = self._mixture()
+        scales, _ = self._mixture
         start, low, high = self.given.span(p, upper)
         least = sqrt(SMALLEST) * sqrt(self.given.weights[0]) * scales[-1]
         return _solve(self._tails, p, upper, start, low * scales[0], high * scales[-1], least)

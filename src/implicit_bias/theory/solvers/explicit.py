@@ -159,7 +159,7 @@ class Fastest:
         self._R, self._root = R, np.sqrt(max(kernel_largest(self._problem, R), 1e-300))
 
     def longest(self, R: Array, h: float) -> float:
-        """Size of the longest step from R that is stable; a bound below it, if that is h or more."""
+        """Size up to which steps from R are known to be stable; the bound is made sharp where it would shorten h."""
         way = self._problem.sigma[0] * _norm(R - self._R)
         if h * (self._root + way) ** 2 > _STABLE and way > _LOOSE * self._root:
             self._look(R)
